@@ -1,1 +1,4 @@
-pub mod model {}
+//! Durable sessions on Redis: one owner at a time, never orphaned.
+
+pub mod model;
+pub mod store;

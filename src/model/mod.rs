@@ -1,0 +1,27 @@
+//! The pure middle: what the words mean, and every rule that needs no clock, no server and no task.
+//!
+//! Nothing here is async, reads a clock or draws a random number. Whoever needs a moment or a
+//! nonce is handed one.
+
+mod address;
+mod body;
+mod config;
+mod entry;
+mod lease;
+mod message;
+mod policy;
+mod session;
+mod turn;
+
+pub use address::{
+    AgentName, BadAddress, Group, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId,
+    WorkerId, WorkerName,
+};
+pub use body::{BadBody, Body};
+pub use config::{BadConfig, Limits, Settings, WorkerConfig};
+pub use entry::{Entry, EntryId, EntryKind, NewEntry, StreamId};
+pub use lease::{BadLeaseTimes, Epoch, Lease, LeaseTimes, Millis, Nonce, Token};
+pub use message::{Envelope, ErrorReply, Message, MessageId, NewMessage};
+pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
+pub use session::{Cause, Hold, SessionRecord, Status};
+pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};

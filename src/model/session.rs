@@ -1,0 +1,234 @@
+//! What is recorded of a session, and what follows from it: may it run, and in which state is it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Epoch, Group, MessageId, Millis, Pool, Resume, Token, WorkerId};
+
+/// Why a session does not take turns whatever its inbox holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// Stopped by a person, or being deleted; sends are refused.
+    Stopped,
+    /// Something of it cannot be read, or it keeps killing its owners; its mail is kept.
+    Quarantined {
+        /// `unreadable` or `poison`.
+        cause: Cause,
+        /// A sentence.
+        reason: String,
+    },
+}
+
+/// A session's `meta`, read: all that scripts and memory decide by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The pool whose workers may claim it.
+    pub pool: Pool,
+    /// The group it belongs to.
+    pub group: Option<Group>,
+    /// Its own resume policy, over its agent's.
+    pub resume: Option<Resume>,
+    /// The owner; only release and reap clear it.
+    pub owner: Option<Token>,
+    /// Who owned it last.
+    pub last_owner: Option<WorkerId>,
+    /// The last epoch granted; none before the first claim.
+    pub epoch: Option<Epoch>,
+    /// The number of its last entry.
+    pub seq: u64,
+    /// The number of the last message accepted.
+    pub given: u64,
+    /// The number of the last message acknowledged.
+    pub taken: u64,
+    /// Turns that ended.
+    pub turns: u64,
+    /// The last boundary written.
+    pub commit: Option<String>,
+    /// Failed runs of the message at the head.
+    pub tries: u32,
+    /// Claims after an owner died with work in hand, since the last commit.
+    pub crashes: u32,
+    /// Set while the head message waits for its next try: when that is due.
+    pub backoff: Option<Millis>,
+    /// Why it takes no turns, if so.
+    pub hold: Option<Hold>,
+    /// Its owner died while it had something to run, and nobody claimed it since.
+    pub orphaned: bool,
+    /// The message accepted last, which tells a repeated send.
+    pub last_message: Option<MessageId>,
+    /// When its first message was accepted.
+    pub created: Millis,
+    /// When it last changed.
+    pub updated: Millis,
+}
+
+impl SessionRecord {
+    /// Whether a worker should run it now: it has mail, and neither a hold nor a wait stands before that.
+    ///
+    /// Reads no clock: a wait is over when its timer has fired. The same table stands in
+    /// `lua/prelude.lua`, and the invariant of every script hangs on it: *no owner and runnable ⇔
+    /// in `ready`*.
+    pub fn is_runnable(&self, waiting: u64) -> bool {
+        match (&self.hold, self.backoff) {
+            (Some(_), _) | (None, Some(_)) => false,
+            (None, None) => waiting > 0,
+        }
+    }
+
+    /// The state that a person is shown. `reach` is what stands between it and a worker, where it has no owner.
+    pub fn status(&self, waiting: u64, reach: Option<Cause>) -> (Status, Option<Cause>) {
+        match (&self.hold, &self.owner) {
+            (Some(Hold::Stopped), _) => (Status::Stopped, None),
+            (Some(Hold::Quarantined { cause, .. }), _) => (Status::Quarantined, Some(*cause)),
+            (None, _) if waiting > 0 && self.backoff.is_some() => (Status::Waiting, Some(Cause::Backoff)),
+            (None, Some(_)) if waiting > 0 => (Status::Running, None),
+            (None, Some(_)) => (Status::Idle, None),
+            (None, None) if waiting > 0 => (Status::Waiting, reach),
+            (None, None) => (Status::Passive, None),
+        }
+    }
+}
+
+/// A session's state in one word; always derived, never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Owned, with nothing to do.
+    Idle,
+    /// Owned, with a turn under way.
+    Running,
+    /// Owned by nobody, with nothing to do.
+    Passive,
+    /// Has work that nobody has taken, or that waits for its time.
+    Waiting,
+    /// Its unfinished turn waits for a message.
+    Suspended,
+    /// Paused by a person.
+    Paused,
+    /// Stopped by a person.
+    Stopped,
+    /// Set aside, with its mail kept.
+    Quarantined,
+}
+
+/// Why a session does not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No worker that runs serves its agent.
+    NoWorker,
+    /// All that serve it are full.
+    Capacity,
+    /// Its message failed and waits for its next try.
+    Backoff,
+    /// Only workers of another pool serve its agent.
+    OtherPool,
+    /// A limit holds it.
+    Limit,
+    /// Something of it cannot be read by this version.
+    Unreadable,
+    /// It keeps killing its owners.
+    Poison,
+}
+
+impl Cause {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoWorker => "no_worker",
+            Self::Capacity => "capacity",
+            Self::Backoff => "backoff",
+            Self::OtherPool => "other_pool",
+            Self::Limit => "limit",
+            Self::Unreadable => "unreadable",
+            Self::Poison => "poison",
+        }
+    }
+}
+
+impl Status {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Passive => "passive",
+            Self::Waiting => "waiting",
+            Self::Suspended => "suspended",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Nonce;
+
+    fn record() -> SessionRecord {
+        SessionRecord {
+            pool: Pool::default(),
+            group: None,
+            resume: None,
+            owner: None,
+            last_owner: None,
+            epoch: None,
+            seq: 0,
+            given: 0,
+            taken: 0,
+            turns: 0,
+            commit: None,
+            tries: 0,
+            crashes: 0,
+            backoff: None,
+            hold: None,
+            orphaned: false,
+            last_message: None,
+            created: Millis(1),
+            updated: Millis(1),
+        }
+    }
+
+    #[test]
+    fn mail_alone_does_not_make_a_session_runnable() {
+        let poison = Hold::Quarantined { cause: Cause::Poison, reason: "three crashes".into() };
+        for hold in [None, Some(Hold::Stopped), Some(poison)] {
+            for backoff in [None, Some(Millis(7))] {
+                for waiting in [0, 1] {
+                    let session = SessionRecord { hold: hold.clone(), backoff, ..record() };
+                    let free = hold.is_none() && backoff.is_none();
+                    assert_eq!(session.is_runnable(waiting), free && waiting > 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn status_follows_from_owner_mail_hold_and_wait() {
+        let token = Token { worker: "w-1".parse().unwrap(), epoch: Epoch(1), nonce: Nonce(1) };
+        let owned = SessionRecord { owner: Some(token), ..record() };
+        assert_eq!(owned.status(0, None), (Status::Idle, None));
+        assert_eq!(owned.status(1, None), (Status::Running, None));
+        assert_eq!(record().status(0, Some(Cause::NoWorker)), (Status::Passive, None));
+        assert_eq!(record().status(1, Some(Cause::NoWorker)), (Status::Waiting, Some(Cause::NoWorker)));
+        let backing_off = SessionRecord { backoff: Some(Millis(9)), ..owned };
+        assert_eq!(backing_off.status(1, None), (Status::Waiting, Some(Cause::Backoff)));
+        let stopped = SessionRecord { hold: Some(Hold::Stopped), ..record() };
+        assert_eq!(stopped.status(1, None), (Status::Stopped, None));
+    }
+}

@@ -1,0 +1,38 @@
+//! What a store's caller can do when an operation gave no outcome.
+
+/// The boxed reason below a [`StoreError`].
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// No outcome. A variant per decision the caller can make; the cause is its `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No answer. The operation may have happened: repeat it, every one allows that.
+    #[error("the server did not answer")]
+    Unavailable(#[source] Source),
+    /// The server said no and changed nothing: it is loading, a replica, or forbids it. Try again later or tell the operator.
+    #[error("the server refused: {0}")]
+    Refused(String),
+    /// The server is out of memory: new work is refused, nothing was changed.
+    #[error("the server is out of memory and takes no new work")]
+    OutOfMemory,
+    /// The server holds, or answered, something this version cannot read. Nothing was changed; needs an operator.
+    #[error("{what} cannot be read: {why}")]
+    Unreadable {
+        /// The record or reply.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// An unreadable `what`.
+    pub fn unreadable(what: impl Into<String>, why: impl ToString) -> Self {
+        Self::Unreadable { what: what.into(), why: why.to_string() }
+    }
+
+    /// Whether the operation may have taken effect.
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}

@@ -1,0 +1,332 @@
+//! Durable state behind one seam: one method per atomic operation.
+//!
+//! Every operation may be repeated: after [`StoreError::Unavailable`] the caller does not know
+//! whether it took effect, and asks again with the same arguments. Losing (to another owner, to a
+//! limit, to a repeat) is an outcome, not an error. Time is the server's; durations go in, moments
+//! come out.
+//!
+//! Two stores keep this contract: [`MemoryStore`] is the specification in plain Rust, and
+//! [`RedisStore`] runs one Lua file per method. One property test drives both and compares every
+//! answer.
+//!
+//! # The invariant
+//! Every operation restores, for each session it touches:
+//! - *no owner and runnable ⇔ in `ready` of its pool and agent*;
+//! - *waits for a time ⇔ in `timers`*;
+//! - *owned by w ⇒ in `held` of w*.
+//!
+//! "Owner" is the token in the session's record; only `release`, `reap`, `delete` and a later
+//! `claim` take it away. "Runnable" is [`SessionRecord::is_runnable`](crate::model::SessionRecord::is_runnable).
+//!
+//! # An offer
+//! Where an operation "offers" a session, it goes over the workers in `idle` of that pool and
+//! agent, least loaded first, at most three: it tells one; if somebody heard it, that worker's load
+//! goes up by 1,000 (a session, in thousandths) and the offer is made; if nobody did, the worker is taken out of `idle`.
+
+mod error;
+// pub mod memory;
+mod outcome;
+mod snapshot;
+// pub mod redis;
+
+use std::{collections::BTreeMap, future::Future, time::Duration};
+
+pub use self::{error::*, outcome::*, snapshot::*};
+use crate::model::{
+    AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
+    SessionId, Settings, StreamId, WorkerId,
+};
+
+/// The answer of one operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Where hints come in; see [`Store::listen`].
+pub trait Listener: Send + 'static {
+    /// The next hint. Waits for one; reconnects by itself, then gives [`Hint::Missed`]. May be dropped while waiting.
+    fn recv(&mut self) -> impl Future<Output = Hint> + Send;
+}
+
+/// A namespace's durable state.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// What [`listen`](Self::listen) gives.
+    type Listener: Listener;
+
+    /// The namespace's partitions.
+    fn partitions(&self) -> &Partitions;
+
+    // ---- the namespace
+
+    /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`
+    fn configure(&self, wanted: &Settings) -> impl Future<Output = StoreResult<Configured>> + Send;
+
+    /// Makes known how `agent` is served; the last word counts.
+    fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// All declared agents.
+    fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;
+
+    /// Shows `member` to everybody for `ttl`, and forgets members whose time is over. `lua/announce.lua`
+    fn announce(&self, member: &Member, ttl: Duration) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// Takes a member off the list. `lua/retire.lua`
+    fn retire(&self, worker: &WorkerId) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// The members whose time is not over, by incarnation.
+    fn members(&self) -> impl Future<Output = StoreResult<Vec<Member>>> + Send;
+
+    // ---- doors
+
+    /// Puts a message into its session's inbox, making the session if there is none. `lua/send.lua`
+    ///
+    /// In this order: a body over the limit is `Refused(TooLarge)`; an unreadable record is an
+    /// error; an `id` seen within a day, or the very message accepted last by this session, is
+    /// `Repeat` (with a `reply_to` and an `id`: an answer that is there goes to it through `out`,
+    /// else it is added to those the answer will go to, 100 at most); a stopped session and then a
+    /// full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
+    /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
+    /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
+    /// was empty, with the message if its record is at most 1 KiB. If it has none and is runnable:
+    /// into `ready` and, if the inbox was empty, offered.
+    fn send(&self, message: &NewMessage) -> impl Future<Output = StoreResult<Sent>> + Send;
+
+    /// Waits up to `wait` for a reply at `key` and takes it. Zero looks once.
+    fn take_reply(
+        &self,
+        key: &ReplyTo,
+        wait: Duration,
+    ) -> impl Future<Output = StoreResult<Option<String>>> + Send;
+
+    /// The oldest entries of the plain door, at most `limit`; waits up to `wait` for the first.
+    fn ingress(&self, limit: usize, wait: Duration) -> impl Future<Output = StoreResult<Ingress>> + Send;
+
+    /// Adds an entry to the plain door, as any client would with `XADD`.
+    fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> impl Future<Output = StoreResult<StreamId>> + Send;
+
+    /// Removes entries that were taken.
+    fn remove_ingress(&self, ids: &[StreamId]) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// Makes the plain door give only ids greater than `past` from now on. `lua/advance.lua`
+    fn advance_ingress(&self, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// Per partition, the last entry of the plain door it took.
+    fn cursors(&self) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
+
+    /// Takes a batch of the plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
+    ///
+    /// `previous` is the last entry the caller believes this partition took; if that is not so:
+    /// `Elsewhere`. If a message names another pool than its session's: `OtherPool`. Else each goes
+    /// the way of [`send`](Self::send), except that what is refused goes to `dead`, and with a
+    /// `reply_to` an error goes to `out`. The cursor becomes the greater of itself and the last id.
+    fn relay(
+        &self,
+        partition: Partition,
+        previous: Option<StreamId>,
+        batch: &[Relayed],
+    ) -> impl Future<Output = StoreResult<Relay>> + Send;
+
+    // ---- a worker's own lease
+
+    /// Makes a fresh incarnation known to a partition, with a deadline one lease away. `lua/renew.lua`
+    ///
+    /// A repeat renews; one that was buried since is `Lost`.
+    fn join(
+        &self,
+        partition: Partition,
+        presence: &Presence,
+    ) -> impl Future<Output = StoreResult<Renewal>> + Send;
+
+    /// Sets the deadline one lease from now; past it but not buried is fine. `lua/renew.lua`
+    ///
+    /// Sets the worker's load in `idle` of each of its agents, or takes it out where it has no room,
+    /// and grants its wish about the duty: `Take` if the holder is nobody, buried, unknown or past its deadline.
+    fn renew(
+        &self,
+        partition: Partition,
+        presence: &Presence,
+    ) -> impl Future<Output = StoreResult<Renewal>> + Send;
+
+    /// Declares an incarnation dead in a partition; its duty, if it has that, is free. `lua/bury.lua`
+    fn bury(
+        &self,
+        partition: Partition,
+        worker: &WorkerId,
+        ground: Ground,
+    ) -> impl Future<Output = StoreResult<Bury>> + Send;
+
+    /// Sessions that `worker` holds in a partition, at most `limit`, in no particular order.
+    fn held(
+        &self,
+        partition: Partition,
+        worker: &WorkerId,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<Vec<SessionId>>> + Send;
+
+    /// Hints for `worker`, from all partitions.
+    fn listen(&self, worker: &WorkerId) -> impl Future<Output = StoreResult<Self::Listener>> + Send;
+
+    // ---- ownership
+
+    /// Takes a session that nobody has. `lua/claim.lua`
+    ///
+    /// In this order: a claimant that is buried or unknown in the partition is `Lost`; `Absent`;
+    /// `Unreadable`; the same worker with the same nonce gets the same lease again; another pool is
+    /// `OtherPool`. An owner that is another worker and within its deadline: `Held`; past it: `Held`
+    /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
+    /// or unknown is as good as none, and the session is orphaned if it was runnable. The claimant's
+    /// own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
+    /// Else a new token: epoch = max(last + 1, now in ms, `seen` + 1); an orphaned session's crashes
+    /// go up by one and it is orphaned no more; `own` and `held` are set, it leaves `ready`, and the
+    /// history refuses older epochs. Returns at most `page` messages.
+    fn claim(
+        &self,
+        session: &SessionId,
+        claimant: &Claimant,
+        page: usize,
+    ) -> impl Future<Output = StoreResult<Claim>> + Send;
+
+    /// Gives a session back. `lua/release.lua`
+    ///
+    /// Not the owner: `Fenced`, except that a repeat by the one who released it last is `Released`
+    /// as long as nobody claimed since.
+    fn release(
+        &self,
+        lease: &Lease,
+        leaving: Leaving,
+        page: usize,
+    ) -> impl Future<Output = StoreResult<Release>> + Send;
+
+    /// The slow round's look at one session: lengthens `own` (sets it again if it is missing). `lua/refresh.lua`
+    fn refresh(
+        &self,
+        lease: &Lease,
+        own_ttl: Duration,
+        page: usize,
+    ) -> impl Future<Output = StoreResult<Refresh>> + Send;
+
+    /// Takes a session from an owner that is buried. `lua/reap.lua`
+    ///
+    /// An incarnation that the partition does not know counts as buried. The session is orphaned if
+    /// it was runnable, and then goes into `ready` and is offered.
+    fn reap(
+        &self,
+        session: &SessionId,
+        from: &WorkerId,
+        pool: &Pool,
+    ) -> impl Future<Output = StoreResult<Reap>> + Send;
+
+    // ---- the turn
+
+    /// Makes a boundary durable. `lua/commit.lua`
+    ///
+    /// In this order: a commit id that is the session's last is `Done` again; a writer that is buried
+    /// or unknown is `Lost`; another token than the record's is `Fenced`; a last entry other than
+    /// `after`, or a head other than `done`, is `Behind`. Else all of it is written; crashes become 0;
+    /// answers go to `out` for `reply_to` and for everybody who asked again by `id`, and are kept under
+    /// the `id` for another day. A message given up on goes to `dead`.
+    fn commit(&self, lease: &Lease, boundary: &Boundary) -> impl Future<Output = StoreResult<Commit>> + Send;
+
+    // ---- upkeep
+
+    /// One look at what a partition needs; changes nothing but deadlines further away than their
+    /// own lease (a clock that went back), which it cuts to that, and workers buried over a day ago, which it
+    /// forgets. `lua/survey.lua`
+    fn survey(
+        &self,
+        partition: Partition,
+        agents: &[(Pool, AgentName)],
+    ) -> impl Future<Output = StoreResult<Survey>> + Send;
+
+    /// Ends a session's wait if its time has come: an owner gets a [`Hint::Wake`]; without one, and runnable, into `ready` and offered. `lua/fire.lua`
+    fn fire(&self, session: &SessionId, pool: &Pool) -> impl Future<Output = StoreResult<Fire>> + Send;
+
+    /// Offers a session that is in `ready` to the least loaded worker other than `except`. `lua/offer.lua`
+    fn offer(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        except: Option<&WorkerId>,
+    ) -> impl Future<Output = StoreResult<Offer>> + Send;
+
+    /// Restores the invariant for one session. `lua/mend.lua`
+    ///
+    /// `pool` and `owner` are the caller's idea of it. A session that was never claimed moves to `home`,
+    /// its agent's declared pool. An owner whose `own` is missing gets a [`Hint::Wake`].
+    fn mend(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+        home: Option<&Pool>,
+    ) -> impl Future<Output = StoreResult<Mend>> + Send;
+
+    /// Pushes replies to their keys, each of which then expires after an hour, and takes them out of `out`.
+    ///
+    /// A key that cannot take it: into `dead`, reason `reply_to`. A repeat pushes again only what is still in `out`… as far as can be seen: at most repeated, never lost.
+    fn deliver(
+        &self,
+        partition: Partition,
+        replies: &[OutReply],
+    ) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ---- reading and operating
+
+    /// Looks at one session.
+    fn look(&self, session: &SessionId) -> impl Future<Output = StoreResult<Look>> + Send;
+
+    /// The sessions of a partition in order of their ids, after `after`, at most `limit`.
+    fn sessions(
+        &self,
+        partition: Partition,
+        after: Option<&SessionId>,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<Vec<SessionId>>> + Send;
+
+    /// Part of a session's history; with [`HistoryRange::After`] waits up to `wait` for the first entry.
+    fn history(
+        &self,
+        session: &SessionId,
+        range: HistoryRange,
+        wait: Duration,
+    ) -> impl Future<Output = StoreResult<Vec<Entry>>> + Send;
+
+    /// The dead letters of a partition after `after`, oldest first, at most `limit`.
+    fn dead(
+        &self,
+        partition: Partition,
+        after: Option<StreamId>,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<Vec<DeadLetter>>> + Send;
+
+    /// Puts a dead letter back into its session's inbox as a message of its own, called `message`. `lua/revive.lua`
+    ///
+    /// It keeps its body and `reply_to`, but not its `id`: that has its answer.
+    fn revive(
+        &self,
+        letter: &DeadLetter,
+        message: MessageId,
+        pool: &Pool,
+    ) -> impl Future<Output = StoreResult<Revive>> + Send;
+
+    /// Drops dead letters; how many there were.
+    fn drop_dead(
+        &self,
+        partition: Partition,
+        ids: &[StreamId],
+    ) -> impl Future<Output = StoreResult<usize>> + Send;
+
+    /// Deletes a session with all its keys. `lua/delete.lua`
+    ///
+    /// Its owner is fenced and sends are refused from the first call on; mail still waiting goes to
+    /// `dead`, reason `deleted`, and to its `reply_to` as an error, 100 a call. Answered `id`s stay
+    /// known. `pool` and `owner` are the caller's idea of it; where they are wrong, indexes that were missed are left to `mend`.
+    fn delete(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+    ) -> impl Future<Output = StoreResult<Delete>> + Send;
+}
