@@ -1,4 +1,5 @@
 //! Durable sessions on Redis: one owner at a time, never orphaned.
 
 pub mod model;
+pub mod runtime;
 pub mod store;
