@@ -24,14 +24,14 @@
 //! goes up by 1,000 (a session, in thousandths) and the offer is made; if nobody did, the worker is taken out of `idle`.
 
 mod error;
-// pub mod memory;
+pub mod memory;
 mod outcome;
 mod snapshot;
 // pub mod redis;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-pub use self::{error::*, outcome::*, snapshot::*};
+pub use self::{error::*, memory::MemoryStore, outcome::*, snapshot::*};
 use crate::model::{
     AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
     SessionId, Settings, StreamId, WorkerId,
