@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
-    model::Partition,
+    model::{Millis, Partition, WorkerId},
     store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
 };
 
@@ -34,8 +34,12 @@ impl<S: Store> Incarnation<S> {
             })
             .collect();
         while let Some((partition, answer)) = joins.next().await {
-            if let Renewal::Renewed { .. } = answer? {
-                self.trust.extend(partition, self.trusted_until(attempt));
+            match answer? {
+                // Nothing can be held there yet, so there is nothing to look for.
+                Renewal::Renewed { now, duty, alive } => {
+                    self.note(partition, attempt, now, duty.as_ref(), alive);
+                }
+                Renewal::Lost => self.stops.lost.cancel(),
             }
         }
         self.announce().await
@@ -113,13 +117,25 @@ impl<S: Store> Incarnation<S> {
             self.stops.lost.cancel();
             return;
         };
-        self.brake.answered(partition, self.env.now(), now);
-        self.counts.alive.store(alive, Ordering::Relaxed);
-        let draining = self.stops.drain.is_cancelled();
-        self.duties.set(partition, !draining && duty.as_ref() == Some(&self.worker));
-        if self.trust.extend(partition, self.trusted_until(attempt)) == Extended::Anew {
+        if self.note(partition, attempt, now, duty.as_ref(), alive) == Extended::Anew {
             self.recover(partition);
         }
+    }
+
+    /// Takes in what an answered renewal said, asked for at `attempt`.
+    fn note(
+        &self,
+        partition: Partition,
+        attempt: Moment,
+        server: Millis,
+        duty: Option<&WorkerId>,
+        alive: usize,
+    ) -> Extended {
+        self.brake.answered(partition, self.env.now(), server);
+        self.counts.alive.store(alive, Ordering::Relaxed);
+        let draining = self.stops.drain.is_cancelled();
+        self.duties.set(partition, !draining && duty == Some(&self.worker));
+        self.trust.extend(partition, self.trusted_until(attempt))
     }
 
     /// Ends trust where its time is over; the sessions there notice by themselves.

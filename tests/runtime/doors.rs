@@ -9,7 +9,8 @@ use crate::fleet::Fleet;
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn post(fleet: &Fleet, fields: &[(&str, &[u8])]) {
-    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
     fleet.store.post(&fields).await.unwrap();
 }
 
@@ -26,7 +27,9 @@ async fn entries_of_the_plain_door_become_turns_in_order_and_are_removed() {
         let name = format!("count/{session}");
         fleet.until(MINUTE, async || fleet.texts(&name).await == expected).await;
     }
-    fleet.until(MINUTE, async || fleet.store.ingress(10, Duration::ZERO).await.unwrap().entries.is_empty()).await;
+    fleet
+        .until(MINUTE, async || fleet.store.ingress(10, Duration::ZERO).await.unwrap().entries.is_empty())
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

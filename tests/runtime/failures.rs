@@ -95,8 +95,12 @@ async fn a_state_that_does_not_fit_is_set_aside_and_not_overwritten() {
     let first = fleet.worker("first").await;
     fleet.ask("count/a", "x").await;
     first.drain().await;
-    let _second =
-        Worker::builder(fleet.store.clone()).env(fleet.env.fork()).agent("count", Changed).start().await.unwrap();
+    let _second = Worker::builder(fleet.store.clone())
+        .env(fleet.env.fork())
+        .agent("count", Changed)
+        .start()
+        .await
+        .unwrap();
     fleet.send("count/a", "y").await;
     fleet.until(MINUTE, async || fleet.sight("count/a").await.record.owner.is_none()).await;
     fleet.until(MINUTE, async || fleet.sight("count/a").await.record.hold.is_some()).await;

@@ -82,7 +82,11 @@ impl Fleet {
 
     pub async fn ask_text(&self, session: &str, text: &str) -> String {
         let envelope = self.ask(session, text).await;
-        envelope.reply.flatten().and_then(|body| body.as_text()).unwrap_or_else(|| format!("{:?}", envelope.error))
+        envelope
+            .reply
+            .flatten()
+            .and_then(|body| body.as_text())
+            .unwrap_or_else(|| format!("{:?}", envelope.error))
     }
 
     pub async fn history(&self, session: &str) -> Vec<Entry> {

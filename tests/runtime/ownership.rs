@@ -122,12 +122,11 @@ async fn an_own_key_deleted_by_hand_robs_nobody_and_is_set_again() {
 async fn two_runs_of_one_seed_are_equal_to_the_last_operation() {
     async fn run(seed: u64) -> Vec<String> {
         let env = tenure::Env::seeded(seed);
-        let store = tenure::store::MemoryStore::new(
+        let store = tenure::store::MemoryStore::with_journal(
             "test".parse().unwrap(),
             tenure::model::Settings::default(),
             std::sync::Arc::new(env.clone()),
-        )
-        .with_journal();
+        );
         let fleet = Fleet { store, env };
         let workers = [fleet.worker("a").await, fleet.worker("b").await, fleet.worker("c").await];
         for n in 0..200 {

@@ -70,7 +70,8 @@ async fn a_session_of_one_pool_is_never_claimed_by_another() {
     let fleet = Fleet::new(4);
     let _other =
         fleet.worker_with("w", |config| WorkerConfig { pool: "eu".parse().unwrap(), ..config }).await;
-    let message = tenure::model::NewMessage { pool: "us".parse().unwrap(), ..fleet.message("private/a", "x") };
+    let message =
+        tenure::model::NewMessage { pool: "us".parse().unwrap(), ..fleet.message("private/a", "x") };
     {
         use tenure::store::Store;
         fleet.store.send(&message).await.unwrap();

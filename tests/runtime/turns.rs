@@ -79,7 +79,11 @@ async fn a_repeated_id_is_one_turn_and_gets_the_first_answer_at_its_own_key() {
     let keys: Vec<ReplyTo> = (0..3).map(|n| format!("mine:{n}").parse().unwrap()).collect();
     for (n, key) in keys.iter().enumerate() {
         let text = format!("try {n}");
-        let message = NewMessage { id: Some(id.clone()), reply_to: Some(key.clone()), ..fleet.message("count/a", &text) };
+        let message = NewMessage {
+            id: Some(id.clone()),
+            reply_to: Some(key.clone()),
+            ..fleet.message("count/a", &text)
+        };
         fleet.store_send(&message).await;
         if n == 1 {
             fleet.until(MINUTE, async || fleet.sight("count/a").await.record.turns == 1).await;
