@@ -56,6 +56,7 @@ impl RedisContainer {
         let container = GenericImage::new(name, tag)
             .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"))
             .with_mapped_port(port, REDIS_PORT.tcp())
+            .with_label("tenure.test", "1")
             .with_cmd(always.iter().chain(args).copied())
             .with_startup_timeout(READY_WITHIN)
             .start()
