@@ -24,7 +24,7 @@
 //! goes up by 1,000 (a session, in thousandths) and the offer is made; if nobody did, the worker is taken out of `idle`.
 
 mod error;
-// pub mod memory;
+pub mod memory;
 mod outcome;
 mod snapshot;
 // pub mod redis;
