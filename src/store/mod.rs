@@ -26,12 +26,12 @@
 mod error;
 pub mod memory;
 mod outcome;
+pub mod redis;
 mod snapshot;
-// pub mod redis;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-pub use self::{error::*, memory::MemoryStore, outcome::*, snapshot::*};
+pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, snapshot::*};
 use crate::model::{
     AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
     SessionId, Settings, StreamId, WorkerId,
