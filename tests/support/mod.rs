@@ -4,9 +4,12 @@
 mod clock;
 pub mod containers;
 mod port;
+mod process;
 mod server;
 mod wait;
+mod worker;
 
 pub use clock::Clock;
 pub use server::{Builder, RedisServer};
 pub use wait::{eventually, wait_until};
+pub use worker::WorkerProcess;
