@@ -136,7 +136,7 @@ impl<S: Store> Duty<S> {
             debug!(%partition, error = %err, "not delivered");
         }
         let mut buried = survey.buried;
-        if self.shared.brake.overdue(self.shared.env.now()) == Overdue::Bury {
+        if self.shared.brake.overdue(partition, self.shared.env.now()) == Overdue::Bury {
             for worker in survey.overdue {
                 match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
                     Ok(crate::store::Bury::Buried) => {

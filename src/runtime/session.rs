@@ -134,7 +134,7 @@ impl<S: Store> SessionActor<S> {
         let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
             return Departure::Distrusted;
         };
-        match self.claim(&window).await {
+        match self.claim(partition, &window).await {
             Ok(claimed) => match Owner::new(self, partition, window, claimed) {
                 Ok(owner) => owner.serve().await,
                 Err((owner, why)) => owner.set_aside(why).await,
@@ -144,14 +144,18 @@ impl<S: Store> SessionActor<S> {
     }
 
     /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
-    async fn claim(&self, window: &CancellationToken) -> Result<Box<Claimed>, Departure> {
+    async fn claim(
+        &self,
+        partition: Partition,
+        window: &CancellationToken,
+    ) -> Result<Box<Claimed>, Departure> {
         let claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
             nonce: self.shared.env.nonce(),
             own_ttl: self.shared.config.lease.own_ttl(),
             seen: self.shared.counts.seen(),
-            overdue: self.shared.brake.overdue(self.shared.env.now()),
+            overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
         };
         loop {
             let answer = tokio::select! {

@@ -317,7 +317,7 @@ impl<S: Store> Parts<S> {
             since: self.env.wall(),
             agents: self.agents.clone(),
             trust: Arc::new(Trust::none(self.store.partitions())),
-            brake: Arc::new(Brake::new(self.config.lease.ttl())),
+            brake: Arc::new(Brake::new(self.config.lease)),
             stops,
             counts: Arc::default(),
             duties: Arc::<Duties>::default(),
