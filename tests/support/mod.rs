@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "every test binary takes what it needs")]
 
 mod clock;
+pub mod compose;
 pub mod containers;
 mod port;
 mod process;
