@@ -1,6 +1,10 @@
 //! Durable sessions on Redis: one owner at a time, never orphaned.
 
+pub mod agents;
 pub mod client;
 pub mod model;
 pub mod runtime;
 pub mod store;
+
+pub use model::{Body, Message, SessionId};
+pub use runtime::{Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerEvent, WorkerHandle};
