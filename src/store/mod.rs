@@ -31,7 +31,7 @@ mod snapshot;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-pub use self::{error::*, outcome::*, snapshot::*};
+pub use self::{error::*, memory::MemoryStore, outcome::*, snapshot::*};
 use crate::model::{
     AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
     SessionId, Settings, StreamId, WorkerId,

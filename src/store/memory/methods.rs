@@ -1,0 +1,338 @@
+//! The [`Store`] contract, bound method by method.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::sync::Notify;
+
+use super::{MemoryListener, MemoryStore, door::check_fields};
+use crate::{
+    model::{
+        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
+        ReplyTo, SessionId, Settings, StreamId, WorkerId,
+    },
+    store::{
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, Ground, HistoryRange,
+        Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh, Relay, Relayed,
+        Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+    },
+};
+
+impl Store for MemoryStore {
+    type Listener = MemoryListener;
+
+    fn partitions(&self) -> &Partitions {
+        &self.shared.partitions
+    }
+
+    async fn configure(&self, wanted: &Settings) -> StoreResult<Configured> {
+        self.run(format_args!("configure {wanted:?}"), |state, _| Ok(state.configure(wanted)))
+    }
+
+    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+        self.run(format_args!("declare {agent} {how:?}"), |state, _| {
+            state.agents.insert(agent.clone(), how.clone());
+            Ok(())
+        })
+    }
+
+    async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
+        self.run(format_args!("agents"), |state, _| Ok(state.agents.clone()))
+    }
+
+    async fn announce(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
+        self.run(format_args!("announce {member:?} {ttl:?}"), |state, now| {
+            state.announce(member, ttl, now);
+            Ok(())
+        })
+    }
+
+    async fn retire(&self, worker: &WorkerId) -> StoreResult<()> {
+        self.run(format_args!("retire {worker}"), |state, _| {
+            state.members.remove(worker);
+            Ok(())
+        })
+    }
+
+    async fn members(&self) -> StoreResult<Vec<Member>> {
+        self.run(format_args!("members"), |state, now| Ok(state.members(now)))
+    }
+
+    async fn send(&self, message: &NewMessage) -> StoreResult<Sent> {
+        let partition = self.shared.partitions.of(&message.session);
+        self.run_in(partition, format_args!("send {message:?}"), |keys, step| keys.send(step, message))
+    }
+
+    async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
+        first(&self.shared.replied, wait, Option::is_some, || {
+            self.run(format_args!("take_reply {key}"), |state, now| state.take_reply(key, now))
+        })
+        .await
+    }
+
+    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+        first(
+            &self.shared.posted,
+            wait,
+            |ingress: &Ingress| !ingress.entries.is_empty(),
+            || self.run(format_args!("ingress {limit}"), |state, _| Ok(state.ingress(limit))),
+        )
+        .await
+    }
+
+    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        let posted = self.run(format_args!("post {fields:?}"), |state, now| {
+            check_fields(fields)?;
+            Ok(state.ingress.add(now, fields.to_vec()))
+        });
+        self.shared.posted.notify_waiters();
+        posted
+    }
+
+    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
+        self.run(format_args!("remove_ingress {ids:?}"), |state, _| {
+            for id in ids {
+                state.ingress.remove(*id);
+            }
+            Ok(())
+        })
+    }
+
+    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
+        self.run(format_args!("advance_ingress {past}"), |state, _| {
+            state.ingress.advance(past);
+            Ok(())
+        })
+    }
+
+    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        self.run(format_args!("cursors"), |state, _| Ok(state.cursors()))
+    }
+
+    async fn relay(
+        &self,
+        partition: Partition,
+        previous: Option<StreamId>,
+        batch: &[Relayed],
+    ) -> StoreResult<Relay> {
+        self.run_in(partition, format_args!("relay {partition} {previous:?} {batch:?}"), |keys, step| {
+            keys.relay(step, partition, previous, batch)
+        })
+    }
+
+    async fn join(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        self.run_in(partition, format_args!("join {partition} {presence:?}"), |keys, step| {
+            Ok(keys.join(step, presence))
+        })
+    }
+
+    async fn renew(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        self.run_in(partition, format_args!("renew {partition} {presence:?}"), |keys, step| {
+            Ok(keys.renew(step, presence))
+        })
+    }
+
+    async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
+        self.run_in(partition, format_args!("bury {partition} {worker} {ground:?}"), |keys, step| {
+            Ok(keys.bury(worker, ground, step.now))
+        })
+    }
+
+    async fn held(
+        &self,
+        partition: Partition,
+        worker: &WorkerId,
+        limit: usize,
+    ) -> StoreResult<Vec<SessionId>> {
+        self.run_in(partition, format_args!("held {partition} {worker} {limit}"), |keys, _| {
+            Ok(keys.held.get(worker).into_iter().flatten().take(limit).cloned().collect())
+        })
+    }
+
+    async fn listen(&self, worker: &WorkerId) -> StoreResult<MemoryListener> {
+        Ok(self.state().hints.listen(worker))
+    }
+
+    async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("claim {session} {claimant:?} {page}"), |keys, step| {
+            Ok(keys.claim(step, session, claimant, page))
+        })
+    }
+
+    async fn release(&self, lease: &Lease, leaving: Leaving, page: usize) -> StoreResult<Release> {
+        let partition = self.shared.partitions.of(lease.session());
+        self.run_in(partition, format_args!("release {lease:?} {leaving:?} {page}"), |keys, step| {
+            keys.release(step, lease, leaving, page)
+        })
+    }
+
+    async fn refresh(&self, lease: &Lease, own_ttl: Duration, page: usize) -> StoreResult<Refresh> {
+        let partition = self.shared.partitions.of(lease.session());
+        self.run_in(partition, format_args!("refresh {lease:?} {own_ttl:?} {page}"), |keys, step| {
+            keys.refresh(step, lease, own_ttl, page)
+        })
+    }
+
+    async fn reap(&self, session: &SessionId, from: &WorkerId, pool: &Pool) -> StoreResult<Reap> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("reap {session} {from} {pool}"), |keys, step| {
+            keys.reap(step, session, from, pool)
+        })
+    }
+
+    async fn commit(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
+        let partition = self.shared.partitions.of(lease.session());
+        let committed =
+            self.run_in(partition, format_args!("commit {lease:?} {boundary:?}"), |keys, step| {
+                keys.commit(step, partition, lease, boundary)
+            });
+        self.shared.appended.notify_waiters();
+        committed
+    }
+
+    async fn survey(&self, partition: Partition, agents: &[(Pool, AgentName)]) -> StoreResult<Survey> {
+        self.run_in(partition, format_args!("survey {partition} {agents:?}"), |keys, step| {
+            Ok(keys.survey(step, agents))
+        })
+    }
+
+    async fn fire(&self, session: &SessionId, pool: &Pool) -> StoreResult<Fire> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("fire {session} {pool}"), |keys, step| {
+            keys.fire(step, session, pool)
+        })
+    }
+
+    async fn offer(&self, session: &SessionId, pool: &Pool, except: Option<&WorkerId>) -> StoreResult<Offer> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("offer {session} {pool} {except:?}"), |keys, step| {
+            Ok(keys.offer(step, session, pool, except))
+        })
+    }
+
+    async fn mend(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+        home: Option<&Pool>,
+    ) -> StoreResult<Mend> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("mend {session} {pool} {owner:?} {home:?}"), |keys, step| {
+            keys.mend(step, session, pool, owner, home)
+        })
+    }
+
+    async fn deliver(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
+        let delivered = self.run(format_args!("deliver {partition} {replies:?}"), |state, now| {
+            state.deliver(partition, replies, now);
+            Ok(())
+        });
+        self.shared.replied.notify_waiters();
+        delivered
+    }
+
+    async fn look(&self, session: &SessionId) -> StoreResult<Look> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("look {session}"), |keys, _| Ok(keys.look(session)))
+    }
+
+    async fn sessions(
+        &self,
+        partition: Partition,
+        after: Option<&SessionId>,
+        limit: usize,
+    ) -> StoreResult<Vec<SessionId>> {
+        self.run_in(partition, format_args!("sessions {partition} {after:?} {limit}"), |keys, _| {
+            Ok(keys.sessions_after(after, limit))
+        })
+    }
+
+    async fn history(
+        &self,
+        session: &SessionId,
+        range: HistoryRange,
+        wait: Duration,
+    ) -> StoreResult<Vec<Entry>> {
+        let partition = self.shared.partitions.of(session);
+        let wait = match range {
+            HistoryRange::After(..) => wait,
+            HistoryRange::Newest(_) => Duration::ZERO,
+        };
+        first(
+            &self.shared.appended,
+            wait,
+            |entries: &Vec<Entry>| !entries.is_empty(),
+            || {
+                self.run_in(partition, format_args!("history {session} {range:?}"), |keys, _| {
+                    Ok(keys.history(session, range))
+                })
+            },
+        )
+        .await
+    }
+
+    async fn dead(
+        &self,
+        partition: Partition,
+        after: Option<StreamId>,
+        limit: usize,
+    ) -> StoreResult<Vec<DeadLetter>> {
+        self.run_in(partition, format_args!("dead {partition} {after:?} {limit}"), |keys, _| {
+            Ok(keys.letters(partition, after).take(limit).collect())
+        })
+    }
+
+    async fn revive(&self, letter: &DeadLetter, message: MessageId, pool: &Pool) -> StoreResult<Revive> {
+        self.run_in(letter.partition, format_args!("revive {letter:?} {message} {pool}"), |keys, step| {
+            keys.revive(step, letter, message, pool)
+        })
+    }
+
+    async fn drop_dead(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
+        self.run_in(partition, format_args!("drop_dead {partition} {ids:?}"), |keys, _| {
+            Ok(ids.iter().filter(|id| keys.dead.remove(**id).is_some()).count())
+        })
+    }
+
+    async fn delete(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+    ) -> StoreResult<Delete> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("delete {session} {pool} {owner:?}"), |keys, step| {
+            keys.delete(step, partition, session, pool, owner)
+        })
+    }
+}
+
+/// The first look that finds something, or the last one after `wait`; looks again whenever `changed` tells.
+///
+/// May be dropped while waiting: only a look that finds something takes it, and it is then returned at once.
+async fn first<T: Send>(
+    changed: &Notify,
+    wait: Duration,
+    found: impl Fn(&T) -> bool + Send + Sync,
+    look: impl Fn() -> StoreResult<T> + Send + Sync,
+) -> StoreResult<T> {
+    if wait.is_zero() {
+        return look();
+    }
+    let patient = async {
+        loop {
+            let mut next = std::pin::pin!(changed.notified());
+            next.as_mut().enable();
+            let seen = look();
+            if seen.as_ref().map_or(true, &found) {
+                return seen;
+            }
+            next.await;
+        }
+    };
+    match tokio::time::timeout(wait, patient).await {
+        Ok(seen) => seen,
+        Err(_) => look(),
+    }
+}

@@ -1,0 +1,111 @@
+//! What belongs to the namespace and to no partition: settings, agents, members, the plain door, replies.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use super::{hints::Hints, partition::Keyspace, stream::Stream};
+use crate::{
+    model::{AgentDeclaration, AgentName, Body, Millis, Partition, ReplyTo, Settings, StreamId, WorkerId},
+    store::{Configured, DeadLetter, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult},
+};
+
+/// How long a reply waits to be taken, after the last push to its key.
+const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// The fields of an entry of the plain door.
+pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Everything that a store holds.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) settings: Option<Settings>,
+    pub(super) agents: BTreeMap<AgentName, AgentDeclaration>,
+    pub(super) members: BTreeMap<WorkerId, (Member, Millis)>,
+    pub(super) partitions: BTreeMap<Partition, Keyspace>,
+    pub(super) ingress: Stream<Fields>,
+    pub(super) replies: BTreeMap<ReplyTo, ReplyKey>,
+    pub(super) hints: Hints,
+    pub(super) journal: Option<Vec<String>>,
+}
+
+/// What stands at a key that replies are pushed to.
+#[derive(Debug)]
+pub(super) enum ReplyKey {
+    /// A list of replies, and when it expires.
+    List(VecDeque<String>, Millis),
+    /// Something else of somebody else's: it takes no push.
+    Foreign,
+}
+
+impl State {
+    pub(super) fn configure(&mut self, wanted: &Settings) -> Configured {
+        let settled = self.settings.get_or_insert_with(|| wanted.clone());
+        if settled == wanted { Configured::Agreed } else { Configured::Differs(settled.clone()) }
+    }
+
+    pub(super) fn announce(&mut self, member: &Member, ttl: Duration, now: Millis) {
+        self.members.retain(|_, (_, until)| now <= *until);
+        self.members.insert(member.worker.clone(), (member.clone(), now.plus(ttl)));
+    }
+
+    pub(super) fn members(&self, now: Millis) -> Vec<Member> {
+        let living = self.members.values().filter(|(_, until)| now <= *until);
+        living.map(|(member, _)| member.clone()).collect()
+    }
+
+    /// The oldest entries of the plain door.
+    pub(super) fn ingress(&self, limit: usize) -> Ingress {
+        let oldest = self.ingress.iter().take(limit);
+        let entries = oldest.map(|(id, fields)| IngressEntry { id, fields: fields.clone() }).collect();
+        Ingress { entries, last: self.ingress.last() }
+    }
+
+    pub(super) fn cursors(&self) -> BTreeMap<Partition, StreamId> {
+        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, keys.cursor?))).collect()
+    }
+
+    /// Takes the oldest reply at `key`.
+    pub(super) fn take_reply(&mut self, key: &ReplyTo, now: Millis) -> StoreResult<Option<String>> {
+        match self.replies.get_mut(key) {
+            Some(ReplyKey::List(replies, until)) if now <= *until => Ok(replies.pop_front()),
+            Some(ReplyKey::Foreign) => Err(StoreError::Refused(format!("`{key}` is not a list"))),
+            Some(ReplyKey::List(..)) | None => Ok(None),
+        }
+    }
+
+    pub(super) fn deliver(&mut self, partition: Partition, replies: &[OutReply], now: Millis) {
+        for OutReply { id, .. } in replies {
+            let keys = self.partitions.entry(partition).or_default();
+            let Some(reply) = keys.take_out(*id) else { continue };
+            if self.push_reply(&reply.to, &reply.payload, now) {
+                continue;
+            }
+            let keys = self.partitions.entry(partition).or_default();
+            keys.give_up(DeadLetter {
+                partition,
+                id: StreamId::default(),
+                session: reply.session,
+                message: reply.message,
+                reason: "reply_to".to_owned(),
+                tries: 0,
+                time: now,
+                reply_to: Some(reply.to),
+                body: Body::from_door(&reply.payload),
+            });
+        }
+    }
+
+    /// Pushes a reply to its key; whether the key took it.
+    fn push_reply(&mut self, to: &ReplyTo, payload: &str, now: Millis) -> bool {
+        let key = self.replies.entry(to.clone()).or_insert(ReplyKey::List(VecDeque::new(), now));
+        let ReplyKey::List(replies, until) = key else { return false };
+        if now > *until {
+            replies.clear();
+        }
+        replies.push_back(payload.to_owned());
+        *until = now.plus(REPLY_KEPT);
+        true
+    }
+}

@@ -1,0 +1,196 @@
+//! Ownership of sessions: claim, release, refresh, reap.
+
+use super::partition::{Keyspace, Standing, Step, leave};
+use crate::{
+    model::{Epoch, Lease, Pool, SessionId, Token, WorkerId},
+    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult},
+};
+
+/// What stands between a claimant and a session.
+enum Owner {
+    /// Nobody.
+    Nobody,
+    /// Somebody who must be left alone.
+    Other(WorkerId),
+    /// Somebody who is past the deadline and may be buried.
+    Overdue(WorkerId),
+    /// Somebody who is buried or unknown.
+    Gone,
+    /// The claimant's own incarnation, by an older claim.
+    Claimant,
+}
+
+impl Keyspace {
+    pub(super) fn claim(&mut self, step: &Step, id: &SessionId, claimant: &Claimant, page: usize) -> Claim {
+        let queue = (claimant.pool.clone(), id.agent());
+        if self.is_gone(&claimant.worker) {
+            return Claim::Lost;
+        }
+        let Some(session) = self.sessions.get(id) else {
+            leave(&mut self.ready, &queue, id);
+            return Claim::Absent;
+        };
+        if let Some(why) = session.newer.clone() {
+            leave(&mut self.ready, &queue, id);
+            return Claim::Unreadable(why);
+        }
+        let owner = session.record.owner.as_ref();
+        if let Some(token) = owner.filter(|token| is_same_claim(token, claimant)).cloned() {
+            return self.grant(step, id, token, claimant, page);
+        }
+        if session.record.pool != claimant.pool {
+            return Claim::OtherPool(session.record.pool.clone());
+        }
+        match self.owner_before(step, id, claimant) {
+            Owner::Other(by) => return Claim::Held { by },
+            Owner::Overdue(worker) => {
+                self.put_to_rest(&worker, step.now);
+                self.take_from_the_dead(step, id);
+            }
+            Owner::Gone => self.take_from_the_dead(step, id),
+            Owner::Nobody | Owner::Claimant => (),
+        }
+        let session = &self.sessions[id];
+        if session.record.owner.is_none() && !session.is_runnable() {
+            self.settle(id, step.now);
+            return Claim::NothingToDo;
+        }
+        let token = self.next_token(step, id, claimant);
+        self.grant(step, id, token, claimant, page)
+    }
+
+    /// Who has the session, as far as it matters to `claimant`.
+    fn owner_before(&self, step: &Step, id: &SessionId, claimant: &Claimant) -> Owner {
+        let Some(owner) = &self.sessions[id].record.owner else { return Owner::Nobody };
+        let worker = owner.worker.clone();
+        if worker == claimant.worker {
+            return Owner::Claimant;
+        }
+        match (self.standing(&worker, step.now), claimant.overdue) {
+            (Standing::Alive, _) | (Standing::Overdue, Overdue::Spare) => Owner::Other(worker),
+            (Standing::Overdue, Overdue::Bury) => Owner::Overdue(worker),
+            (Standing::Buried | Standing::Unknown, _) => Owner::Gone,
+        }
+    }
+
+    /// Clears the owner; the session is orphaned if it was runnable.
+    fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
+        let session = self.sessions.get_mut(id).expect("the caller saw the session");
+        session.record.orphaned = session.is_runnable();
+        session.disown(step.now);
+    }
+
+    /// Draws the token of a new claim.
+    fn next_token(&mut self, step: &Step, id: &SessionId, claimant: &Claimant) -> Token {
+        let record = &mut self.sessions.get_mut(id).expect("the caller saw the session").record;
+        let after_last = record.epoch.map_or(0, |Epoch(last)| last + 1);
+        let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0 + 1));
+        record.epoch = Some(epoch);
+        record.crashes += u32::from(record.orphaned);
+        record.orphaned = false;
+        record.updated = step.now;
+        Token { worker: claimant.worker.clone(), epoch, nonce: claimant.nonce }
+    }
+
+    /// Makes `token` the owner's, and hands out what is needed to start. A repeat hands out the same again.
+    fn grant(
+        &mut self,
+        step: &Step,
+        id: &SessionId,
+        token: Token,
+        claimant: &Claimant,
+        page: usize,
+    ) -> Claim {
+        let session = self.sessions.get_mut(id).expect("the caller saw the session");
+        session.record.owner = Some(token.clone());
+        session.register(&token, claimant.own_ttl, step.now);
+        let claimed = Claimed {
+            record: session.record.clone(),
+            state: session.state.clone(),
+            mail: session.mail(page),
+            lease: Lease::granted(id.clone(), token),
+        };
+        self.settle(id, step.now);
+        Claim::Won(Box::new(claimed))
+    }
+
+    pub(super) fn release(
+        &mut self,
+        step: &mut Step,
+        lease: &Lease,
+        leaving: Leaving,
+        page: usize,
+    ) -> StoreResult<Release> {
+        let (id, worker) = (lease.session(), &lease.token().worker);
+        let Some(session) = self.session(id)? else { return Ok(Release::Fenced) };
+        if !session.is_owned_by(lease.token()) {
+            let record = &session.record;
+            let released = record.owner.is_none()
+                && record.epoch == Some(lease.epoch())
+                && record.last_owner.as_ref() == Some(worker);
+            return Ok(if released { Release::Released } else { Release::Fenced });
+        }
+        let runnable = session.is_runnable();
+        if runnable && leaving == Leaving::IfIdle {
+            return Ok(Release::Runnable(session.mail(page)));
+        }
+        let pool = session.record.pool.clone();
+        session.disown(step.now);
+        self.let_go(worker, id);
+        self.settle(id, step.now);
+        if runnable {
+            self.offer_around(id, &pool, Some(worker), step.hints);
+        }
+        Ok(Release::Released)
+    }
+
+    pub(super) fn refresh(
+        &mut self,
+        step: &Step,
+        lease: &Lease,
+        own_ttl: std::time::Duration,
+        page: usize,
+    ) -> StoreResult<Refresh> {
+        let Some(session) = self.session(lease.session())? else { return Ok(Refresh::Fenced) };
+        if !session.is_owned_by(lease.token()) {
+            return Ok(Refresh::Fenced);
+        }
+        session.register(lease.token(), own_ttl, step.now);
+        Ok(Refresh::Held { record: Box::new(session.record.clone()), mail: session.mail(page) })
+    }
+
+    pub(super) fn reap(
+        &mut self,
+        step: &mut Step,
+        id: &SessionId,
+        from: &WorkerId,
+        pool: &Pool,
+    ) -> StoreResult<Reap> {
+        if !self.is_gone(from) {
+            return Ok(Reap::Alive);
+        }
+        let owned = self
+            .session(id)?
+            .filter(|session| session.record.owner.as_ref().is_some_and(|owner| owner.worker == *from));
+        let Some(session) = owned else {
+            self.let_go(from, id);
+            return Ok(Reap::NotTheirs);
+        };
+        if session.record.pool != *pool {
+            return Ok(Reap::OtherPool(session.record.pool.clone()));
+        }
+        let runnable = session.is_runnable();
+        self.take_from_the_dead(step, id);
+        self.let_go(from, id);
+        self.settle(id, step.now);
+        if runnable {
+            self.offer_around(id, pool, None, step.hints);
+        }
+        Ok(Reap::Reaped { runnable })
+    }
+}
+
+/// Whether `token` was granted to this very claim.
+fn is_same_claim(token: &Token, claimant: &Claimant) -> bool {
+    token.worker == claimant.worker && token.nonce == claimant.nonce
+}

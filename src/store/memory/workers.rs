@@ -1,0 +1,75 @@
+//! A worker's own lease in a partition: joining, renewing, burying.
+
+use super::partition::{Keyspace, Standing, Step, WorkerLease, leave};
+use crate::{
+    model::{Millis, WorkerId},
+    store::{Bury, DutyWish, Ground, Presence, Renewal},
+};
+
+impl Keyspace {
+    pub(super) fn join(&mut self, step: &Step, presence: &Presence) -> Renewal {
+        if self.standing(&presence.worker, step.now) == Standing::Unknown {
+            let fresh = WorkerLease::Living { deadline: step.now, lease: presence.lease };
+            self.workers.insert(presence.worker.clone(), fresh);
+        }
+        self.renew(step, presence)
+    }
+
+    pub(super) fn renew(&mut self, step: &Step, presence: &Presence) -> Renewal {
+        let Presence { worker, lease, .. } = presence;
+        if self.is_gone(worker) {
+            return Renewal::Lost;
+        }
+        let renewed = WorkerLease::Living { deadline: step.now.plus(*lease), lease: *lease };
+        self.workers.insert(worker.clone(), renewed);
+        self.show_load(presence);
+        self.grant_duty(worker, presence.duty, step.now);
+        let alive = self.workers.keys().filter(|worker| self.standing(worker, step.now) == Standing::Alive);
+        Renewal::Renewed { now: step.now, duty: self.duty.clone(), alive: alive.count() }
+    }
+
+    /// Sets a worker's load in `idle` of each of its agents, or takes it out where it has no room.
+    fn show_load(&mut self, Presence { worker, pool, agents, load, .. }: &Presence) {
+        for agent in agents {
+            let queue = (pool.clone(), agent.clone());
+            match load {
+                Some(load) => _ = self.idle.entry(queue).or_default().insert(worker.clone(), *load),
+                None => leave(&mut self.idle, &queue, worker),
+            }
+        }
+    }
+
+    fn grant_duty(&mut self, worker: &WorkerId, wish: DutyWish, now: Millis) {
+        let has_it = self.duty.as_ref() == Some(worker);
+        let free = match &self.duty {
+            None => true,
+            Some(holder) => self.standing(holder, now) != Standing::Alive,
+        };
+        match wish {
+            DutyWish::Take if free => self.duty = Some(worker.clone()),
+            DutyWish::GiveUp if has_it => self.duty = None,
+            DutyWish::Take | DutyWish::Leave | DutyWish::GiveUp => (),
+        }
+    }
+
+    pub(super) fn bury(&mut self, worker: &WorkerId, ground: Ground, now: Millis) -> Bury {
+        match (self.standing(worker, now), ground) {
+            (Standing::Unknown, _) => Bury::Unknown,
+            (Standing::Buried, _) => Bury::Buried,
+            (Standing::Alive, Ground::Overdue) => Bury::Alive,
+            (Standing::Alive | Standing::Overdue, _) => {
+                self.put_to_rest(worker, now);
+                Bury::Buried
+            }
+        }
+    }
+
+    /// Writes a worker down as buried: its duty is free, and nothing is offered to it any more.
+    pub(super) fn put_to_rest(&mut self, worker: &WorkerId, now: Millis) {
+        self.workers.insert(worker.clone(), WorkerLease::Buried { at: now });
+        self.duty.take_if(|holder| holder == worker);
+        for idle in self.idle.values_mut() {
+            idle.remove(worker);
+        }
+    }
+}
