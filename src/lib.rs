@@ -1,4 +1,9 @@
 //! Durable sessions on Redis: one owner at a time, never orphaned.
 
+pub mod agents;
 pub mod model;
+pub mod runtime;
 pub mod store;
+
+pub use model::{Body, Message, SessionId};
+pub use runtime::{Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerEvent, WorkerHandle};

@@ -1,0 +1,175 @@
+//! The code that takes a session's turns, and how the runtime calls it without knowing its types.
+
+use std::{panic::AssertUnwindSafe, pin::Pin};
+
+use futures_util::FutureExt;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::turn::{Turn, TurnContext};
+use crate::model::{Body, Failure, Message, NewEntry, TurnPolicy};
+
+/// The code that takes the turns of all sessions of one name.
+///
+/// One value serves many sessions at once, so it holds what they share (clients, prompts,
+/// settings); what belongs to one session is its [`State`](Self::State).
+///
+/// ```
+/// use tenure::{Agent, AgentError, Message, Reply, Turn};
+///
+/// struct Counter;
+///
+/// impl Agent for Counter {
+///     type State = u64;
+///
+///     async fn turn(&self, cx: &mut Turn<u64>, _: Message) -> Result<Reply, AgentError> {
+///         *cx.state_mut() += 1;
+///         Ok(Reply::text(format!("{} so far", cx.state())))
+///     }
+/// }
+/// ```
+pub trait Agent: Send + Sync + 'static {
+    /// What it keeps per session, as JSON; a session begins with the default.
+    type State: Serialize + DeserializeOwned + Default + Send;
+
+    /// How its turns are run.
+    fn policy(&self) -> TurnPolicy {
+        TurnPolicy::default()
+    }
+
+    /// Takes one turn: reads `message`, changes the state, and replies.
+    ///
+    /// Nothing of it is durable before it returns; then all of it is, at once. An error, a panic or
+    /// a time-out leaves the session as it was, and the message is tried again as the policy says:
+    /// so whatever the turn does outside may happen again, and [`Turn::key`] is there to tell.
+    fn turn(
+        &self,
+        cx: &mut Turn<Self::State>,
+        message: Message,
+    ) -> impl Future<Output = Result<Reply, AgentError>> + Send;
+}
+
+/// What a turn answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply(Option<Body>);
+
+impl Reply {
+    /// The turn is done and there is nothing to say.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Text: `{"text": …}`.
+    pub fn text(text: impl AsRef<str>) -> Self {
+        Self(Some(Body::text(text.as_ref())))
+    }
+
+    /// Any JSON object.
+    pub fn body(body: Body) -> Self {
+        Self(Some(body))
+    }
+}
+
+/// Why a run failed. Any error converts into one that is worth another try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentError {
+    message: String,
+    retry: bool,
+}
+
+impl AgentError {
+    /// A failure that another try may mend.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: true }
+    }
+
+    /// A failure that no try will mend: the message is given up on at once.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: false }
+    }
+}
+
+impl<E: std::error::Error> From<E> for AgentError {
+    fn from(err: E) -> Self {
+        Self::new(err.to_string())
+    }
+}
+
+/// What one run of an agent came to.
+#[derive(Debug)]
+pub(super) enum Run {
+    /// All that the turn wants written.
+    Finished(Output),
+    /// Nothing is written but the failure.
+    Failed(Failure),
+    /// The state is not what this agent writes: it must not be overwritten.
+    Unreadable(String),
+}
+
+/// All that a finished turn wants written.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) reply: Option<Body>,
+    pub(super) appended: Vec<NewEntry>,
+    /// The new state as JSON, if it changed.
+    pub(super) state: Option<String>,
+}
+
+/// An agent without its types.
+pub(super) trait AnyAgent: Send + Sync + 'static {
+    /// Runs one turn on `state` (JSON); a panic is a failure like any other.
+    fn run<'a>(
+        &'a self,
+        context: TurnContext,
+        state: Option<&'a str>,
+        message: Message,
+    ) -> Pin<Box<dyn Future<Output = Run> + Send + 'a>>;
+}
+
+impl<A: Agent> AnyAgent for A {
+    fn run<'a>(
+        &'a self,
+        context: TurnContext,
+        state: Option<&'a str>,
+        message: Message,
+    ) -> Pin<Box<dyn Future<Output = Run> + Send + 'a>> {
+        Box::pin(async move {
+            let before = match state.map_or_else(|| Ok(A::State::default()), serde_json::from_str) {
+                Ok(state) => state,
+                Err(err) => return Run::Unreadable(format!("the agent's state does not fit: {err}")),
+            };
+            let mut turn = Turn::new(context, before);
+            let ended = AssertUnwindSafe(self.turn(&mut turn, message)).catch_unwind().await;
+            match ended {
+                Ok(Ok(Reply(reply))) => finish(turn, state, reply),
+                Ok(Err(AgentError { message, retry })) => {
+                    Run::Failed(Failure { reason: "failed", message, retry })
+                }
+                Err(panic) => {
+                    Run::Failed(Failure { reason: "panicked", message: panic_text(&*panic), retry: true })
+                }
+            }
+        })
+    }
+}
+
+fn finish<State: Serialize>(turn: Turn<State>, before: Option<&str>, reply: Option<Body>) -> Run {
+    let (state, appended) = turn.into_parts();
+    match serde_json::to_string(&state) {
+        Ok(after) => {
+            // An agent that keeps nothing stores nothing.
+            let changed = before != Some(after.as_str()) && !(before.is_none() && after == "null");
+            Run::Finished(Output { reply, appended, state: changed.then_some(after) })
+        }
+        Err(err) => Run::Failed(Failure {
+            reason: "failed",
+            message: format!("the agent's state is not JSON: {err}"),
+            retry: false,
+        }),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the agent panicked: {}", text.unwrap_or("no message"))
+}

@@ -1,0 +1,189 @@
+//! What a turn's end writes: from a run and what the owner knows, the boundary. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
+use std::time::Duration;
+
+use super::agent::Output;
+use crate::{
+    model::{
+        Body, Cause, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, SessionRecord, Verdict,
+    },
+    store::{Boundary, Done, StateChange},
+};
+
+/// Where a session stands, as its owner knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The number of its last entry.
+    pub(super) seq: u64,
+    /// The number of the last message that is done.
+    pub(super) taken: u64,
+    /// Turns that ended.
+    pub(super) turns: u64,
+    /// Failed runs of the message at the head.
+    pub(super) tries: u32,
+}
+
+impl Position {
+    pub(super) fn of(record: &SessionRecord) -> Self {
+        Self { seq: record.seq, taken: record.taken, turns: record.turns, tries: record.tries }
+    }
+}
+
+/// A boundary, and what holds once it is written.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) boundary: Boundary,
+    pub(super) verdict: Verdict,
+    pub(super) position: Position,
+    /// The agent's state as JSON, if it changes.
+    pub(super) state: Option<String>,
+}
+
+/// The end of a turn that went well.
+pub(super) fn finished(
+    lease: &Lease,
+    position: &Position,
+    turn: u64,
+    message: &Message,
+    output: Output,
+) -> Write {
+    let Output { reply, appended, state } = output;
+    let mut entries = vec![user(message)];
+    entries.extend(appended);
+    let assistant = |body| NewEntry { kind: EntryKind::Assistant, message: Some(message.message), body };
+    entries.extend(reply.clone().map(assistant));
+    let entry = EntryId { epoch: lease.epoch(), seq: position.seq + entries.len() as u64 };
+    let answer = Envelope::reply(lease.session(), message, turn, reply.is_some().then_some(entry), reply);
+    let done = done(message, &answer, None);
+    let stored = state.as_deref().map(write_state);
+    let boundary = Boundary {
+        entries,
+        state: stored.map_or(StateChange::Keep, StateChange::Set),
+        done: Some(done),
+        ..empty(position, turn)
+    };
+    ended(boundary, turn, Verdict::Finished, message, state)
+}
+
+/// The end of a run that failed.
+pub(super) fn failed(
+    lease: &Lease,
+    position: &Position,
+    turn: u64,
+    message: &Message,
+    failure: &Failure,
+    verdict: Verdict,
+    attempt: u32,
+) -> Write {
+    if let Verdict::Retry(after) = verdict {
+        let boundary =
+            Boundary { turns: position.turns, tries: attempt, backoff: Some(after), ..empty(position, turn) };
+        let position = Position { tries: attempt, ..*position };
+        return Write { boundary, verdict, position, state: None };
+    }
+    let event = json!({ "event": "dead", "reason": failure.reason, "error": failure.message });
+    let event = Body::of(&event).expect("an object");
+    let answer = Envelope::error(lease.session(), message, failure.reason, &failure.message);
+    let boundary = Boundary {
+        entries: vec![
+            user(message),
+            NewEntry { kind: EntryKind::Event, message: Some(message.message), body: event },
+        ],
+        done: Some(done(message, &answer, Some((failure.reason.to_owned(), attempt)))),
+        ..empty(position, turn)
+    };
+    ended(boundary, turn, verdict, message, None)
+}
+
+/// Sets a session aside because something of it cannot be read.
+pub(super) fn quarantine(position: &Position, why: String) -> Boundary {
+    Boundary {
+        turns: position.turns,
+        tries: position.tries,
+        quarantine: Some((Cause::Unreadable, why)),
+        ..empty(position, position.turns)
+    }
+}
+
+/// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page and `own_ttl`.
+fn empty(position: &Position, turn: u64) -> Boundary {
+    Boundary {
+        commit: String::new(),
+        after: position.seq,
+        turn,
+        turns: turn,
+        entries: Vec::new(),
+        state: StateChange::Keep,
+        done: None,
+        tries: 0,
+        backoff: None,
+        quarantine: None,
+        own_ttl: Duration::ZERO,
+        page: 0,
+    }
+}
+
+fn ended(boundary: Boundary, turn: u64, verdict: Verdict, message: &Message, state: Option<String>) -> Write {
+    let seq = boundary.after + boundary.entries.len() as u64;
+    let position = Position { seq, taken: message.number, turns: turn, tries: 0 };
+    Write { boundary, verdict, position, state }
+}
+
+fn user(message: &Message) -> NewEntry {
+    NewEntry { kind: EntryKind::User, message: Some(message.message), body: message.body.clone() }
+}
+
+fn done(message: &Message, answer: &Envelope, dead: Option<(String, u32)>) -> Done {
+    Done {
+        number: message.number,
+        message: message.message,
+        id: message.id.clone(),
+        reply_to: message.reply_to.clone(),
+        answer: answer.to_json(),
+        dead,
+    }
+}
+
+/// An agent's state as it is stored: with the version of the record.
+#[derive(Serialize, Deserialize)]
+struct StoredState<'a> {
+    v: u32,
+    #[serde(borrow)]
+    state: Option<&'a RawValue>,
+}
+
+/// The version of stored states that this code writes, and the only one it reads.
+const STATE_VERSION: u32 = 1;
+
+fn write_state(state: &str) -> String {
+    let state = serde_json::from_str(state).expect("an agent's state was just serialized");
+    serde_json::to_string(&StoredState { v: STATE_VERSION, state: Some(state) }).expect("plain data")
+}
+
+/// The agent's state in a stored record, as JSON.
+pub(super) fn read_state(stored: &str) -> Result<String, String> {
+    let record: StoredState<'_> =
+        serde_json::from_str(stored).map_err(|err| format!("the stored state cannot be read: {err}"))?;
+    match record {
+        StoredState { v: STATE_VERSION, state } => Ok(state.map_or("null", RawValue::get).to_owned()),
+        StoredState { v, .. } => {
+            Err(format!("the stored state has version {v}, this worker reads {STATE_VERSION}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_back_as_written_and_a_newer_one_is_refused() {
+        for state in ["{\"a\":[1,2]}", "7", "null"] {
+            assert_eq!(read_state(&write_state(state)).unwrap(), state);
+        }
+        assert!(read_state("{\"v\":2,\"state\":{}}").unwrap_err().contains("version 2"));
+        assert!(read_state("garbage").is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! Upkeep of the partitions whose duty this worker has: the guarantee behind every hint.
+//!
+//! Wakes, offers and deliveries are hints that may be lost; here the work is found anyway. Every
+//! step is an operation that checks for itself, so two holders at once are harmless, and a pass that
+//! fails half-way is simply made again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tracing::{debug, info};
+
+use super::{env::Moment, incarnation::Incarnation};
+use crate::{
+    model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
+    store::{Fire, Ground, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
+};
+
+/// How often each partition is looked at.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How often a page of each partition's index is compared with its sessions.
+const PAGE_EVERY: Duration = Duration::from_secs(1);
+
+/// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
+const PAGE: usize = 32;
+
+/// How many sessions of one dead worker are reaped in one step.
+const REAP: usize = 100;
+
+/// One worker's upkeep.
+pub(super) struct Duty<S: Store> {
+    shared: Incarnation<S>,
+    agents: BTreeMap<AgentName, AgentDeclaration>,
+    /// Who was offered each session last, so that nobody is twice running.
+    told: BTreeMap<SessionId, WorkerId>,
+    /// The dead that hold nothing more, as far as we saw since the last refresh.
+    emptied: BTreeSet<(Partition, WorkerId)>,
+    /// How far the pass over each index has come.
+    passed: BTreeMap<Partition, SessionId>,
+    next_refresh: Moment,
+    next_page: Moment,
+}
+
+impl<S: Store> Duty<S> {
+    pub(super) fn new(shared: Incarnation<S>) -> Self {
+        Self {
+            shared,
+            agents: BTreeMap::new(),
+            told: BTreeMap::new(),
+            emptied: BTreeSet::new(),
+            passed: BTreeMap::new(),
+            next_refresh: Moment::default(),
+            next_page: Moment::default(),
+        }
+    }
+
+    /// Goes round until the incarnation is over.
+    pub(super) async fn run(mut self) {
+        loop {
+            let started = self.shared.env.now();
+            self.round(started).await;
+            let next = started.plus(EVERY).max(self.shared.env.now());
+            tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return,
+                () = self.shared.stops.drain.cancelled() => return,
+                () = self.shared.env.sleep_until(next) => (),
+            }
+        }
+    }
+
+    async fn round(&mut self, now: Moment) {
+        let partitions = self.shared.duties.all();
+        if partitions.is_empty() {
+            return;
+        }
+        if now >= self.next_refresh {
+            self.refresh(now).await;
+        }
+        let asked = self.asked();
+        let surveys = partitions.iter().map(|partition| self.shared.store.survey(*partition, &asked));
+        let surveys = join_all(surveys).await;
+        let mut told = BTreeMap::new();
+        for (partition, survey) in partitions.iter().zip(surveys) {
+            match survey {
+                Ok(survey) => told.extend(self.tend(*partition, survey).await),
+                Err(err) => debug!(%partition, error = %err, "not surveyed"),
+            }
+        }
+        self.told = told;
+        if now >= self.next_page {
+            self.next_page = now.plus(PAGE_EVERY);
+            for partition in partitions {
+                if let Err(err) = self.mend_a_page(partition).await {
+                    debug!(%partition, error = %err, "not mended");
+                }
+            }
+        }
+    }
+
+    /// What changes seldom: who serves what. Kept as it is if the server does not answer.
+    async fn refresh(&mut self, now: Moment) {
+        self.next_refresh = now.plus(self.shared.config.lease.renew_every());
+        self.emptied.clear();
+        if let Ok(agents) = self.shared.store.agents().await {
+            self.agents = agents;
+        }
+    }
+
+    /// Whose sessions may be waiting: what anybody declared, and what this worker serves.
+    fn asked(&self) -> Vec<(Pool, AgentName)> {
+        let declared = self.agents.iter().map(|(agent, how)| (how.pool.clone(), agent.clone()));
+        let own = self.shared.agents.keys().map(|agent| (self.shared.pool().clone(), agent.clone()));
+        declared.chain(own).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The pool that a session most likely belongs to; the store says if that is wrong.
+    fn pool_of(&self, session: &SessionId) -> Pool {
+        let declared = self.agents.get(&session.agent()).map(|how| how.pool.clone());
+        declared.unwrap_or_else(|| self.shared.pool().clone())
+    }
+
+    /// Does what a survey found; gives who was offered what.
+    async fn tend(&mut self, partition: Partition, survey: Survey) -> Vec<(SessionId, WorkerId)> {
+        for session in &survey.due {
+            if let Err(err) = self.fire(session).await {
+                debug!(%session, error = %err, "not fired");
+            }
+        }
+        if !survey.out.is_empty()
+            && let Err(err) = self.shared.store.deliver(partition, &survey.out).await
+        {
+            debug!(%partition, error = %err, "not delivered");
+        }
+        let mut buried = survey.buried;
+        if self.shared.brake.overdue(self.shared.env.now()) == Overdue::Bury {
+            for worker in survey.overdue {
+                match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
+                    Ok(crate::store::Bury::Buried) => {
+                        info!(%partition, %worker, "buried: its lease ran out");
+                        buried.push(worker);
+                    }
+                    Ok(_) => (),
+                    Err(err) => debug!(%partition, %worker, error = %err, "not buried"),
+                }
+            }
+        }
+        for worker in buried {
+            self.reap_all(partition, worker).await;
+        }
+        let offers = survey.ready.into_values().flatten().map(|session| self.offer(session));
+        join_all(offers).await.into_iter().flatten().collect()
+    }
+
+    async fn fire(&self, session: &SessionId) -> StoreResult<Fire> {
+        match self.shared.store.fire(session, &self.pool_of(session)).await? {
+            Fire::OtherPool(pool) => self.shared.store.fire(session, &pool).await,
+            fired => Ok(fired),
+        }
+    }
+
+    /// Takes from the dead what they held, page by page, until there is nothing.
+    async fn reap_all(&mut self, partition: Partition, worker: WorkerId) {
+        let key = (partition, worker);
+        if self.emptied.contains(&key) {
+            return;
+        }
+        let worker = &key.1;
+        loop {
+            let held = match self.shared.store.held(partition, worker, REAP).await {
+                Ok(held) if held.is_empty() => break,
+                Ok(held) => held,
+                Err(err) => return debug!(%partition, %worker, error = %err, "not reaped"),
+            };
+            let reaped = join_all(held.iter().map(|session| self.reap(session, worker))).await;
+            let failed =
+                reaped.iter().filter(|answer| !matches!(answer, Ok(Reap::Reaped { .. } | Reap::NotTheirs)));
+            if let Some(answer) = failed.into_iter().next() {
+                return debug!(%partition, %worker, ?answer, "reaping again in the next round");
+            }
+            info!(%partition, %worker, sessions = held.len(), "reaped");
+        }
+        self.emptied.insert(key);
+    }
+
+    async fn reap(&self, session: &SessionId, worker: &WorkerId) -> StoreResult<Reap> {
+        match self.shared.store.reap(session, worker, &self.pool_of(session)).await? {
+            Reap::OtherPool(pool) => self.shared.store.reap(session, worker, &pool).await,
+            reaped => Ok(reaped),
+        }
+    }
+
+    async fn offer(&self, session: SessionId) -> Option<(SessionId, WorkerId)> {
+        let pool = self.pool_of(&session);
+        match self.shared.store.offer(&session, &pool, self.told.get(&session)).await {
+            Ok(Offer::Told(worker)) => Some((session, worker)),
+            Ok(Offer::Nobody | Offer::Gone) => None,
+            Err(err) => {
+                debug!(%session, error = %err, "not offered");
+                None
+            }
+        }
+    }
+
+    /// Compares the next page of the index with its sessions.
+    async fn mend_a_page(&mut self, partition: Partition) -> StoreResult<()> {
+        let page = self.shared.store.sessions(partition, self.passed.get(&partition), PAGE).await?;
+        match page.last() {
+            Some(last) => _ = self.passed.insert(partition, last.clone()),
+            None => _ = self.passed.remove(&partition),
+        }
+        for mended in join_all(page.iter().map(|session| self.mend(session))).await {
+            mended?;
+        }
+        Ok(())
+    }
+
+    /// Restores the invariant for one session, in at most a few questions.
+    async fn mend(&self, session: &SessionId) -> StoreResult<()> {
+        let home = self.agents.get(&session.agent()).map(|how| &how.pool);
+        let (mut pool, mut owner) = (self.pool_of(session), None::<WorkerId>);
+        for _ in 0..4 {
+            match self.shared.store.mend(session, &pool, owner.as_ref(), home).await? {
+                Mend::OtherPool(right) => pool = right,
+                Mend::OtherOwner(right) => owner = right,
+                Mend::Orphan { of } => {
+                    self.reap(session, &of).await?;
+                    return Ok(());
+                }
+                Mend::Mended => {
+                    info!(%session, "an index did not agree with this session, and does now");
+                    return Ok(());
+                }
+                Mend::Fine | Mend::Absent => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! One start of a worker: what all its tasks share.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust};
+use crate::{
+    model::{AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId},
+    store::Store,
+};
+
+/// An agent that this worker serves.
+pub(super) struct Hosted {
+    pub(super) agent: Arc<dyn AnyAgent>,
+    pub(super) policy: TurnPolicy,
+    /// One permit per turn that may run at once.
+    pub(super) slots: Arc<Semaphore>,
+}
+
+/// What all tasks of one incarnation share. Cheap to clone.
+pub(super) struct Incarnation<S> {
+    pub(super) store: S,
+    pub(super) env: Env,
+    pub(super) config: Arc<WorkerConfig>,
+    pub(super) worker: WorkerId,
+    pub(super) since: Millis,
+    pub(super) agents: Arc<BTreeMap<AgentName, Hosted>>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) brake: Arc<Brake>,
+    pub(super) stops: Stops,
+    pub(super) counts: Arc<Counts>,
+    pub(super) duties: Arc<Duties>,
+    pub(super) tasks: TaskTracker,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+// Not derived: that would ask `S: Clone` twice and name it in every bound.
+impl<S: Store> Clone for Incarnation<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            env: self.env.clone(),
+            config: self.config.clone(),
+            worker: self.worker.clone(),
+            since: self.since,
+            agents: self.agents.clone(),
+            trust: self.trust.clone(),
+            brake: self.brake.clone(),
+            stops: self.stops.clone(),
+            counts: self.counts.clone(),
+            duties: self.duties.clone(),
+            tasks: self.tasks.clone(),
+            commands: self.commands.clone(),
+        }
+    }
+}
+
+/// The ways in which an incarnation is told to end, each stronger than the one before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stops {
+    /// Take nothing new; hand off at boundaries.
+    pub(super) drain: CancellationToken,
+    /// The grace period is over: hand off in the middle of turns.
+    pub(super) grace_over: CancellationToken,
+    /// Buried: nothing that this incarnation does counts any more.
+    pub(super) lost: CancellationToken,
+    /// Stop at once, as `kill -9` would; for tests.
+    pub(super) killed: CancellationToken,
+}
+
+/// What is going on, in numbers.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) sessions: AtomicUsize,
+    pub(super) running: AtomicUsize,
+    /// Workers within their deadline, by the last renewal.
+    pub(super) alive: AtomicUsize,
+    /// Whether the last renewal took this worker out of `idle`.
+    pub(super) full: AtomicBool,
+    /// Told when there is room again.
+    pub(super) room: Notify,
+    seen_epoch: AtomicU64,
+}
+
+impl Counts {
+    /// The greatest epoch seen on this server.
+    pub(super) fn seen(&self) -> Epoch {
+        Epoch(self.seen_epoch.load(Ordering::Relaxed))
+    }
+
+    /// A turn or a session ended: if this worker had left `idle`, it may come back.
+    pub(super) fn made_room(&self) {
+        if self.full.swap(false, Ordering::Relaxed) {
+            self.room.notify_one();
+        }
+    }
+
+    /// Remembers an epoch that the server granted.
+    pub(super) fn saw(&self, epoch: Epoch) {
+        self.seen_epoch.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+}
+
+/// The partitions whose duty this incarnation has.
+#[derive(Debug, Default)]
+pub(super) struct Duties {
+    held: Mutex<BTreeSet<Partition>>,
+    changed: Notify,
+}
+
+impl Duties {
+    /// A renewal's word on one partition.
+    pub(super) fn set(&self, partition: Partition, held: bool) {
+        let mut all = self.held.lock().expect("nobody panics while looking at duties");
+        let changed = if held { all.insert(partition) } else { all.remove(&partition) };
+        drop(all);
+        if changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// All of them, in order.
+    pub(super) fn all(&self) -> Vec<Partition> {
+        self.held.lock().expect("nobody panics while looking at duties").iter().copied().collect()
+    }
+
+    /// Whether `partition` is among them.
+    pub(super) fn has(&self, partition: Partition) -> bool {
+        self.held.lock().expect("nobody panics while looking at duties").contains(&partition)
+    }
+
+    /// Waits until `partition` is among them.
+    pub(super) async fn until_has(&self, partition: Partition) {
+        loop {
+            let changed = self.changed.notified();
+            if self.has(partition) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl<S: Store> Incarnation<S> {
+    /// Runs a task that ends with this incarnation's killing, and that its end waits for.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let killed = self.stops.killed.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = killed.cancelled() => (),
+                () = task => (),
+            }
+        });
+    }
+
+    /// The pool this worker serves.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.config.pool
+    }
+}

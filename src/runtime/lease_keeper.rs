@@ -1,0 +1,233 @@
+//! The worker's own leases: renewed in every partition, believed only as long as that is safe.
+//!
+//! One renewal per partition and third of a lease, whatever the number of sessions. An answer
+//! extends trust from the moment *before* the question was sent. Without answers trust ends by the
+//! process' own clock, at nine tenths of the lease, before anybody else may take the sessions.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tracing::{info, warn};
+
+use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
+use crate::{
+    model::Partition,
+    store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
+};
+
+/// How many sessions of a partition are looked for after its trust began anew.
+const HELD_AT_MOST: usize = 100_000;
+
+/// The least time between two rounds that are not due yet.
+const SOONEST: Duration = Duration::from_millis(50);
+
+impl<S: Store> Incarnation<S> {
+    /// Makes this incarnation known in every partition, so that it may claim there.
+    pub(super) async fn join(&self) -> Result<(), StoreError> {
+        let attempt = self.env.now();
+        let mut joins: FuturesUnordered<_> = self
+            .store
+            .partitions()
+            .all()
+            .map(|partition| async move {
+                (partition, self.store.join(partition, &self.presence(partition)).await)
+            })
+            .collect();
+        while let Some((partition, answer)) = joins.next().await {
+            if let Renewal::Renewed { .. } = answer? {
+                self.trust.extend(partition, self.trusted_until(attempt));
+            }
+        }
+        self.announce().await
+    }
+
+    /// Renews until the incarnation is lost.
+    pub(super) async fn keep_leases(self) {
+        let mut next = self.env.now().plus(self.config.lease.renew_every());
+        loop {
+            self.lapse();
+            let wake = self.trust.next_lapse().map_or(next, |lapse| lapse.min(next));
+            tokio::select! {
+                biased;
+                () = self.stops.lost.cancelled() => return,
+                () = self.counts.room.notified() => next = next.min(self.env.now().plus(SOONEST)),
+                () = self.env.sleep_until(wake) => (),
+            }
+            if self.env.now() >= next {
+                next = self.renew_everywhere().await;
+            }
+        }
+    }
+
+    /// One round of renewals; when the next is due.
+    async fn renew_everywhere(&self) -> Moment {
+        let attempt = self.env.now();
+        let every = self.config.lease.renew_every();
+        let mut renewals: FuturesUnordered<_> = self
+            .store
+            .partitions()
+            .all()
+            .map(|partition| async move {
+                (partition, self.store.renew(partition, &self.presence(partition)).await)
+            })
+            .collect();
+        let mut failed = None;
+        let give_up = attempt.plus(every);
+        loop {
+            self.lapse();
+            let until = self.trust.next_lapse().map_or(give_up, |lapse| lapse.min(give_up));
+            tokio::select! {
+                biased;
+                () = self.stops.lost.cancelled() => return give_up,
+                answer = renewals.next() => match answer {
+                    None => break,
+                    Some((partition, Ok(renewal))) => self.renewed(partition, attempt, renewal),
+                    Some((_, Err(err))) => failed = Some(err),
+                },
+                // Dropped renewals may still take effect; that lengthens a lease we do not trust.
+                () = self.env.sleep_until(until) => {
+                    if self.env.now() >= give_up {
+                        self.brake.pull(self.env.now());
+                        warn!(worker = %self.worker, "renewals are not answered");
+                        return self.env.now();
+                    }
+                }
+            }
+        }
+        let now = self.env.now();
+        self.brake.unanswered(attempt, now);
+        if let Some(err) = failed {
+            self.brake.pull(now);
+            warn!(worker = %self.worker, error = %err, "a renewal failed");
+            return now.plus(every / 10);
+        }
+        if let Err(err) = self.announce().await {
+            warn!(worker = %self.worker, error = %err, "not announced");
+        }
+        attempt.plus(every).max(now)
+    }
+
+    fn renewed(&self, partition: Partition, attempt: Moment, renewal: Renewal) {
+        let Renewal::Renewed { now, duty, alive } = renewal else {
+            info!(worker = %self.worker, %partition, "buried: going on as a fresh incarnation");
+            self.stops.lost.cancel();
+            return;
+        };
+        self.brake.answered(partition, self.env.now(), now);
+        self.counts.alive.store(alive, Ordering::Relaxed);
+        let draining = self.stops.drain.is_cancelled();
+        self.duties.set(partition, !draining && duty.as_ref() == Some(&self.worker));
+        if self.trust.extend(partition, self.trusted_until(attempt)) == Extended::Anew {
+            self.recover(partition);
+        }
+    }
+
+    /// Ends trust where its time is over; the sessions there notice by themselves.
+    fn lapse(&self) {
+        for partition in self.trust.lapse(self.env.now()) {
+            warn!(worker = %self.worker, %partition, "the lease is not trusted any more");
+            self.duties.set(partition, false);
+        }
+    }
+
+    /// Looks for the sessions that are still ours after trust had ended.
+    fn recover(&self, partition: Partition) {
+        let shared = self.clone();
+        self.spawn(async move {
+            match shared.store.held(partition, &shared.worker, HELD_AT_MOST).await {
+                Ok(sessions) => _ = shared.commands.send(Command::Recover(sessions)).await,
+                Err(err) => {
+                    warn!(worker = %shared.worker, %partition, error = %err, "cannot see what is held; asking again");
+                    shared.env.sleep(shared.config.lease.renew_every()).await;
+                    if shared.trust.holds(partition, shared.env.now()) {
+                        shared.recover(partition);
+                    }
+                }
+            }
+        });
+    }
+
+    fn trusted_until(&self, attempt: Moment) -> Moment {
+        attempt.plus(self.config.lease.trusted_for())
+    }
+
+    fn presence(&self, partition: Partition) -> Presence {
+        let sessions = self.counts.sessions.load(Ordering::Relaxed);
+        let all_busy = self.counts.running.load(Ordering::Relaxed) >= sessions;
+        let full = sessions >= self.config.capacity && all_busy;
+        let room = !full && !self.stops.drain.is_cancelled();
+        self.counts.full.store(!room, Ordering::Relaxed);
+        Presence {
+            worker: self.worker.clone(),
+            lease: self.config.lease.ttl(),
+            pool: self.pool().clone(),
+            agents: self.agents.keys().cloned().collect(),
+            load: room.then(|| sessions as u64 * 1_000 + self.env.random_below(1_000)),
+            duty: self.wish(partition),
+        }
+    }
+
+    /// An even share of the partitions' duties for everybody who is alive.
+    fn wish(&self, partition: Partition) -> DutyWish {
+        if self.stops.drain.is_cancelled() {
+            return DutyWish::GiveUp;
+        }
+        let mine = self.duties.all();
+        let alive = self.counts.alive.load(Ordering::Relaxed).max(1);
+        let share = usize::from(self.store.partitions().count()).div_ceil(alive);
+        match mine.iter().position(|held| *held == partition) {
+            Some(rank) if rank >= share => DutyWish::GiveUp,
+            Some(_) => DutyWish::Leave,
+            None if mine.len() < share => DutyWish::Take,
+            None => DutyWish::Leave,
+        }
+    }
+
+    /// Shows this worker to everybody, for one lease.
+    pub(super) async fn announce(&self) -> Result<(), StoreError> {
+        let draining = self.stops.drain.is_cancelled();
+        let member = Member {
+            worker: self.worker.clone(),
+            pool: self.pool().clone(),
+            agents: self.agents.keys().cloned().collect(),
+            sessions: self.counts.sessions.load(Ordering::Relaxed),
+            running: self.counts.running.load(Ordering::Relaxed),
+            capacity: self.config.capacity,
+            since: self.since,
+            state: if draining { MemberState::Draining } else { MemberState::Ready },
+        };
+        self.store.announce(&member, self.config.lease.ttl()).await
+    }
+
+    /// Gives up all duties and offers, at once: the first step of a drain.
+    pub(super) async fn step_back(&self) {
+        let partitions: Vec<_> = self.store.partitions().all().collect();
+        for partition in &partitions {
+            self.duties.set(*partition, false);
+        }
+        let renewals: FuturesUnordered<_> = partitions
+            .iter()
+            .map(|partition| async move { self.store.renew(*partition, &self.presence(*partition)).await })
+            .collect();
+        let unanswered = renewals.filter(|answer| std::future::ready(answer.is_err())).count().await;
+        if unanswered > 0 || self.announce().await.is_err() {
+            warn!(worker = %self.worker, "the server does not answer: others will notice by the lease");
+        }
+    }
+
+    /// Says that this incarnation is over, so that nobody has to wait for its lease.
+    pub(super) async fn say_goodbye(&self) {
+        let burials: FuturesUnordered<_> = self
+            .store
+            .partitions()
+            .all()
+            .map(|partition| async move {
+                self.store.bury(partition, &self.worker, crate::store::Ground::OwnWish).await
+            })
+            .collect();
+        let unanswered = burials.filter(|answer| std::future::ready(answer.is_err())).count().await;
+        if unanswered > 0 || self.store.retire(&self.worker).await.is_err() {
+            warn!(worker = %self.worker, "could not say goodbye: others will notice by the lease");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Tasks, and nothing else spawns them: a worker with its sessions, leases, hints and duties.
+//!
+//! A run is a function of its [`Store`](crate::store::Store), its clock and its random numbers: all
+//! three come from outside ([`Env`]), maps are ordered, and every `select!` is biased.
+
+mod agent;
+mod boundary;
+mod brake;
+mod duty;
+mod env;
+mod incarnation;
+mod intake;
+mod lease_keeper;
+mod relay;
+mod session;
+mod supervisor;
+mod trust;
+mod turn;
+mod worker;
+
+pub use agent::{Agent, AgentError, Reply};
+pub use env::{Clock, Env, Moment, Sleep};
+pub use turn::Turn;
+pub use worker::{Load, StartError, Worker, WorkerBuilder, WorkerEvent, WorkerHandle};

@@ -1,0 +1,544 @@
+//! The session's actor: from its claim, turn by turn, until it leaves this worker's memory.
+//!
+//! One task per owned session, and the only one that writes to it. What it believes of the session
+//! comes from its claim and from the answers to its own commits; hints only make it look sooner. It
+//! ends with a [`Departure`], and what it does not give back in good order is found by others:
+//! a fenced or lost session has an owner already, a distrusted one is claimed again or reaped.
+
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    agent::Run,
+    boundary::{self, Position},
+    env::Moment,
+    incarnation::{Hosted, Incarnation},
+    turn::TurnContext,
+};
+use crate::{
+    model::{Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict},
+    store::{
+        Boundary, Claim, Claimant, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release,
+        Store, StoreError,
+    },
+};
+
+/// How many waiting messages are asked for at once.
+const PAGE: usize = 8;
+
+/// The pause before an unanswered write is repeated.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// Something that the actor should know.
+#[derive(Debug)]
+pub(super) enum Nudge {
+    /// This arrived in the inbox.
+    Mail(Box<Mail>),
+    /// Something changed: look.
+    Look,
+    /// The worker is full: leave if there is nothing to do.
+    Passivate,
+}
+
+/// Why an actor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// Nothing to do for a while, or set aside: given back.
+    Released,
+    /// The worker drains: given back, with what there is to run offered to another.
+    HandedOff,
+    /// There was nothing to claim.
+    NotClaimed,
+    /// Another owner came.
+    Fenced,
+    /// The worker's lease is not trusted any more; nothing was said to the server.
+    Distrusted,
+    /// The whole incarnation is buried.
+    Lost,
+    /// The server lost writes that this actor had seen acknowledged: to be claimed again at once.
+    Behind,
+    /// A defect of ours ended it.
+    Broken,
+}
+
+/// Since when an actor is idle, for whoever looks for the longest idle.
+#[derive(Debug)]
+pub(super) struct Activity(AtomicU64);
+
+impl Activity {
+    const BUSY: u64 = u64::MAX;
+
+    pub(super) fn busy() -> Self {
+        Self(AtomicU64::new(Self::BUSY))
+    }
+
+    /// Since when, in milliseconds of the process' clock; none while a turn is under way.
+    pub(super) fn idle_since(&self) -> Option<u64> {
+        let since = self.0.load(Ordering::Relaxed);
+        (since != Self::BUSY).then_some(since)
+    }
+
+    fn set_idle(&self, now: Moment) {
+        self.0.store(u64::try_from(now.elapsed().as_millis()).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn set_busy(&self) {
+        self.0.store(Self::BUSY, Ordering::Relaxed);
+    }
+}
+
+/// An actor before its claim.
+pub(super) struct SessionActor<S: Store> {
+    pub(super) shared: Incarnation<S>,
+    pub(super) session: SessionId,
+    pub(super) nudges: mpsc::Receiver<Nudge>,
+    pub(super) activity: Arc<Activity>,
+}
+
+/// An actor that owns its session.
+struct Owner<S: Store> {
+    shared: Incarnation<S>,
+    partition: Partition,
+    /// Cancelled when this worker's lease is not trusted any more.
+    window: CancellationToken,
+    nudges: mpsc::Receiver<Nudge>,
+    activity: Arc<Activity>,
+    lease: Lease,
+    phase: Phase,
+    position: Position,
+    /// The agent's state as JSON.
+    state: Option<Arc<str>>,
+    /// The first messages of the inbox; contiguous, from the head.
+    queue: VecDeque<Mail>,
+    boundaries: u64,
+    idle_since: Moment,
+    next_look: Moment,
+}
+
+impl<S: Store> SessionActor<S> {
+    /// Claims the session and serves it until it leaves.
+    pub(super) async fn run(self) -> Departure {
+        let partition = self.shared.store.partitions().of(&self.session);
+        let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
+            return Departure::Distrusted;
+        };
+        match self.claim(&window).await {
+            Ok(claimed) => match Owner::new(self, partition, window, claimed) {
+                Ok(owner) => owner.serve().await,
+                Err((owner, why)) => owner.set_aside(why).await,
+            },
+            Err(departure) => departure,
+        }
+    }
+
+    /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
+    async fn claim(&self, window: &CancellationToken) -> Result<Box<Claimed>, Departure> {
+        let claimant = Claimant {
+            worker: self.shared.worker.clone(),
+            pool: self.shared.pool().clone(),
+            nonce: self.shared.env.nonce(),
+            own_ttl: self.shared.config.lease.own_ttl(),
+            seen: self.shared.counts.seen(),
+            overdue: self.shared.brake.overdue(self.shared.env.now()),
+        };
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
+                () = window.cancelled() => return Err(Departure::Distrusted),
+                answer = self.shared.store.claim(&self.session, &claimant, PAGE) => answer,
+            };
+            match answer {
+                Ok(Claim::Won(claimed)) => {
+                    self.shared.counts.saw(claimed.lease.epoch());
+                    return Ok(claimed);
+                }
+                Ok(Claim::Lost) => {
+                    self.shared.stops.lost.cancel();
+                    return Err(Departure::Lost);
+                }
+                Ok(Claim::Unreadable(why)) => {
+                    warn!(session = %self.session, why, "a session was written by a newer version; left alone");
+                    return Err(Departure::NotClaimed);
+                }
+                Ok(other) => {
+                    debug!(session = %self.session, outcome = ?other, "not claimed");
+                    return Err(Departure::NotClaimed);
+                }
+                Err(err @ StoreError::Unreadable { .. }) => {
+                    warn!(session = %self.session, error = %err, "a session cannot be claimed");
+                    return Err(Departure::NotClaimed);
+                }
+                Err(err) => debug!(session = %self.session, error = %err, "claiming again"),
+            }
+            self.shared.env.sleep(REPEAT_AFTER).await;
+        }
+    }
+}
+
+impl<S: Store> Owner<S> {
+    /// The owner of what was claimed; with the reason, if its state cannot be read.
+    fn new(
+        actor: SessionActor<S>,
+        partition: Partition,
+        window: CancellationToken,
+        claimed: Box<Claimed>,
+    ) -> Result<Self, (Self, String)> {
+        let SessionActor { shared, nudges, activity, .. } = actor;
+        let Claimed { lease, record, state, mail } = *claimed;
+        let now = shared.env.now();
+        let (state, unreadable) = match state.as_deref().map(boundary::read_state).transpose() {
+            Ok(state) => (state.map(Into::into), None),
+            Err(why) => (None, Some(why)),
+        };
+        // Spread over a lease, so that sessions claimed together do not look together.
+        let jitter = shared.env.random_below(500);
+        let first_look = shared.config.lease.ttl().mul_f64(0.5 + jitter as f64 / 1000.0);
+        let owner = Self {
+            partition,
+            window,
+            nudges,
+            activity,
+            phase: Phase::claimed(record.turns, record.tries, record.backoff.is_some()),
+            position: Position::of(&record),
+            lease,
+            state,
+            queue: mail.into(),
+            boundaries: 0,
+            idle_since: now,
+            next_look: now.plus(first_look),
+            shared,
+        };
+        match unreadable {
+            None => Ok(owner),
+            Some(why) => Err((owner, why)),
+        }
+    }
+
+    /// Takes turns as long as there is something to run; then waits, and leaves in the end.
+    async fn serve(mut self) -> Departure {
+        debug!(session = %self.lease.session(), epoch = %self.lease.epoch(), worker = %self.shared.worker, "claimed");
+        loop {
+            let step = match self.next_mail() {
+                Some(mail) => self.take_turn(mail).await,
+                None => self.wait().await,
+            };
+            if let ControlFlow::Break(departure) = step {
+                return departure;
+            }
+        }
+    }
+
+    /// What may be handed to the agent now.
+    fn next_mail(&mut self) -> Option<Mail> {
+        let free = self.phase.is_idle() && !self.shared.stops.drain.is_cancelled();
+        if free { self.queue.pop_front() } else { None }
+    }
+
+    /// Waits for mail, for a reason to leave, or for the time to look after the lease.
+    async fn wait(&mut self) -> ControlFlow<Departure> {
+        let (stops, env) = (self.shared.stops.clone(), self.shared.env.clone());
+        let window = self.window.clone();
+        self.activity.set_idle(self.idle_since);
+        let idle_until = self.idle_since.plus(self.idle());
+        let nudge = tokio::select! {
+            biased;
+            () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+            () = window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+            () = stops.drain.cancelled() => return self.leave(Leaving::HandOff).await,
+            // Cancel-safe: a nudge is taken or stays.
+            nudge = self.nudges.recv() => nudge.unwrap_or(Nudge::Passivate),
+            () = env.sleep_until(self.next_look.min(idle_until)) => {
+                if env.now() >= idle_until { Nudge::Passivate } else { Nudge::Look }
+            }
+        };
+        match nudge {
+            Nudge::Mail(mail) => self.on_mail(*mail).await,
+            Nudge::Look => self.look(Look::Idle).await,
+            Nudge::Passivate => self.leave(Leaving::IfIdle).await,
+        }
+    }
+
+    fn idle(&self) -> Duration {
+        self.hosted().policy.idle.unwrap_or(self.shared.config.idle)
+    }
+
+    fn hosted(&self) -> &Hosted {
+        let agent = self.lease.session().agent();
+        self.shared.agents.get(&agent).expect("only sessions of served agents are claimed")
+    }
+
+    /// A hint brought a message: the next one expected goes into the queue, an old one is ignored, a gap is looked at.
+    async fn on_mail(&mut self, mail: Mail) -> ControlFlow<Departure> {
+        let next = self.position.taken + 1 + self.queue.len() as u64;
+        match &mail {
+            Mail::Message(message) | Mail::Malformed(message, _) if message.number == next => {
+                self.queue.push_back(mail);
+                ControlFlow::Continue(())
+            }
+            Mail::Message(message) | Mail::Malformed(message, _) if message.number < next => {
+                ControlFlow::Continue(())
+            }
+            _ => self.look(Look::Idle).await,
+        }
+    }
+
+    /// Lengthens `own`, and sees what hints may have missed.
+    async fn look(&mut self, during: Look) -> ControlFlow<Departure> {
+        let lease = &self.shared.config.lease;
+        self.next_look = self.shared.env.now().plus(lease.ttl());
+        match self.shared.store.refresh(&self.lease, lease.own_ttl(), PAGE).await {
+            Ok(Refresh::Held { record, mail }) => {
+                if during == Look::Idle {
+                    self.adopt(&record, mail);
+                }
+                ControlFlow::Continue(())
+            }
+            Ok(Refresh::Fenced) => ControlFlow::Break(Departure::Fenced),
+            Err(err) => {
+                debug!(session = %self.lease.session(), error = %err, "looking again later");
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// Takes over the server's word on mail and waits.
+    fn adopt(&mut self, record: &SessionRecord, mail: Vec<Mail>) {
+        if record.backoff.is_none() {
+            self.advance(Event::TimerFired);
+        }
+        self.queue = if record.hold.is_none() { mail.into() } else { VecDeque::new() };
+    }
+
+    fn advance(&mut self, event: Event) {
+        let (phase, _) =
+            self.phase.on(event, self.position.tries).expect("the actor follows the turn's table");
+        self.phase = phase;
+    }
+
+    /// Runs the agent over `mail` and makes the result durable.
+    async fn take_turn(&mut self, mail: Mail) -> ControlFlow<Departure> {
+        let message = match &mail {
+            Mail::Message(message) | Mail::Malformed(message, _) => message.clone(),
+            Mail::Unreadable(why) => {
+                let why = format!("a message cannot be read: {why}");
+                return ControlFlow::Break(self.quarantine(why).await);
+            }
+        };
+        self.activity.set_busy();
+        self.shared.counts.running.fetch_add(1, Ordering::Relaxed);
+        let turn = self.run_and_commit(mail, message).await;
+        self.shared.counts.running.fetch_sub(1, Ordering::Relaxed);
+        self.shared.counts.made_room();
+        self.idle_since = self.shared.env.now();
+        turn
+    }
+
+    async fn run_and_commit(&mut self, mail: Mail, message: Message) -> ControlFlow<Departure> {
+        self.advance(Event::MessageArrived);
+        let run = match &mail {
+            Mail::Malformed(_, why) => Run::Failed(malformed(why)),
+            _ => self.run_agent(&message).await?,
+        };
+        let Phase::Running { turn, attempt } = self.phase else { unreachable!("the agent ran") };
+        let write = match run {
+            Run::Finished(output) => boundary::finished(&self.lease, &self.position, turn, &message, output),
+            Run::Failed(failure) => {
+                let verdict = Verdict::of(&failure, attempt, &self.hosted().policy);
+                info!(
+                    session = %self.lease.session(), epoch = %self.lease.epoch(), turn, attempt,
+                    reason = failure.reason, error = failure.message, ?verdict, "a run failed"
+                );
+                boundary::failed(&self.lease, &self.position, turn, &message, &failure, verdict, attempt)
+            }
+            Run::Unreadable(why) => return ControlFlow::Break(self.quarantine(why).await),
+        };
+        self.advance(Event::TurnEnded(write.verdict));
+        let keeps_message = matches!(write.verdict, Verdict::Retry(_));
+        let page = if keeps_message || !self.queue.is_empty() { 0 } else { PAGE };
+        let (out, more) = self.commit(write.boundary, page).await?;
+        self.advance(Event::Committed);
+        self.position = write.position;
+        if let Some(state) = write.state {
+            self.state = Some(state.into());
+        }
+        if keeps_message {
+            self.queue.push_front(mail);
+        } else if page > 0 {
+            self.queue = more.into();
+        }
+        self.deliver(out).await;
+        ControlFlow::Continue(())
+    }
+
+    /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.
+    async fn run_agent(&mut self, message: &Message) -> ControlFlow<Departure, Run> {
+        let Phase::Running { turn, attempt } = self.phase else { unreachable!("a turn has begun") };
+        let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
+        let Hosted { agent, policy, slots } = self.hosted();
+        let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
+        let context = self.context(turn, attempt, limit);
+        let state = self.state.clone();
+        let mut run = pin!(async {
+            let _slot = slots.acquire_owned().await.expect("slots are never closed");
+            env.timeout(limit, agent.run(context, state.as_deref(), message.clone())).await
+        });
+        loop {
+            tokio::select! {
+                biased;
+                () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+                () = window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                ended = &mut run => {
+                    return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
+                }
+                () = stops.grace_over.cancelled() => {
+                    self.leave(Leaving::HandOff).await?;
+                    return ControlFlow::Break(Departure::HandedOff);
+                }
+                () = env.sleep_until(self.next_look) => self.look(Look::Running).await?,
+            }
+        }
+    }
+
+    fn context(&self, turn: u64, attempt: u32, limit: Duration) -> TurnContext {
+        let (store, session) = (self.shared.store.clone(), self.lease.session().clone());
+        TurnContext {
+            session: session.clone(),
+            turn,
+            attempt,
+            deadline: self.shared.env.now().plus(limit),
+            env: self.shared.env.clone(),
+            history: self.hosted().policy.history,
+            read_history: Arc::new(move |most| {
+                let (store, session) = (store.clone(), session.clone());
+                Box::pin(
+                    async move { store.history(&session, HistoryRange::Newest(most), Duration::ZERO).await },
+                )
+            }),
+        }
+    }
+
+    /// Repeats the write until its outcome is known, or the lease is not trusted any more.
+    async fn commit(
+        &mut self,
+        mut boundary: Boundary,
+        page: usize,
+    ) -> ControlFlow<Departure, (Vec<OutReply>, Vec<Mail>)> {
+        self.boundaries += 1;
+        boundary.commit = format!("{}.{}", self.lease.token().nonce, self.boundaries);
+        boundary.own_ttl = self.shared.config.lease.own_ttl();
+        boundary.page = page;
+        let session = self.lease.session();
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+                // The write may still take effect: it was made under a lease that held.
+                () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                answer = self.shared.store.commit(&self.lease, &boundary) => answer,
+            };
+            match answer {
+                Ok(Commit::Done { out, mail }) => return ControlFlow::Continue((out, mail)),
+                Ok(Commit::Fenced) => {
+                    info!(%session, epoch = %self.lease.epoch(), worker = %self.shared.worker, "fenced");
+                    return ControlFlow::Break(Departure::Fenced);
+                }
+                Ok(Commit::Lost) => {
+                    self.shared.stops.lost.cancel();
+                    return ControlFlow::Break(Departure::Lost);
+                }
+                Ok(Commit::Behind { seq }) => {
+                    warn!(%session, has = seq, had = boundary.after, "the server lost writes of this session");
+                    return ControlFlow::Break(Departure::Behind);
+                }
+                Err(err) => debug!(%session, error = %err, "committing again"),
+            }
+            self.shared.env.sleep(REPEAT_AFTER).await;
+        }
+    }
+
+    /// Hands out replies that are durable. What fails here stays in `out`, where the duty finds it.
+    async fn deliver(&self, out: Vec<OutReply>) {
+        if out.is_empty() {
+            return;
+        }
+        if let Err(err) = self.shared.store.deliver(self.partition, &out).await {
+            debug!(session = %self.lease.session(), error = %err, "a reply is left to the duty");
+        }
+    }
+
+    /// Gives the session back; goes on if it turns out to have something to run.
+    async fn leave(&mut self, leaving: Leaving) -> ControlFlow<Departure> {
+        let departure = match leaving {
+            Leaving::IfIdle => Departure::Released,
+            Leaving::HandOff => Departure::HandedOff,
+        };
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+                () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                answer = self.shared.store.release(&self.lease, leaving, PAGE) => answer,
+            };
+            match answer {
+                Ok(Release::Released) => return ControlFlow::Break(departure),
+                Ok(Release::Fenced) => return ControlFlow::Break(Departure::Fenced),
+                Ok(Release::Runnable(mail)) => {
+                    self.advance(Event::TimerFired);
+                    self.queue = mail.into();
+                    self.idle_since = self.shared.env.now();
+                    return ControlFlow::Continue(());
+                }
+                Err(err) => debug!(session = %self.lease.session(), error = %err, "releasing again"),
+            }
+            self.shared.env.sleep(REPEAT_AFTER).await;
+        }
+    }
+
+    /// Sets aside, right after its claim, a session whose state cannot be read.
+    async fn set_aside(mut self, why: String) -> Departure {
+        self.quarantine(why).await
+    }
+
+    /// Sets the session aside, with its mail and all that it holds as it is, and gives it back.
+    async fn quarantine(&mut self, why: String) -> Departure {
+        warn!(session = %self.lease.session(), epoch = %self.lease.epoch(), why, "quarantined");
+        let boundary = boundary::quarantine(&self.position, why);
+        if let ControlFlow::Break(departure) = self.commit(boundary, 0).await {
+            return departure;
+        }
+        match self.leave(Leaving::IfIdle).await {
+            ControlFlow::Break(departure) => departure,
+            ControlFlow::Continue(()) => unreachable!("a quarantined session is not runnable"),
+        }
+    }
+}
+
+/// What an actor is about when it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Waiting: what it finds is taken over.
+    Idle,
+    /// In a turn: only ownership counts; the commit brings the mail.
+    Running,
+}
+
+fn malformed(why: &str) -> Failure {
+    Failure { reason: "malformed", message: why.to_owned(), retry: false }
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    Failure { reason: "timeout", message: format!("the agent did not answer within {limit:?}"), retry: true }
+}

@@ -1,0 +1,193 @@
+//! Which sessions have an actor here: starts them, hands hints to them, and outlives them all.
+
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+use tracing::{debug, error};
+
+use super::{
+    incarnation::Incarnation,
+    session::{Activity, Departure, Nudge, SessionActor},
+};
+use crate::{
+    model::SessionId,
+    store::{Hint, Store},
+};
+
+/// How many nudges wait for one actor; more are dropped, for a busy actor's commit brings the mail.
+const NUDGES: usize = 16;
+
+/// The pause before a session is claimed again whose actor broke.
+const BROKEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A hint came in.
+    Hint(Hint),
+    /// These are ours by the server's word: see that each has an actor.
+    Recover(Vec<SessionId>),
+    /// An actor ended.
+    Ended(SessionId, Departure),
+}
+
+/// The actors of one incarnation.
+pub(super) struct Supervisor<S: Store> {
+    shared: Incarnation<S>,
+    commands: mpsc::Receiver<Command>,
+    actors: BTreeMap<SessionId, Actor>,
+}
+
+/// A handle on one actor.
+struct Actor {
+    nudges: mpsc::Sender<Nudge>,
+    activity: Arc<Activity>,
+    /// A hint came that this actor may have been too late for: claim again when it has ended.
+    again: bool,
+}
+
+impl<S: Store> Supervisor<S> {
+    pub(super) fn new(shared: Incarnation<S>, commands: mpsc::Receiver<Command>) -> Self {
+        Self { shared, commands, actors: BTreeMap::new() }
+    }
+
+    /// Runs until the incarnation drains or is lost, and every actor has ended.
+    pub(super) async fn run(mut self) {
+        let stops = self.shared.stops.clone();
+        loop {
+            let leaving = stops.drain.is_cancelled() || stops.lost.is_cancelled();
+            if leaving && self.actors.is_empty() {
+                return;
+            }
+            let command = tokio::select! {
+                biased;
+                () = stops.lost.cancelled(), if !leaving => continue,
+                () = stops.drain.cancelled(), if !leaving => continue,
+                // Cancel-safe: a command is taken or stays.
+                command = self.commands.recv() => command,
+            };
+            let Some(command) = command else { return };
+            self.obey(command);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Hint(Hint::Wake { session, mail }) => {
+                self.wake(session, mail.map_or(Nudge::Look, Nudge::Mail))
+            }
+            Command::Hint(Hint::Offer { session }) => self.offered(session),
+            Command::Hint(Hint::Missed) => self.look_everywhere(),
+            Command::Recover(sessions) => {
+                for session in sessions {
+                    match self.actors.get_mut(&session) {
+                        // Perhaps still leaving, because trust had ended.
+                        Some(actor) => actor.again = true,
+                        None => self.start(session),
+                    }
+                }
+            }
+            Command::Ended(session, departure) => self.ended(session, departure),
+        }
+    }
+
+    /// Our session: its actor is told, and one is started if there is none.
+    fn wake(&mut self, session: SessionId, nudge: Nudge) {
+        match self.actors.get_mut(&session) {
+            Some(actor) => {
+                // Full means busy, and closed means leaving: the commit or the claim will see the mail.
+                let told = actor.nudges.try_send(nudge);
+                actor.again |= matches!(told, Err(mpsc::error::TrySendError::Closed(_)));
+            }
+            None => self.start(session),
+        }
+    }
+
+    /// A session wants an owner: claim it if there is room, else make some.
+    fn offered(&mut self, session: SessionId) {
+        if let Some(actor) = self.actors.get_mut(&session) {
+            actor.again = true;
+        } else if self.actors.len() < self.shared.config.capacity {
+            self.start(session);
+        } else if let Some(idle) = self.longest_idle() {
+            // A hint that is lost here is repeated by the duty.
+            let _ = idle.nudges.try_send(Nudge::Passivate);
+        } else {
+            debug!(%session, "no room");
+        }
+    }
+
+    fn longest_idle(&self) -> Option<&Actor> {
+        let idle = self.actors.values().filter_map(|actor| Some((actor.activity.idle_since()?, actor)));
+        idle.min_by_key(|(since, _)| *since).map(|(_, actor)| actor)
+    }
+
+    fn look_everywhere(&self) {
+        for actor in self.actors.values() {
+            // Full: it has reasons enough to look.
+            let _ = actor.nudges.try_send(Nudge::Look);
+        }
+    }
+
+    fn start(&mut self, session: SessionId) {
+        let stops = &self.shared.stops;
+        if stops.drain.is_cancelled() || stops.lost.is_cancelled() {
+            return;
+        }
+        if !self.shared.agents.contains_key(&session.agent()) {
+            debug!(%session, "not an agent of ours");
+            return;
+        }
+        let (nudges, inbox) = mpsc::channel(NUDGES);
+        let activity = Arc::new(Activity::busy());
+        let actor = SessionActor {
+            shared: self.shared.clone(),
+            session: session.clone(),
+            nudges: inbox,
+            activity: activity.clone(),
+        };
+        let commands = self.shared.commands.clone();
+        let name = session.clone();
+        self.shared.spawn(async move {
+            let departure = AssertUnwindSafe(actor.run()).catch_unwind().await.unwrap_or(Departure::Broken);
+            // Nobody listens only when the incarnation is over.
+            let _ = commands.send(Command::Ended(name, departure)).await;
+        });
+        self.actors.insert(session, Actor { nudges, activity, again: false });
+        self.count();
+    }
+
+    fn ended(&mut self, session: SessionId, departure: Departure) {
+        debug!(%session, ?departure, worker = %self.shared.worker, "an actor ended");
+        let again = self.actors.remove(&session).is_some_and(|actor| actor.again);
+        self.count();
+        self.shared.counts.made_room();
+        match departure {
+            Departure::Behind => self.start(session),
+            Departure::Broken => {
+                error!(%session, "an actor broke: this is a defect of tenure");
+                self.recover_later(session);
+            }
+            _ if again => self.start(session),
+            _ => (),
+        }
+    }
+
+    fn recover_later(&self, session: SessionId) {
+        let (env, commands) = (self.shared.env.clone(), self.shared.commands.clone());
+        self.shared.spawn(async move {
+            env.sleep(BROKEN_AGAIN_AFTER).await;
+            let _ = commands.send(Command::Recover(vec![session])).await;
+        });
+    }
+
+    fn count(&self) {
+        self.shared.counts.sessions.store(self.actors.len(), Ordering::Relaxed);
+    }
+}

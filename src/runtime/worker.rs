@@ -1,0 +1,414 @@
+//! A worker: built, started, drained; one incarnation after the other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Serialize;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use super::{
+    agent::{Agent, AnyAgent},
+    brake::Brake,
+    duty::Duty,
+    env::Env,
+    incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
+    intake, relay,
+    supervisor::Supervisor,
+    trust::Trust,
+};
+use crate::{
+    model::{
+        AgentDeclaration, AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId,
+    },
+    store::{Configured, Store, StoreError},
+};
+
+/// How many commands wait for the supervisor before those who give them wait too.
+const COMMANDS: usize = 4096;
+
+/// How many events a slow listener may fall behind.
+const EVENTS: usize = 256;
+
+/// Builds and runs workers.
+pub struct Worker;
+
+impl Worker {
+    /// A worker on `store`, serving no agent yet.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tenure::{Env, Worker, agents::Echo, model::Settings, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let env = Env::system();
+    /// let store = MemoryStore::new("demo".parse()?, Settings::default(), Arc::new(env.clone()));
+    /// let worker = Worker::builder(store).env(env).agent("echo", Echo).start().await?;
+    /// worker.drain().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder<S: Store>(store: S) -> WorkerBuilder<S> {
+        WorkerBuilder { store, env: None, config: None, settings: Settings::default(), agents: Vec::new() }
+    }
+}
+
+/// What a worker is made of.
+#[must_use]
+pub struct WorkerBuilder<S> {
+    store: S,
+    env: Option<Env>,
+    config: Option<WorkerConfig>,
+    settings: Settings,
+    agents: Vec<(String, Arc<dyn AnyAgent>, TurnPolicy)>,
+}
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An option makes no sense.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// An agent's name is none.
+    #[error(transparent)]
+    Agent(#[from] BadAddress),
+    /// It would serve no agent.
+    #[error("a worker needs at least one agent to serve")]
+    NoAgents,
+    /// The namespace was made with other settings.
+    #[error("this namespace has other settings ({}): start with those, or take another namespace", .0.join("; "))]
+    SettingsDiffer(Vec<String>),
+    /// The server did not answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store> WorkerBuilder<S> {
+    /// Its options; without this, the defaults under the name `worker`.
+    pub fn config(mut self, config: WorkerConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Its clock and randomness; without this, the machine's.
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// What the namespace must have been made with.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Serves `agent` under `name`, with the agent's own policy.
+    pub fn agent(self, name: &str, agent: impl Agent) -> Self {
+        let policy = agent.policy();
+        self.agent_with(name, agent, policy)
+    }
+
+    /// Serves `agent` under `name`, with this policy.
+    pub fn agent_with(mut self, name: &str, agent: impl Agent, policy: TurnPolicy) -> Self {
+        self.agents.push((name.to_owned(), Arc::new(agent), policy));
+        self
+    }
+
+    /// Starts it: when this returns it is known to the fleet and takes sessions.
+    pub async fn start(self) -> Result<WorkerHandle, StartError> {
+        let config = match self.config {
+            Some(config) => config.check()?,
+            None => WorkerConfig::named("worker".parse().expect("a name")),
+        };
+        if self.agents.is_empty() {
+            return Err(StartError::NoAgents);
+        }
+        if let Configured::Differs(theirs) = self.store.configure(&self.settings).await? {
+            return Err(StartError::SettingsDiffer(self.settings.differences(&theirs)));
+        }
+        let mut agents = BTreeMap::new();
+        for (name, agent, policy) in self.agents {
+            let name: AgentName = name.parse()?;
+            let declaration = AgentDeclaration {
+                pool: config.pool.clone(),
+                resume: policy.resume,
+                durability: "memory".to_owned(),
+            };
+            self.store.declare(&name, &declaration).await?;
+            let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
+            agents.insert(name, Hosted { agent, policy, slots });
+        }
+        let parts = Parts {
+            store: self.store,
+            env: self.env.unwrap_or_else(Env::system),
+            config: Arc::new(config),
+            agents: Arc::new(agents),
+        };
+        parts.start().await.map_err(StartError::Store)
+    }
+}
+
+/// What stays the same from one incarnation to the next.
+struct Parts<S> {
+    store: S,
+    env: Env,
+    config: Arc<WorkerConfig>,
+    agents: Arc<BTreeMap<AgentName, Hosted>>,
+}
+
+/// Something that a worker says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum WorkerEvent {
+    /// It takes sessions, as this incarnation.
+    Ready {
+        /// The incarnation.
+        worker: WorkerId,
+    },
+    /// It was buried, and goes on as a fresh incarnation.
+    Lost {
+        /// The incarnation that is no more.
+        worker: WorkerId,
+    },
+    /// It hands off its sessions.
+    Draining {
+        /// The incarnation.
+        worker: WorkerId,
+    },
+    /// It holds nothing any more.
+    Drained {
+        /// The incarnation.
+        worker: WorkerId,
+    },
+}
+
+/// How much a worker has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Sessions in its memory.
+    pub sessions: usize,
+    /// Turns under way.
+    pub running: usize,
+}
+
+/// A worker that runs. Dropping it changes nothing: the worker goes on.
+pub struct WorkerHandle {
+    now: watch::Receiver<Now>,
+    events: broadcast::Sender<WorkerEvent>,
+    drain: CancellationToken,
+    killed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The present incarnation, as its handle sees it.
+#[derive(Clone)]
+struct Now {
+    worker: WorkerId,
+    counts: Arc<Counts>,
+}
+
+impl WorkerHandle {
+    /// The present incarnation.
+    pub fn id(&self) -> WorkerId {
+        self.now.borrow().worker.clone()
+    }
+
+    /// What it has to do.
+    pub fn load(&self) -> Load {
+        use std::sync::atomic::Ordering::Relaxed;
+        let now = self.now.borrow();
+        Load { sessions: now.counts.sessions.load(Relaxed), running: now.counts.running.load(Relaxed) }
+    }
+
+    /// What it says of itself from now on.
+    pub fn events(&self) -> broadcast::Receiver<WorkerEvent> {
+        self.events.subscribe()
+    }
+
+    /// Hands everything off and ends: turns that run may finish within the grace period.
+    pub async fn drain(&self) {
+        self.drain.cancel();
+        self.stopped().await;
+    }
+
+    /// Ends at once and tells nobody, as `kill -9` would: for tests.
+    pub async fn kill(&self) {
+        self.killed.cancel();
+        self.stopped().await;
+    }
+
+    /// Waits until it has ended.
+    pub async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+impl<S: Store> Parts<S> {
+    async fn start(self) -> Result<WorkerHandle, StoreError> {
+        let (drain, killed) = (CancellationToken::new(), CancellationToken::new());
+        let first = self.incarnate(&drain, &killed).await?;
+        let (events, _) = broadcast::channel(EVENTS);
+        let (now_is, now) = watch::channel(first.0.now());
+        let tasks = TaskTracker::new();
+        let handle = WorkerHandle {
+            now,
+            events: events.clone(),
+            drain: drain.clone(),
+            killed: killed.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(self.run(first, drain, killed, events, now_is));
+        tasks.close();
+        Ok(handle)
+    }
+
+    /// Lives one incarnation after the other, until drained or killed.
+    async fn run(
+        self,
+        first: Fresh<S>,
+        drain: CancellationToken,
+        killed: CancellationToken,
+        events: broadcast::Sender<WorkerEvent>,
+        now_is: watch::Sender<Now>,
+    ) {
+        let mut next = Some(first);
+        loop {
+            let (shared, commands, hints) = match next.take() {
+                Some(fresh) => fresh,
+                None => match self.incarnate(&drain, &killed).await {
+                    Ok(fresh) => fresh,
+                    Err(err) => {
+                        warn!(error = %err, "cannot join: trying again");
+                        tokio::select! {
+                            biased;
+                            () = killed.cancelled() => return,
+                            () = drain.cancelled() => return,
+                            () = self.env.sleep(self.config.lease.renew_every()) => continue,
+                        }
+                    }
+                },
+            };
+            let worker = shared.worker.clone();
+            now_is.send_replace(shared.now());
+            // An event that nobody listens to is no loss.
+            let _ = events.send(WorkerEvent::Ready { worker: worker.clone() });
+            match live(shared, commands, hints, &events).await {
+                Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
+                Ended::Drained => {
+                    let _ = events.send(WorkerEvent::Drained { worker });
+                    return;
+                }
+                Ended::Killed => return,
+            }
+        }
+    }
+
+    /// A fresh incarnation, known in every partition.
+    async fn incarnate(
+        &self,
+        drain: &CancellationToken,
+        killed: &CancellationToken,
+    ) -> Result<Fresh<S>, StoreError> {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let stops = Stops { drain: drain.clone(), killed: killed.child_token(), ..Stops::default() };
+        let shared = Incarnation {
+            store: self.store.clone(),
+            env: self.env.clone(),
+            config: self.config.clone(),
+            worker: WorkerId::incarnation(&self.config.name, self.env.random_u32()),
+            since: self.env.wall(),
+            agents: self.agents.clone(),
+            trust: Arc::new(Trust::none(self.store.partitions())),
+            brake: Arc::new(Brake::new(self.config.lease.ttl())),
+            stops,
+            counts: Arc::default(),
+            duties: Arc::<Duties>::default(),
+            tasks: TaskTracker::new(),
+            commands,
+        };
+        // First the ear, then the name: whoever is offered something must hear it.
+        let hints = self.store.listen(&shared.worker).await?;
+        shared.join().await?;
+        Ok((shared, inbox, hints))
+    }
+}
+
+/// An incarnation that has joined, with what its tasks will read.
+type Fresh<S> = (Incarnation<S>, mpsc::Receiver<super::supervisor::Command>, <S as Store>::Listener);
+
+/// How an incarnation ended.
+enum Ended {
+    Drained,
+    Lost,
+    Killed,
+}
+
+/// Runs all tasks of one incarnation until it ends.
+async fn live<S: Store>(
+    shared: Incarnation<S>,
+    commands: mpsc::Receiver<super::supervisor::Command>,
+    hints: S::Listener,
+    events: &broadcast::Sender<WorkerEvent>,
+) -> Ended {
+    let worker = shared.worker.clone();
+    info!(%worker, pool = %shared.pool(), "ready");
+    let supervisor = TaskTracker::new();
+    let (actors, killed) = (Supervisor::new(shared.clone(), commands), shared.stops.killed.clone());
+    supervisor.spawn(async move {
+        tokio::select! {
+            biased;
+            () = killed.cancelled() => (),
+            () = actors.run() => (),
+        }
+    });
+    supervisor.close();
+    shared.spawn(shared.clone().keep_leases());
+    shared.spawn(intake::run(shared.clone(), hints));
+    shared.spawn(Duty::new(shared.clone()).run());
+    shared.spawn(relay::run(shared.clone()));
+
+    let stops = shared.stops.clone();
+    tokio::select! {
+        biased;
+        () = stops.killed.cancelled() => return end(&shared, Ended::Killed).await,
+        () = stops.lost.cancelled() => {
+            warn!(%worker, "lost: dropping all sessions");
+            supervisor.wait().await;
+            shared.say_goodbye().await;
+            return end(&shared, Ended::Lost).await;
+        }
+        () = stops.drain.cancelled() => (),
+    }
+    info!(%worker, sessions = shared.counts.sessions.load(std::sync::atomic::Ordering::Relaxed), "draining");
+    let _ = events.send(WorkerEvent::Draining { worker: worker.clone() });
+    shared.step_back().await;
+    tokio::select! {
+        biased;
+        () = stops.killed.cancelled() => return end(&shared, Ended::Killed).await,
+        () = supervisor.wait() => (),
+        () = shared.env.sleep(shared.config.grace) => {
+            warn!(%worker, "the grace period is over: handing off in the middle of turns");
+            stops.grace_over.cancel();
+            tokio::select! {
+                biased;
+                () = supervisor.wait() => (),
+                () = shared.env.sleep(shared.config.lease.ttl()) => warn!(%worker, "some leases are left to lapse"),
+            }
+        }
+    }
+    shared.say_goodbye().await;
+    info!(%worker, "drained");
+    end(&shared, Ended::Drained).await
+}
+
+/// Ends what still runs, and waits for it.
+async fn end<S: Store>(shared: &Incarnation<S>, how: Ended) -> Ended {
+    shared.stops.killed.cancel();
+    shared.tasks.close();
+    shared.tasks.wait().await;
+    how
+}
+
+impl<S: Store> Incarnation<S> {
+    fn now(&self) -> Now {
+        Now { worker: self.worker.clone(), counts: self.counts.clone() }
+    }
+}
