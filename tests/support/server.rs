@@ -1,0 +1,362 @@
+//! A `redis-server` process of the test's own.
+//!
+//! Its binary is `TENURE_TEST_SERVER`, else `redis-server` of the `PATH`. It listens on a free
+//! port of the loopback, keeps its files in a temporary folder, and ends with the fixture; should
+//! the test process be killed, the kernel kills the server too.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::clock::Clock;
+use super::port;
+use super::wait::wait_until;
+
+/// How long a server may take to answer, on a machine that is busy with everything else.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How often another port is tried when somebody else was faster on the one found free.
+const PORTS_TRIED: usize = 20;
+
+/// A running server, or one that was killed and can be restarted.
+#[derive(Debug)]
+pub struct RedisServer {
+    options: Options,
+    port: u16,
+    process: Option<Child>,
+    clock: Option<Clock>,
+    folder: TempDir,
+}
+
+/// What a test asks of its server before it starts.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    options: Options,
+    clock_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Options {
+    password: Option<String>,
+    args: Vec<String>,
+}
+
+impl RedisServer {
+    /// A server without persistence, password or limit.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A server with options.
+    pub fn builder() -> Builder {
+        let args = ["--save", "", "--appendonly", "no"].map(String::from).into();
+        Builder { options: Options { password: None, args }, clock_ms: None }
+    }
+
+    /// Where clients connect, with the password if there is one.
+    pub fn url(&self) -> String {
+        match &self.options.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// The port on 127.0.0.1; the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of the running server.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the server runs").id()
+    }
+
+    /// The folder of its log and its persistence.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client of this server, with the password if there is one.
+    pub fn client(&self) -> redis::Client {
+        redis::Client::open(self.url()).expect("the fixture makes good addresses")
+    }
+
+    /// The clock that the builder's `clock_ms` asked for.
+    pub fn clock(&self) -> &Clock {
+        self.clock.as_ref().expect("the test asked for a clock with `clock_ms`")
+    }
+
+    /// Stops the process where it is (`SIGSTOP`): connections stay open and nothing answers.
+    /// Returns once it stands still.
+    pub fn pause(&self) {
+        signal("STOP", self.pid());
+        wait_until("the server stands still", READY_WITHIN, || state(self.pid()) == Some('T'));
+    }
+
+    /// Lets a paused server go on (`SIGCONT`).
+    pub fn resume(&self) {
+        signal("CONT", self.pid());
+    }
+
+    /// Kills the server at once (`SIGKILL`), paused or not. Does nothing to a dead one.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("our own child can be killed");
+            process.wait().expect("our own child can be awaited");
+        }
+    }
+
+    /// Ends the server in order (`SIGTERM`): it writes what it has to and exits.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            signal("CONT", process.id());
+            signal("TERM", process.id());
+            wait_until("the server exits after SIGTERM", READY_WITHIN, || {
+                process.try_wait().expect("our own child can be awaited").is_some()
+            });
+        }
+    }
+
+    /// Starts the server again on the same port and folder; stops it first if it still runs.
+    pub fn restart(&mut self) {
+        self.stop();
+        if let Err(failed) = self.launch() {
+            panic!("{failed}");
+        }
+    }
+
+    fn launch(&mut self) -> Result<(), StartFailed> {
+        let mut command = self.command();
+        if let Some(clock) = &self.clock {
+            clock.hand_to(&mut command);
+        }
+        let process = spawn_from_lasting_thread(command)
+            .unwrap_or_else(|err| panic!("cannot start {}: {err}", binary()));
+        let pid = process.id();
+        self.process = Some(process);
+
+        let mut exited = None;
+        wait_until("the server answers", READY_WITHIN, || {
+            exited = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            exited.is_some() || self.answers(pid).unwrap_or(false)
+        });
+        match exited {
+            Some(status) => Err(StartFailed { port: self.port, status, log: self.log() }),
+            None => Ok(()),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let folder = self.folder.path();
+        // Should we be killed, the kernel kills the server.
+        let mut command = if has_setpriv() {
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "--"]).arg(binary());
+            command
+        } else {
+            Command::new(binary())
+        };
+        command
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--daemonize", "no", "--logfile", "server.log", "--dir"])
+            .arg(folder)
+            .args(&self.options.args)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("stderr")).expect("the folder can be written"));
+        command
+    }
+
+    /// Whether it is our process that answers on the port, and not still loading.
+    fn answers(&self, pid: u32) -> io::Result<bool> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        if let Some(password) = &self.options.password {
+            stream.write_all(format!("AUTH {password}\r\n").as_bytes())?;
+        }
+        stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n")?;
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers)?;
+        let ours = answers.lines().any(|line| line == format!("process_id:{pid}"));
+        Ok(ours && answers.lines().any(|line| line == "+PONG"))
+    }
+
+    /// A clock that does not stand still would make every test that relies on it a lie.
+    fn check_clock(&self) {
+        let Some(clock) = &self.clock else { return };
+        let mut conn = self.client().get_connection().expect("the server answers");
+        let (seconds, micros): (u64, u64) =
+            redis::cmd("TIME").query(&mut conn).expect("TIME is always answered");
+        assert_eq!(
+            seconds * 1_000_000 + micros,
+            clock.now_ms() * 1_000,
+            "{} does not follow a clock that is held; see tests/support/clock.rs",
+            binary()
+        );
+    }
+
+    /// What the server said, for a person whose test failed.
+    fn log(&self) -> String {
+        ["stderr", "server.log"]
+            .into_iter()
+            .filter_map(|name| fs::read_to_string(self.folder.path().join(name)).ok())
+            .collect()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- log of the redis-server on port {}\n{}", self.port, self.log());
+        }
+    }
+}
+
+impl Builder {
+    /// Keeps an append-only file, with that `appendfsync` (`always`, `everysec`, `no`).
+    pub fn appendonly(self, fsync: &str) -> Self {
+        self.option("appendonly", "yes").option("appendfsync", fsync)
+    }
+
+    /// Asks clients for a password; the fixture's `url` holds it.
+    pub fn requirepass(mut self, password: &str) -> Self {
+        let plain = password.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        assert!(plain, "letters and digits stand in a URL as they are");
+        self.options.password = Some(password.to_owned());
+        self.option("requirepass", password)
+    }
+
+    /// Limits the memory (`4mb`), with `noeviction` unless an option says otherwise.
+    pub fn maxmemory(self, limit: &str) -> Self {
+        self.option("maxmemory", limit)
+    }
+
+    /// Follows another server, also one with a password.
+    pub fn replica_of(mut self, primary: &RedisServer) -> Self {
+        self.options.args.extend(["--replicaof", "127.0.0.1"].map(String::from));
+        self.options.args.push(primary.port.to_string());
+        match &primary.options.password {
+            Some(password) => self.option("masterauth", password),
+            None => self,
+        }
+    }
+
+    /// Any option of `redis.conf`; the last one given counts.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.args.extend([format!("--{name}"), value.to_owned()]);
+        self
+    }
+
+    /// Arguments as they are.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.options.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    /// Puts the server's wall clock into the test's hand, standing at `now` milliseconds since
+    /// 1970. See [`Clock`] for what follows it and what does not.
+    pub fn clock_ms(mut self, now: u64) -> Self {
+        self.clock_ms = Some(now);
+        self
+    }
+
+    /// Starts the server; returns once it answers.
+    pub fn start(self) -> RedisServer {
+        let mut last = None;
+        for _ in 0..PORTS_TRIED {
+            let folder = TempDir::with_prefix("tenure-test-").expect("a temporary folder");
+            let clock = self.clock_ms.map(|now| Clock::new(folder.path(), now));
+            let port = port::free();
+            let options = self.options.clone();
+            let mut server = RedisServer { options, port, process: None, clock, folder };
+            match server.launch() {
+                Ok(()) => {
+                    server.check_clock();
+                    return server;
+                }
+                Err(failed) if failed.port_was_taken() => last = Some(failed),
+                Err(failed) => panic!("{failed}"),
+            }
+        }
+        panic!("{}", last.expect("at least one port was tried"));
+    }
+}
+
+/// The server exited before it answered.
+#[derive(Debug, thiserror::Error)]
+#[error("{} on port {port} ended at once ({status}):\n{log}", binary())]
+struct StartFailed {
+    port: u16,
+    status: std::process::ExitStatus,
+    log: String,
+}
+
+impl StartFailed {
+    fn port_was_taken(&self) -> bool {
+        self.log.contains("Address already in use")
+    }
+}
+
+/// A path is taken from where the tests run, not from the server's folder.
+fn binary() -> String {
+    let named = std::env::var("TENURE_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    match fs::canonicalize(&named) {
+        Ok(path) if named.contains('/') => path.to_string_lossy().into_owned(),
+        _ => named,
+    }
+}
+
+/// Linux has it (util-linux); elsewhere only `Drop` ends the server.
+fn has_setpriv() -> bool {
+    static FOUND: LazyLock<bool> = LazyLock::new(|| {
+        let mut probe = Command::new("setpriv");
+        probe.args(["--pdeathsig", "KILL", "--", "true"]);
+        probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        probe.status().is_ok_and(|status| status.success())
+    });
+    *FOUND
+}
+
+/// The kernel's promise to kill a child is tied to the *thread* that started it. A test's thread
+/// may end before its server should, so one thread that lasts as long as the process starts all.
+fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, taken) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in taken {
+                // An order whose sender has gone starts nothing that anyone could end.
+                if let Err(mpsc::SendError(Ok(mut orphan))) = answer.send(command.spawn()) {
+                    orphan.kill().and_then(|()| orphan.wait()).expect("our own child can be killed");
+                }
+            }
+        });
+        orders
+    });
+    let (answer, spawned) = mpsc::channel();
+    ORDERS.send((command, answer)).expect("the thread lasts");
+    spawned.recv().expect("the thread answers every order")
+}
+
+/// By the shell's own `kill`, which every Unix has.
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid.to_string()])
+        .status()
+        .expect("there is a shell");
+    assert!(sent.success(), "cannot send SIG{name} to {pid}");
+}
+
+/// The kernel's letter for what a process does: `T` is stopped.
+fn state(pid: u32) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("State:\t")?.chars().next())
+}
