@@ -101,7 +101,7 @@ impl Activity {
 
 /// An actor before its claim.
 pub(super) struct SessionActor<S: Store> {
-    pub(super) shared: Incarnation<S>,
+    pub(super) shared: Arc<Incarnation<S>>,
     pub(super) session: SessionId,
     pub(super) nudges: mpsc::Receiver<Nudge>,
     pub(super) activity: Arc<Activity>,
@@ -109,7 +109,7 @@ pub(super) struct SessionActor<S: Store> {
 
 /// An actor that owns its session.
 struct Owner<S: Store> {
-    shared: Incarnation<S>,
+    shared: Arc<Incarnation<S>>,
     partition: Partition,
     /// Cancelled when this worker's lease is not trusted any more.
     window: CancellationToken,
