@@ -4,7 +4,10 @@
 //! extends trust from the moment *before* the question was sent. Without answers trust ends by the
 //! process' own clock, at nine tenths of the lease, before anybody else may take the sessions.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tracing::{info, warn};
@@ -60,7 +63,7 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// Renews until the incarnation is lost.
-    pub(super) async fn keep_leases(self) {
+    pub(super) async fn keep_leases(self: Arc<Self>) {
         let mut next = self.env.now().plus(self.config.lease.renew_every());
         loop {
             self.lapse();
@@ -78,7 +81,7 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// One round of renewals; when the next is due.
-    async fn renew_everywhere(&self) -> Moment {
+    async fn renew_everywhere(self: &Arc<Self>) -> Moment {
         let attempt = self.env.now();
         let every = self.config.lease.renew_every();
         let mut renewals: FuturesUnordered<_> = self
@@ -122,7 +125,7 @@ impl<S: Store> Incarnation<S> {
         attempt.plus(every).max(now)
     }
 
-    fn renewed(&self, partition: Partition, attempt: Moment, renewal: Renewal) {
+    fn renewed(self: &Arc<Self>, partition: Partition, attempt: Moment, renewal: Renewal) {
         let Renewal::Renewed { now, duty, alive } = renewal else {
             info!(worker = %self.worker, %partition, "buried: going on as a fresh incarnation");
             self.stops.lost.cancel();
@@ -158,7 +161,7 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// Looks for the sessions that are still ours after trust had ended.
-    fn recover(&self, partition: Partition) {
+    fn recover(self: &Arc<Self>, partition: Partition) {
         let shared = self.clone();
         self.spawn(async move {
             match shared.store.held(partition, &shared.worker, HELD_AT_MOST).await {

@@ -20,8 +20,9 @@
 //!
 //! # An offer
 //! Where an operation "offers" a session, it goes over the workers in `idle` of that pool and
-//! agent, least loaded first, at most three: it tells one; if somebody heard it, that worker's load
-//! goes up by 1,000 (a session, in thousandths) and the offer is made; if nobody did, the worker is taken out of `idle`.
+//! agent, least loaded first (ties by name), at most three: it tells one; if somebody heard it, that
+//! worker's load goes up by 1,000 (a session, in thousandths) and the offer is made; if nobody did, the
+//! worker is taken out of `idle`. Whom it leaves out does not count among the three.
 
 mod error;
 pub mod memory;
@@ -88,7 +89,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// In this order: a body over the limit is `Refused(TooLarge)`; an unreadable record is an
     /// error; an `id` seen within a day, or the very message accepted last by this session, is
     /// `Repeat` (with a `reply_to` and an `id`: an answer that is there goes to it through `out`,
-    /// else it is added to those the answer will go to, 100 at most); a stopped session and then a
+    /// else it is added to those the answer will go to, 100 at most and each once); a stopped session and then a
     /// full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
     /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
     /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
@@ -121,7 +122,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Takes a batch of the plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
     ///
     /// `previous` is the last entry the caller believes this partition took; if that is not so:
-    /// `Elsewhere`. If a message names another pool than its session's: `OtherPool`. Else each goes
+    /// `Elsewhere`. If a message names another pool than its session's (of a session that the batch makes:
+    /// than its first message there): `OtherPool`. Else each goes
     /// the way of [`send`](Self::send), except that what is refused goes to `dead`, and with a
     /// `reply_to` an error goes to `out`. The cursor becomes the greater of itself and the last id.
     fn relay(
@@ -152,7 +154,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         presence: &Presence,
     ) -> impl Future<Output = StoreResult<Renewal>> + Send;
 
-    /// Declares an incarnation dead in a partition; its duty, if it has that, is free. `lua/bury.lua`
+    /// Declares an incarnation dead in a partition: it leaves `idle`, and its duty, if it has that, is free. `lua/bury.lua`
+    ///
+    /// What it holds stays in `held` until it is reaped.
     fn bury(
         &self,
         partition: Partition,
@@ -176,11 +180,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Takes a session that nobody has. `lua/claim.lua`
     ///
     /// In this order: a claimant that is buried or unknown in the partition is `Lost`; `Absent`;
-    /// `Unreadable`; the same worker with the same nonce gets the same lease again; another pool is
+    /// `Unreadable`; the same worker with the same nonce gets the same lease again (and `own`, if it is missing); another pool is
     /// `OtherPool`. An owner that is another worker and within its deadline: `Held`; past it: `Held`
     /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
-    /// or unknown is as good as none, and the session is orphaned if it was runnable. The claimant's
-    /// own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
+    /// or unknown is cleared (all but its `held`, see [`reap`](Self::reap)), and the session is orphaned if it
+    /// was runnable. The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
     /// Else a new token: epoch = max(last + 1, now in ms, `seen`); an orphaned session's crashes
     /// go up by one and it is orphaned no more; `own` and `held` are set, it leaves `ready`, and the
     /// history refuses older epochs. Returns at most `page` messages.
@@ -193,8 +197,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Gives a session back. `lua/release.lua`
     ///
-    /// Not the owner: `Fenced`, except that a repeat by the one who released it last is `Released`
-    /// as long as nobody claimed since.
+    /// Not the owner: `Fenced`, except that a repeat by the one who owned it last is `Released`
+    /// as long as nobody claimed since (also if it was reaped meanwhile: it is given back either way).
     fn release(
         &self,
         lease: &Lease,
@@ -212,8 +216,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Takes a session from an owner that is buried. `lua/reap.lua`
     ///
-    /// An incarnation that the partition does not know counts as buried. The session is orphaned if
-    /// it was runnable, and then goes into `ready` and is offered.
+    /// In this order: a worker that is not buried is `Alive` (one that the partition does not know counts as
+    /// buried); `NotTheirs`; `OtherPool`. Else the session is orphaned if it was runnable, and then goes into
+    /// `ready` and is offered.
     fn reap(
         &self,
         session: &SessionId,
@@ -228,15 +233,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// In this order: a commit id that is the session's last is `Done` again; a writer that is buried
     /// or unknown is `Lost`; another token than the record's is `Fenced`; a last entry other than
     /// `after`, or a head other than `done`, is `Behind`. Else all of it is written; crashes become 0;
-    /// answers go to `out` for `reply_to` and for everybody who asked again by `id`, and are kept under
-    /// the `id` for another day. A message given up on goes to `dead`.
+    /// answers go to `out` for `reply_to` and for everybody who asked again by `id` (each once, in the order
+    /// of their names), and are kept under the `id` for another day, unless it was forgotten and stands for
+    /// another message by now. A message given up on goes to `dead`.
     fn commit(&self, lease: &Lease, boundary: &Boundary) -> impl Future<Output = StoreResult<Commit>> + Send;
 
     // ---- upkeep
 
     /// One look at what a partition needs; changes nothing but deadlines further away than their
     /// own lease (a clock that went back), which it cuts to that, and workers buried over a day ago, which it
-    /// forgets. `lua/survey.lua`
+    /// forgets. Of `out` it looks at the oldest 100. `lua/survey.lua`
     fn survey(
         &self,
         partition: Partition,
@@ -256,8 +262,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Restores the invariant for one session. `lua/mend.lua`
     ///
-    /// `pool` and `owner` are the caller's idea of it. A session that was never claimed moves to `home`,
-    /// its agent's declared pool. An owner whose `own` is missing gets a [`Hint::Wake`].
+    /// `pool` and `owner` are the caller's idea of it. In this order: `Absent`; an unreadable record is an error;
+    /// `OtherPool`; `OtherOwner`; a session that was never claimed moves to `home`, its agent's declared pool;
+    /// `Orphan`. An owner whose `own` is missing gets a [`Hint::Wake`]. Nothing is offered: that is the duty's next look.
     fn mend(
         &self,
         session: &SessionId,
@@ -268,7 +275,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Pushes replies to their keys, each of which then expires after an hour, and takes them out of `out`.
     ///
-    /// A key that cannot take it: into `dead`, reason `reply_to`. A repeat pushes again only what is still in `out`… as far as can be seen: at most repeated, never lost.
+    /// A key that cannot take it: into `dead`, reason `reply_to`. A repeat pushes only what is still in `out`: replies are at most repeated, never lost.
     fn deliver(
         &self,
         partition: Partition,
@@ -306,7 +313,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Puts a dead letter back into its session's inbox as a message of its own, called `message`. `lua/revive.lua`
     ///
-    /// It keeps its body and `reply_to`, but not its `id`: that has its answer.
+    /// It keeps its body and `reply_to`, but not its `id`: that has its answer. A repeat is told `Repeat` as long as
+    /// it is the last message that the session accepted, and `Gone` after that. A letter without a session is malformed.
     fn revive(
         &self,
         letter: &DeadLetter,
@@ -324,8 +332,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Deletes a session with all its keys. `lua/delete.lua`
     ///
     /// Its owner is fenced and sends are refused from the first call on; mail still waiting goes to
-    /// `dead`, reason `deleted`, and to its `reply_to` as an error, 100 a call. Answered `id`s stay
-    /// known. `pool` and `owner` are the caller's idea of it; where they are wrong, indexes that were missed are left to `mend`.
+    /// `dead`, reason `deleted`, and as an error to all who wait for its answer, 100 a call. `id`s stay
+    /// known, with that error as the answer where there was none. `pool` and `owner` are the caller's idea of it; where they are wrong, indexes that were missed are left to `mend`.
     fn delete(
         &self,
         session: &SessionId,

@@ -1,6 +1,9 @@
 //! Doors: how messages come in.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::partition::{Keyspace, Outgoing, Remembered, Session, Step};
 use crate::{
@@ -138,12 +141,17 @@ impl Keyspace {
         Ok(Relay::Taken(taken))
     }
 
-    /// The first entry that names another pool than its session's.
+    /// The first entry that names another pool than its session's, or than the first one for a session not made yet.
     fn other_pool_in(&self, batch: &[Relayed]) -> Option<(usize, Pool)> {
+        let mut made = BTreeMap::new();
         batch.iter().enumerate().find_map(|(index, relayed)| {
             let RelayedKind::Message(message) = &relayed.what else { return None };
-            let session = self.sessions.get(&message.session).filter(|session| session.newer.is_none())?;
-            (session.record.pool != message.pool).then(|| (index, session.record.pool.clone()))
+            let pool = match self.sessions.get(&message.session) {
+                Some(session) if session.newer.is_some() => return None,
+                Some(session) => &session.record.pool,
+                None => *made.entry(&message.session).or_insert(&message.pool),
+            };
+            (*pool != message.pool).then(|| (index, pool.clone()))
         })
     }
 

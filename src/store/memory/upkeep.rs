@@ -69,7 +69,7 @@ impl Keyspace {
             let buried = reply.writer.as_ref().is_some_and(|writer| self.is_gone(writer));
             buried || now.since(reply.time) > WRITER_DELIVERS
         };
-        let replies = self.out.iter().filter(|(_, reply)| left(reply)).take(PAGE);
+        let replies = self.out.iter().take(PAGE).filter(|(_, reply)| left(reply));
         replies
             .map(|(id, reply)| OutReply { id, to: reply.to.clone(), payload: reply.payload.clone() })
             .collect()
