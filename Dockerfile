@@ -1,9 +1,5 @@
-# The image of a tenure worker. It serves the built-in `echo` agent as it is; your own agents
-# need their file and what their commands run, so build upon it:
-#
-#   FROM tenure
-#   COPY agents.toml /etc/tenure/
-#   CMD ["worker", "--agents", "/etc/tenure/agents.toml"]
+# The image of a tenure worker, serving the built-in `echo` agent. For agents of your own, build your worker's
+# binary in the same way.
 
 FROM rust:1-slim-bookworm AS build
 WORKDIR /src

@@ -1,6 +1,7 @@
 //! Durable sessions on Redis: one owner at a time, never orphaned.
 
 pub mod agents;
+pub mod client;
 pub mod model;
 pub mod runtime;
 pub mod store;

@@ -20,6 +20,7 @@ pub use address::{
 pub use body::{BadBody, Body};
 pub use config::{BadConfig, Limits, Settings, WorkerConfig};
 pub use entry::{Entry, EntryId, EntryKind, NewEntry, StreamId};
+pub(crate) use lease::millis;
 pub use lease::{BadLeaseTimes, Epoch, Lease, LeaseTimes, Millis, Nonce, Token};
 pub use message::{Envelope, ErrorReply, Message, MessageId, NewMessage};
 pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};

@@ -1,71 +1,77 @@
 //! A server's outage must not look like the fleet's death.
 //!
-//! While the server was away nobody could renew, and when it is back everybody is past their
-//! deadline. So for one lease after a sign of such an outage nobody is buried by deadline. Signs are
-//! an own renewal that was not answered within a third of a lease, and server time that ran off from
-//! one's own clock.
+//! While a server was away nobody could renew, and when it is back everybody is past their
+//! deadline. So for one lease after a sign of such an outage nobody is buried by deadline. The signs:
+//! an own renewal went unanswered for a third of a lease, server time ran off from one's own clock,
+//! or the server has only just started.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use super::env::Moment;
 use crate::{
-    model::{Millis, Partition},
+    model::{LeaseTimes, Millis, Partition},
     store::Overdue,
 };
 
-/// One incarnation's judgement on whether deadlines count.
+/// One incarnation's judgement on whether deadlines count, partition by partition.
 #[derive(Debug)]
 pub(super) struct Brake {
-    lease: Duration,
-    state: Mutex<State>,
+    lease: LeaseTimes,
+    partitions: Mutex<BTreeMap<Partition, Answers>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    until: Moment,
-    /// Per partition, the last answered renewal: own clock and server's.
-    last: BTreeMap<Partition, (Moment, Millis)>,
+/// What the answered renewals of one partition told.
+#[derive(Debug, Clone, Copy)]
+struct Answers {
+    /// The last one: by the own clock, and by the server's.
+    last: (Moment, Millis),
+    /// Until when nobody is buried.
+    spare_until: Moment,
 }
 
 impl Brake {
-    /// A brake that is off; `lease` is how long it stays on.
-    pub(super) fn new(lease: Duration) -> Self {
-        Self { lease, state: Mutex::default() }
+    /// A brake that is on wherever nothing has been answered yet.
+    pub(super) fn new(lease: LeaseTimes) -> Self {
+        Self { lease, partitions: Mutex::default() }
     }
 
-    /// An own renewal was answered at `now` by a server whose clock said `server`.
+    /// The first answer of a partition, at `now`, by a server that has been up for `up`.
+    pub(super) fn first_answer(&self, partition: Partition, now: Moment, server: Millis, up: Duration) {
+        let spare_until = now.plus(self.lease.ttl().saturating_sub(up));
+        self.lock().insert(partition, Answers { last: (now, server), spare_until });
+    }
+
+    /// A renewal was answered at `now` by a server whose clock said `server`.
     pub(super) fn answered(&self, partition: Partition, now: Moment, server: Millis) {
-        let mut state = self.lock();
-        if let Some((then, server_then)) = state.last.insert(partition, (now, server)) {
-            let own = i128::try_from(now.since(then).as_millis()).unwrap_or(i128::MAX);
-            let its = i128::from(server.0) - i128::from(server_then.0);
-            let allowed = i128::try_from((self.lease / 3).as_millis()).unwrap_or(i128::MAX);
-            if (own - its).abs() > allowed {
-                state.until = state.until.max(now.plus(self.lease));
+        let mut partitions = self.lock();
+        let Some(answers) = partitions.get_mut(&partition) else { return };
+        let (then, server_then) = std::mem::replace(&mut answers.last, (now, server));
+        let own = now.since(then);
+        let theirs = server.0.abs_diff(server_then.0);
+        let backwards = server < server_then;
+        let drift = Duration::from_millis(theirs).abs_diff(own);
+        if backwards || drift > self.lease.ttl() / 3 || own > self.silence() {
+            answers.spare_until = now.plus(self.lease.ttl());
+        }
+    }
+
+    /// What to do, at `now`, with those past their deadline.
+    pub(super) fn overdue(&self, partition: Partition, now: Moment) -> Overdue {
+        match self.lock().get(&partition) {
+            Some(answers) if now >= answers.spare_until && now.since(answers.last.0) <= self.silence() => {
+                Overdue::Bury
             }
+            _ => Overdue::Spare,
         }
     }
 
-    /// An own renewal, asked for at `asked`, has no answer at `now`.
-    pub(super) fn unanswered(&self, asked: Moment, now: Moment) {
-        if now.since(asked) > self.lease / 3 {
-            self.pull(now);
-        }
+    /// The longest time from one answer to the next that is no sign of an outage.
+    fn silence(&self) -> Duration {
+        self.lease.renew_every() + self.lease.ttl() / 3
     }
 
-    /// The server is known to have been away until `now`.
-    pub(super) fn pull(&self, now: Moment) {
-        let mut state = self.lock();
-        state.until = state.until.max(now.plus(self.lease));
-    }
-
-    /// What to do with those past their deadline.
-    pub(super) fn overdue(&self, now: Moment) -> Overdue {
-        if now < self.lock().until { Overdue::Spare } else { Overdue::Bury }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while looking at the brake")
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Partition, Answers>> {
+        self.partitions.lock().expect("nobody panics while looking at the brake")
     }
 }
 
@@ -73,31 +79,48 @@ impl Brake {
 mod tests {
     use super::*;
 
-    const LEASE: Duration = Duration::from_secs(9);
+    const P: Partition = Partition(0);
 
     fn at(ms: u64) -> Moment {
         Moment::default().plus(Duration::from_millis(ms))
     }
 
+    fn brake() -> Brake {
+        let brake = Brake::new(LeaseTimes::new(Duration::from_secs(9)).unwrap());
+        brake.first_answer(P, at(0), Millis(500_000), Duration::from_secs(3600));
+        brake
+    }
+
     #[test]
-    fn a_renewal_unanswered_for_a_third_of_a_lease_spares_everybody_for_a_lease() {
-        let brake = Brake::new(LEASE);
-        brake.unanswered(at(0), at(3_000));
-        assert_eq!(brake.overdue(at(3_000)), Overdue::Bury);
-        brake.unanswered(at(0), at(3_001));
-        assert_eq!(brake.overdue(at(12_000)), Overdue::Spare);
-        assert_eq!(brake.overdue(at(12_001)), Overdue::Bury);
+    fn a_renewal_unanswered_for_a_third_of_a_lease_spares_everybody_until_a_lease_after_the_next_answer() {
+        let brake = brake();
+        assert_eq!(brake.overdue(P, at(6_000)), Overdue::Bury);
+        assert_eq!(
+            brake.overdue(P, at(6_001)),
+            Overdue::Spare,
+            "nothing heard since the renewal due at 3,000"
+        );
+        brake.answered(P, at(20_000), Millis(520_000));
+        assert_eq!(brake.overdue(P, at(28_999)), Overdue::Spare);
+        brake.answered(P, at(25_000), Millis(525_000));
+        assert_eq!(brake.overdue(P, at(29_000)), Overdue::Bury);
     }
 
     #[test]
     fn server_time_that_runs_off_spares_everybody_in_either_direction() {
-        for server in [Millis(10_000), Millis(1_003_000)] {
-            let brake = Brake::new(LEASE);
-            brake.answered(Partition(0), at(0), Millis(500_000));
-            brake.answered(Partition(0), at(3_000), Millis(503_000));
-            assert_eq!(brake.overdue(at(3_000)), Overdue::Bury);
-            brake.answered(Partition(0), at(6_000), server);
-            assert_eq!(brake.overdue(at(6_000)), Overdue::Spare);
+        for server in [Millis(490_000), Millis(1_003_000)] {
+            let brake = brake();
+            brake.answered(P, at(3_000), server);
+            assert_eq!(brake.overdue(P, at(3_000)), Overdue::Spare);
         }
+    }
+
+    #[test]
+    fn a_server_that_has_just_started_spares_everybody_for_the_rest_of_a_lease() {
+        let brake = brake();
+        brake.first_answer(P, at(0), Millis(500_000), Duration::from_secs(4));
+        assert_eq!(brake.overdue(P, at(4_999)), Overdue::Spare);
+        assert_eq!(brake.overdue(P, at(5_000)), Overdue::Bury);
+        assert_eq!(brake.overdue(Partition(1), at(5_000)), Overdue::Spare, "nothing heard there yet");
     }
 }

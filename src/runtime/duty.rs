@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,7 +33,7 @@ const REAP: usize = 100;
 
 /// One worker's upkeep.
 pub(super) struct Duty<S: Store> {
-    shared: Incarnation<S>,
+    shared: Arc<Incarnation<S>>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
     /// Who was offered each session last, so that nobody is twice running.
     told: BTreeMap<SessionId, WorkerId>,
@@ -45,7 +46,7 @@ pub(super) struct Duty<S: Store> {
 }
 
 impl<S: Store> Duty<S> {
-    pub(super) fn new(shared: Incarnation<S>) -> Self {
+    pub(super) fn new(shared: Arc<Incarnation<S>>) -> Self {
         Self {
             shared,
             agents: BTreeMap::new(),
@@ -136,7 +137,7 @@ impl<S: Store> Duty<S> {
             debug!(%partition, error = %err, "not delivered");
         }
         let mut buried = survey.buried;
-        if self.shared.brake.overdue(self.shared.env.now()) == Overdue::Bury {
+        if self.shared.brake.overdue(partition, self.shared.env.now()) == Overdue::Bury {
             for worker in survey.overdue {
                 match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
                     Ok(crate::store::Bury::Buried) => {

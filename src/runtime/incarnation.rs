@@ -25,7 +25,7 @@ pub(super) struct Hosted {
     pub(super) slots: Arc<Semaphore>,
 }
 
-/// What all tasks of one incarnation share. Cheap to clone.
+/// What all tasks of one incarnation share.
 pub(super) struct Incarnation<S> {
     pub(super) store: S,
     pub(super) env: Env,
@@ -33,34 +33,13 @@ pub(super) struct Incarnation<S> {
     pub(super) worker: WorkerId,
     pub(super) since: Millis,
     pub(super) agents: Arc<BTreeMap<AgentName, Hosted>>,
-    pub(super) trust: Arc<Trust>,
-    pub(super) brake: Arc<Brake>,
+    pub(super) trust: Trust,
+    pub(super) brake: Brake,
     pub(super) stops: Stops,
     pub(super) counts: Arc<Counts>,
-    pub(super) duties: Arc<Duties>,
+    pub(super) duties: Duties,
     pub(super) tasks: TaskTracker,
     pub(super) commands: mpsc::Sender<Command>,
-}
-
-// Not derived: that would ask `S: Clone` twice and name it in every bound.
-impl<S: Store> Clone for Incarnation<S> {
-    fn clone(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            env: self.env.clone(),
-            config: self.config.clone(),
-            worker: self.worker.clone(),
-            since: self.since,
-            agents: self.agents.clone(),
-            trust: self.trust.clone(),
-            brake: self.brake.clone(),
-            stops: self.stops.clone(),
-            counts: self.counts.clone(),
-            duties: self.duties.clone(),
-            tasks: self.tasks.clone(),
-            commands: self.commands.clone(),
-        }
-    }
 }
 
 /// The ways in which an incarnation is told to end, each stronger than the one before.

@@ -1,12 +1,14 @@
 //! Hints in: what the server publishes to this incarnation, handed to the supervisor.
 
+use std::sync::Arc;
+
 use tracing::debug;
 
 use super::{incarnation::Incarnation, supervisor::Command};
 use crate::store::{Hint, Listener, Store};
 
 /// Passes hints on until the incarnation ends.
-pub(super) async fn run<S: Store>(shared: Incarnation<S>, mut hints: S::Listener) {
+pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, mut hints: S::Listener) {
     loop {
         let hint = tokio::select! {
             biased;

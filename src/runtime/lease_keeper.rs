@@ -4,19 +4,25 @@
 //! extends trust from the moment *before* the question was sent. Without answers trust ends by the
 //! process' own clock, at nine tenths of the lease, before anybody else may take the sessions.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tracing::{info, warn};
 
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
-    model::Partition,
+    model::{Millis, Partition, WorkerId},
     store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
 };
 
 /// How many sessions of a partition are looked for after its trust began anew.
 const HELD_AT_MOST: usize = 100_000;
+
+/// How often an unanswered join is asked again.
+const JOIN_AGAIN: u32 = 2;
 
 /// The least time between two rounds that are not due yet.
 const SOONEST: Duration = Duration::from_millis(50);
@@ -24,25 +30,40 @@ const SOONEST: Duration = Duration::from_millis(50);
 impl<S: Store> Incarnation<S> {
     /// Makes this incarnation known in every partition, so that it may claim there.
     pub(super) async fn join(&self) -> Result<(), StoreError> {
+        let up = self.store.uptime().await?;
         let attempt = self.env.now();
         let mut joins: FuturesUnordered<_> = self
             .store
             .partitions()
             .all()
-            .map(|partition| async move {
-                (partition, self.store.join(partition, &self.presence(partition)).await)
-            })
+            .map(|partition| async move { (partition, self.join_one(partition).await) })
             .collect();
         while let Some((partition, answer)) = joins.next().await {
-            if let Renewal::Renewed { .. } = answer? {
-                self.trust.extend(partition, self.trusted_until(attempt));
+            match answer? {
+                // Nothing can be held there yet, so there is nothing to look for.
+                Renewal::Renewed { now, duty, alive } => {
+                    self.brake.first_answer(partition, self.env.now(), now, up);
+                    self.note(partition, attempt, now, duty.as_ref(), alive);
+                }
+                Renewal::Lost => self.stops.lost.cancel(),
             }
         }
         self.announce().await
     }
 
+    /// One partition's join; what was not answered is asked again before the start is given up.
+    async fn join_one(&self, partition: Partition) -> Result<Renewal, StoreError> {
+        let mut again = JOIN_AGAIN;
+        loop {
+            match self.store.join(partition, &self.presence(partition)).await {
+                Err(err) if again > 0 && err.may_have_happened() => again -= 1,
+                answer => return answer,
+            }
+        }
+    }
+
     /// Renews until the incarnation is lost.
-    pub(super) async fn keep_leases(self) {
+    pub(super) async fn keep_leases(self: Arc<Self>) {
         let mut next = self.env.now().plus(self.config.lease.renew_every());
         loop {
             self.lapse();
@@ -60,7 +81,7 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// One round of renewals; when the next is due.
-    async fn renew_everywhere(&self) -> Moment {
+    async fn renew_everywhere(self: &Arc<Self>) -> Moment {
         let attempt = self.env.now();
         let every = self.config.lease.renew_every();
         let mut renewals: FuturesUnordered<_> = self
@@ -87,7 +108,6 @@ impl<S: Store> Incarnation<S> {
                 // Dropped renewals may still take effect; that lengthens a lease we do not trust.
                 () = self.env.sleep_until(until) => {
                     if self.env.now() >= give_up {
-                        self.brake.pull(self.env.now());
                         warn!(worker = %self.worker, "renewals are not answered");
                         return self.env.now();
                     }
@@ -95,9 +115,7 @@ impl<S: Store> Incarnation<S> {
             }
         }
         let now = self.env.now();
-        self.brake.unanswered(attempt, now);
         if let Some(err) = failed {
-            self.brake.pull(now);
             warn!(worker = %self.worker, error = %err, "a renewal failed");
             return now.plus(every / 10);
         }
@@ -107,19 +125,31 @@ impl<S: Store> Incarnation<S> {
         attempt.plus(every).max(now)
     }
 
-    fn renewed(&self, partition: Partition, attempt: Moment, renewal: Renewal) {
+    fn renewed(self: &Arc<Self>, partition: Partition, attempt: Moment, renewal: Renewal) {
         let Renewal::Renewed { now, duty, alive } = renewal else {
             info!(worker = %self.worker, %partition, "buried: going on as a fresh incarnation");
             self.stops.lost.cancel();
             return;
         };
-        self.brake.answered(partition, self.env.now(), now);
-        self.counts.alive.store(alive, Ordering::Relaxed);
-        let draining = self.stops.drain.is_cancelled();
-        self.duties.set(partition, !draining && duty.as_ref() == Some(&self.worker));
-        if self.trust.extend(partition, self.trusted_until(attempt)) == Extended::Anew {
+        if self.note(partition, attempt, now, duty.as_ref(), alive) == Extended::Anew {
             self.recover(partition);
         }
+    }
+
+    /// Takes in what an answered renewal said, asked for at `attempt`.
+    fn note(
+        &self,
+        partition: Partition,
+        attempt: Moment,
+        server: Millis,
+        duty: Option<&WorkerId>,
+        alive: usize,
+    ) -> Extended {
+        self.brake.answered(partition, self.env.now(), server);
+        self.counts.alive.store(alive, Ordering::Relaxed);
+        let draining = self.stops.drain.is_cancelled();
+        self.duties.set(partition, !draining && duty == Some(&self.worker));
+        self.trust.extend(partition, self.trusted_until(attempt))
     }
 
     /// Ends trust where its time is over; the sessions there notice by themselves.
@@ -131,7 +161,7 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// Looks for the sessions that are still ours after trust had ended.
-    fn recover(&self, partition: Partition) {
+    fn recover(self: &Arc<Self>, partition: Partition) {
         let shared = self.clone();
         self.spawn(async move {
             match shared.store.held(partition, &shared.worker, HELD_AT_MOST).await {

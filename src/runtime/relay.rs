@@ -4,7 +4,7 @@
 //! the same step that takes it; a batch names the entry before it, so that two relays at once, or one
 //! that was interrupted, can neither lose nor repeat. Entries are removed once their partition has them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tracing::{debug, info, warn};
 
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const DOOR: Partition = Partition(0);
 
 /// Relays whenever this worker has the duty of partition 0, until the incarnation is over.
-pub(super) async fn run<S: Store>(shared: Incarnation<S>) {
+pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
     loop {
         tokio::select! {
             biased;

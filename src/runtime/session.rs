@@ -101,7 +101,7 @@ impl Activity {
 
 /// An actor before its claim.
 pub(super) struct SessionActor<S: Store> {
-    pub(super) shared: Incarnation<S>,
+    pub(super) shared: Arc<Incarnation<S>>,
     pub(super) session: SessionId,
     pub(super) nudges: mpsc::Receiver<Nudge>,
     pub(super) activity: Arc<Activity>,
@@ -109,7 +109,7 @@ pub(super) struct SessionActor<S: Store> {
 
 /// An actor that owns its session.
 struct Owner<S: Store> {
-    shared: Incarnation<S>,
+    shared: Arc<Incarnation<S>>,
     partition: Partition,
     /// Cancelled when this worker's lease is not trusted any more.
     window: CancellationToken,
@@ -118,8 +118,8 @@ struct Owner<S: Store> {
     lease: Lease,
     phase: Phase,
     position: Position,
-    /// The agent's state as JSON.
-    state: Option<Arc<str>>,
+    /// The agent's state as JSON, or why it cannot be read.
+    state: Result<Option<Arc<str>>, String>,
     /// The first messages of the inbox; contiguous, from the head.
     queue: VecDeque<Mail>,
     boundaries: u64,
@@ -134,24 +134,25 @@ impl<S: Store> SessionActor<S> {
         let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
             return Departure::Distrusted;
         };
-        match self.claim(&window).await {
-            Ok(claimed) => match Owner::new(self, partition, window, claimed) {
-                Ok(owner) => owner.serve().await,
-                Err((owner, why)) => owner.set_aside(why).await,
-            },
+        match self.claim(partition, &window).await {
+            Ok(claimed) => Owner::new(self, partition, window, claimed).serve().await,
             Err(departure) => departure,
         }
     }
 
     /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
-    async fn claim(&self, window: &CancellationToken) -> Result<Box<Claimed>, Departure> {
+    async fn claim(
+        &self,
+        partition: Partition,
+        window: &CancellationToken,
+    ) -> Result<Box<Claimed>, Departure> {
         let claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
             nonce: self.shared.env.nonce(),
             own_ttl: self.shared.config.lease.own_ttl(),
             seen: self.shared.counts.seen(),
-            overdue: self.shared.brake.overdue(self.shared.env.now()),
+            overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
         };
         loop {
             let answer = tokio::select! {
@@ -189,24 +190,20 @@ impl<S: Store> SessionActor<S> {
 }
 
 impl<S: Store> Owner<S> {
-    /// The owner of what was claimed; with the reason, if its state cannot be read.
+    /// The owner of what was claimed.
     fn new(
         actor: SessionActor<S>,
         partition: Partition,
         window: CancellationToken,
         claimed: Box<Claimed>,
-    ) -> Result<Self, (Self, String)> {
+    ) -> Self {
         let SessionActor { shared, nudges, activity, .. } = actor;
         let Claimed { lease, record, state, mail } = *claimed;
         let now = shared.env.now();
-        let (state, unreadable) = match state.as_deref().map(boundary::read_state).transpose() {
-            Ok(state) => (state.map(Into::into), None),
-            Err(why) => (None, Some(why)),
-        };
         // Spread over a lease, so that sessions claimed together do not look together.
         let jitter = shared.env.random_below(500);
         let first_look = shared.config.lease.ttl().mul_f64(0.5 + jitter as f64 / 1000.0);
-        let owner = Self {
+        Self {
             partition,
             window,
             nudges,
@@ -214,16 +211,12 @@ impl<S: Store> Owner<S> {
             phase: Phase::claimed(record.turns, record.tries, record.backoff.is_some()),
             position: Position::of(&record),
             lease,
-            state,
+            state: state.as_deref().map(|stored| boundary::read_state(stored).map(Into::into)).transpose(),
             queue: mail.into(),
             boundaries: 0,
             idle_since: now,
             next_look: now.plus(first_look),
             shared,
-        };
-        match unreadable {
-            None => Ok(owner),
-            Some(why) => Err((owner, why)),
         }
     }
 
@@ -372,7 +365,7 @@ impl<S: Store> Owner<S> {
         self.advance(Event::Committed);
         self.position = write.position;
         if let Some(state) = write.state {
-            self.state = Some(state.into());
+            self.state = Ok(Some(state.into()));
         }
         if keeps_message {
             self.queue.push_front(mail);
@@ -390,7 +383,10 @@ impl<S: Store> Owner<S> {
         let Hosted { agent, policy, slots } = self.hosted();
         let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
         let context = self.context(turn, attempt, limit);
-        let state = self.state.clone();
+        let state = match &self.state {
+            Ok(state) => state.clone(),
+            Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
+        };
         let mut run = pin!(async {
             let _slot = slots.acquire_owned().await.expect("slots are never closed");
             env.timeout(limit, agent.run(context, state.as_deref(), message.clone())).await
@@ -505,11 +501,6 @@ impl<S: Store> Owner<S> {
             }
             self.shared.env.sleep(REPEAT_AFTER).await;
         }
-    }
-
-    /// Sets aside, right after its claim, a session whose state cannot be read.
-    async fn set_aside(mut self, why: String) -> Departure {
-        self.quarantine(why).await
     }
 
     /// Sets the session aside, with its mail and all that it holds as it is, and gives it back.

@@ -39,7 +39,7 @@ pub(super) enum Command {
 
 /// The actors of one incarnation.
 pub(super) struct Supervisor<S: Store> {
-    shared: Incarnation<S>,
+    shared: Arc<Incarnation<S>>,
     commands: mpsc::Receiver<Command>,
     actors: BTreeMap<SessionId, Actor>,
 }
@@ -53,7 +53,7 @@ struct Actor {
 }
 
 impl<S: Store> Supervisor<S> {
-    pub(super) fn new(shared: Incarnation<S>, commands: mpsc::Receiver<Command>) -> Self {
+    pub(super) fn new(shared: Arc<Incarnation<S>>, commands: mpsc::Receiver<Command>) -> Self {
         Self { shared, commands, actors: BTreeMap::new() }
     }
 

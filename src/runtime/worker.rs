@@ -309,21 +309,21 @@ impl<S: Store> Parts<S> {
     ) -> Result<Fresh<S>, StoreError> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let stops = Stops { drain: drain.clone(), killed: killed.child_token(), ..Stops::default() };
-        let shared = Incarnation {
+        let shared = Arc::new(Incarnation {
             store: self.store.clone(),
             env: self.env.clone(),
             config: self.config.clone(),
             worker: WorkerId::incarnation(&self.config.name, self.env.random_u32()),
             since: self.env.wall(),
             agents: self.agents.clone(),
-            trust: Arc::new(Trust::none(self.store.partitions())),
-            brake: Arc::new(Brake::new(self.config.lease.ttl())),
+            trust: Trust::none(self.store.partitions()),
+            brake: Brake::new(self.config.lease),
             stops,
             counts: Arc::default(),
-            duties: Arc::<Duties>::default(),
+            duties: Duties::default(),
             tasks: TaskTracker::new(),
             commands,
-        };
+        });
         // First the ear, then the name: whoever is offered something must hear it.
         let hints = self.store.listen(&shared.worker).await?;
         shared.join().await?;
@@ -332,7 +332,7 @@ impl<S: Store> Parts<S> {
 }
 
 /// An incarnation that has joined, with what its tasks will read.
-type Fresh<S> = (Incarnation<S>, mpsc::Receiver<super::supervisor::Command>, <S as Store>::Listener);
+type Fresh<S> = (Arc<Incarnation<S>>, mpsc::Receiver<super::supervisor::Command>, <S as Store>::Listener);
 
 /// How an incarnation ended.
 enum Ended {
@@ -343,7 +343,7 @@ enum Ended {
 
 /// Runs all tasks of one incarnation until it ends.
 async fn live<S: Store>(
-    shared: Incarnation<S>,
+    shared: Arc<Incarnation<S>>,
     commands: mpsc::Receiver<super::supervisor::Command>,
     hints: S::Listener,
     events: &broadcast::Sender<WorkerEvent>,

@@ -27,12 +27,12 @@
 mod error;
 pub mod memory;
 mod outcome;
+pub mod redis;
 mod snapshot;
-// pub mod redis;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-pub use self::{error::*, memory::MemoryStore, outcome::*, snapshot::*};
+pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, snapshot::*};
 use crate::model::{
     AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
     SessionId, Settings, StreamId, WorkerId,
@@ -54,6 +54,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// The namespace's partitions.
     fn partitions(&self) -> &Partitions;
+
+    /// How long the server has been up, at least; an embedded one is as old as can be.
+    fn uptime(&self) -> impl Future<Output = StoreResult<Duration>> + Send;
 
     // ---- the namespace
 
@@ -182,7 +185,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
     /// or unknown is cleared (all but its `held`, see [`reap`](Self::reap)), and the session is orphaned if it
     /// was runnable. The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
-    /// Else a new token: epoch = max(last + 1, now in ms, `seen` + 1); an orphaned session's crashes
+    /// Else a new token: epoch = max(last + 1, now in ms, `seen`); an orphaned session's crashes
     /// go up by one and it is orphaned no more; `own` and `held` are set, it leaves `ready`, and the
     /// history refuses older epochs. Returns at most `page` messages.
     fn claim(

@@ -49,7 +49,7 @@ impl RedisContainer {
 
     /// The same with more arguments for `redis-server`.
     pub async fn start_with(args: &[&str]) -> Self {
-        let image = image();
+        let image = redis_image();
         let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
         let port = port::free();
         let always = ["--protected-mode", "no", "--appendonly", "yes"];
@@ -121,6 +121,7 @@ impl RedisContainer {
     }
 }
 
-fn image() -> String {
+/// The image of Redis that tests use.
+pub fn redis_image() -> String {
     std::env::var("TENURE_TEST_IMAGE").unwrap_or_else(|_| "redis:8".to_owned())
 }

@@ -2,11 +2,15 @@
 #![allow(dead_code, unused_imports, reason = "every test binary takes what it needs")]
 
 mod clock;
+pub mod compose;
 pub mod containers;
 mod port;
+mod process;
 mod server;
 mod wait;
+mod worker;
 
 pub use clock::Clock;
 pub use server::{Builder, RedisServer};
 pub use wait::{eventually, wait_until};
+pub use worker::WorkerProcess;

@@ -9,7 +9,6 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 
 use super::clock::Clock;
 use super::port;
+use super::process::{guarded, signal, spawn_from_lasting_thread, state};
 use super::wait::wait_until;
 
 /// How long a server may take to answer, on a machine that is busy with everything else.
@@ -154,14 +154,7 @@ impl RedisServer {
 
     fn command(&self) -> Command {
         let folder = self.folder.path();
-        // Should we be killed, the kernel kills the server.
-        let mut command = if has_setpriv() {
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--"]).arg(binary());
-            command
-        } else {
-            Command::new(binary())
-        };
+        let mut command = guarded(&binary());
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--daemonize", "no", "--logfile", "server.log", "--dir"])
@@ -312,51 +305,4 @@ fn binary() -> String {
         Ok(path) if named.contains('/') => path.to_string_lossy().into_owned(),
         _ => named,
     }
-}
-
-/// Linux has it (util-linux); elsewhere only `Drop` ends the server.
-fn has_setpriv() -> bool {
-    static FOUND: LazyLock<bool> = LazyLock::new(|| {
-        let mut probe = Command::new("setpriv");
-        probe.args(["--pdeathsig", "KILL", "--", "true"]);
-        probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        probe.status().is_ok_and(|status| status.success())
-    });
-    *FOUND
-}
-
-/// The kernel's promise to kill a child is tied to the *thread* that started it. A test's thread
-/// may end before its server should, so one thread that lasts as long as the process starts all.
-fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
-    type Order = (Command, mpsc::Sender<io::Result<Child>>);
-    static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
-        let (orders, taken) = mpsc::channel::<Order>();
-        thread::spawn(move || {
-            for (mut command, answer) in taken {
-                // An order whose sender has gone starts nothing that anyone could end.
-                if let Err(mpsc::SendError(Ok(mut orphan))) = answer.send(command.spawn()) {
-                    orphan.kill().and_then(|()| orphan.wait()).expect("our own child can be killed");
-                }
-            }
-        });
-        orders
-    });
-    let (answer, spawned) = mpsc::channel();
-    ORDERS.send((command, answer)).expect("the thread lasts");
-    spawned.recv().expect("the thread answers every order")
-}
-
-/// By the shell's own `kill`, which every Unix has.
-fn signal(name: &str, pid: u32) {
-    let sent = Command::new("sh")
-        .args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid.to_string()])
-        .status()
-        .expect("there is a shell");
-    assert!(sent.success(), "cannot send SIG{name} to {pid}");
-}
-
-/// The kernel's letter for what a process does: `T` is stopped.
-fn state(pid: u32) -> Option<char> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("State:\t")?.chars().next())
 }

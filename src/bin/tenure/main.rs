@@ -1,1 +1,3 @@
+//! tenure's command line.
+
 fn main() {}

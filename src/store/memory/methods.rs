@@ -24,6 +24,10 @@ impl Store for MemoryStore {
         &self.shared.partitions
     }
 
+    async fn uptime(&self) -> StoreResult<Duration> {
+        Ok(Duration::MAX)
+    }
+
     async fn configure(&self, wanted: &Settings) -> StoreResult<Configured> {
         self.run(format_args!("configure {wanted:?}"), |state, _| Ok(state.configure(wanted)))
     }

@@ -1,12 +1,12 @@
 //! The store in plain Rust: the executable specification, and the embedded default.
 //!
-//! What an operation does is written here once, in the words of the [`Store`] contract; the Redis
+//! What an operation does is written here once, in the words of the [`Store`](super::Store) contract; the Redis
 //! store is held to it by a test that drives both with the same operations. Nothing here is random
 //! and nothing reads a clock but the [`ServerClock`] it was given, so that what the store answers
 //! is a function of what it was asked.
 //!
 //! One lock guards all of it and is never held over an `await`: every operation is atomic. An
-//! operation is a method of [`Keyspace`](partition::Keyspace) (all keys of one partition) that
+//! operation is a method of `Keyspace` (all keys of one partition) that
 //! changes records and then *settles* the session, which restores the invariant in one place.
 
 mod clock;

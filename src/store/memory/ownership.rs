@@ -84,7 +84,7 @@ impl Keyspace {
     fn next_token(&mut self, step: &Step, id: &SessionId, claimant: &Claimant) -> Token {
         let record = &mut self.sessions.get_mut(id).expect("the caller saw the session").record;
         let after_last = record.epoch.map_or(0, |Epoch(last)| last + 1);
-        let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0 + 1));
+        let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0));
         record.epoch = Some(epoch);
         record.crashes += u32::from(record.orphaned);
         record.orphaned = false;

@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- bury: declare a worker dead in a partition.
+--
+-- KEYS   1 workers  2 duty  3… idle of all that it serves
+-- ARGV   1 worker   2 ground: overdue | own_wish   3 what it serves, as far as the caller knows
+-- Reply  {"buried"}   {"alive"}   {"unknown"}
+--        {"serves", what it serves}: nothing was changed; again, with those idle sets
+-- A repeat is {"buried"}.
+
+local at = now()
+local lease = call("HGET", KEYS[1], ARGV[1])
+local stands = standing(lease, at)
+if stands == "unknown" or stands == "buried" then
+  return { stands }
+end
+if stands == "alive" and ARGV[2] == "overdue" then
+  return { "alive" }
+end
+if serving(lease) ~= ARGV[3] then
+  return { "serves", serving(lease) }
+end
+bury(KEYS[1], KEYS[2], ARGV[1], 3, at)
+return { "buried" }

@@ -1,0 +1,71 @@
+#!lua flags=allow-oom
+-- claim: take a session that nobody has.
+--
+-- KEYS   1 meta  2 own  3 hist  4 in  5 state  6 workers  7 duty  8 held (claimant)
+--        9 ready (claimant's pool, agent)  10… idle of all that an overdue owner serves
+-- ARGV   1 session   2 claimant   3 its pool   4 nonce   5 TTL of own in ms
+--        6 greatest epoch seen, or empty   7 overdue: bury | spare   8 page
+--        9 what the owner serves whose idle sets are in KEYS, or empty
+-- Reply  {"won", token, state or nil, {meta's fields and values}, mail…}   {"held", by}   {"nothing"}
+--        {"absent"}   {"other_pool", the right one}   {"unreadable", layout version}   {"lost"}
+--        {"serves", what an overdue owner serves}: nothing was changed; again, with its idle sets
+-- A repeat with the same nonce gets the same lease again.
+
+local meta, session, worker, page = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[8])
+local at = now()
+
+if gone(call("HGET", KEYS[6], worker)) then
+  return { "lost" }
+end
+local record, unreadable = read(meta)
+if not record then
+  call("ZREM", KEYS[9], session)
+  return unreadable or { "absent" }
+end
+
+local function grant(token)
+  call("SET", KEYS[2], token, "PX", ARGV[5])
+  call("SADD", KEYS[8], session)
+  call("ZREM", KEYS[9], session)
+  return { "won", token, call("GET", KEYS[5]), call("HGETALL", meta), unpack(mail(KEYS[4], page)) }
+end
+
+local owner = record.token and worker_of(record.token)
+if owner == worker and string.match(record.token, "[^|]*$") == ARGV[4] then
+  return grant(record.token)
+end
+if record.pool ~= ARGV[3] then
+  return { "other_pool", record.pool }
+end
+local can_run = runnable(record.hold, record.backoff, call("LLEN", KEYS[4]))
+if owner and owner ~= worker then
+  local lease = call("HGET", KEYS[6], owner)
+  local stands = standing(lease, at)
+  if stands == "alive" or (stands == "overdue" and ARGV[7] == "spare") then
+    return { "held", owner }
+  end
+  if stands == "overdue" then
+    if serving(lease) ~= ARGV[9] then
+      return { "serves", serving(lease) }
+    end
+    bury(KEYS[6], KEYS[7], owner, 10, at)
+  end
+  disown(meta, KEYS[2], record, at, "orphaned", can_run and "1" or "")
+  record.token, record.orphaned = nil, can_run
+end
+if not record.token and not can_run then
+  call("ZREM", KEYS[9], session)
+  return { "nothing" }
+end
+
+local epoch = int(math.max((tonumber(record.epoch) or -1) + 1, at, tonumber(ARGV[6]) or 0))
+local token = worker .. "|" .. epoch .. "|" .. ARGV[4]
+local crashes = record.crashes
+if record.orphaned then
+  crashes = crashes + 1
+end
+if call("EXISTS", KEYS[3]) == 1 then
+  call("XSETID", KEYS[3], epoch .. "-0")
+end
+call("HSET", meta, "token", token, "epoch", epoch, "crashes", int(crashes), "orphaned", "", "updated", int(at))
+return grant(token)

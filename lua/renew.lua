@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- renew: set a worker's deadline in a partition one lease from now; join, where it is fresh.
+--
+-- KEYS   1 workers  2 duty  3… idle of each agent it serves
+-- ARGV   1 worker   2 lease in ms   3 how: join | renew   4 load in thousandths, or empty for no room
+--        5 duty: take | leave | give_up   6 what it serves: <pool>/<agent>,<agent>…
+-- Reply  {"renewed", server time in ms, holder of the duty or "", workers within their deadline}
+--        {"lost"}: it is buried, or never joined
+-- A repeat renews.
+
+local workers, duty, worker, lease = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local at = now()
+local known = call("HGET", workers, worker)
+if gone(known) and (known or ARGV[3] ~= "join") then
+  return { "lost" }
+end
+call("HSET", workers, worker, int(at + tonumber(lease)) .. "/" .. lease .. "/" .. ARGV[6])
+for i = 3, #KEYS do
+  if ARGV[4] == "" then
+    call("ZREM", KEYS[i], worker)
+  else
+    call("ZADD", KEYS[i], ARGV[4], worker)
+  end
+end
+
+local holder = call("GET", duty)
+if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), at) ~= "alive") then
+  call("SET", duty, worker)
+  holder = worker
+elseif ARGV[5] == "give_up" and holder == worker then
+  call("DEL", duty)
+  holder = false
+end
+local alive = 0
+for _, value in ipairs(call("HVALS", workers)) do
+  if standing(value, at) == "alive" then
+    alive = alive + 1
+  end
+end
+return { "renewed", int(at), holder or "", alive }

@@ -1,0 +1,71 @@
+//! What a client's caller can do when it did not get what it asked for.
+
+use std::time::Duration;
+
+use super::DeadId;
+use crate::{
+    model::{ErrorReply, IdempotencyKey, MessageId, SessionId},
+    store::{Refusal, StoreError},
+};
+
+/// No result. A variant per decision the caller can make; the cause is its `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The session takes no such message, and nothing was changed. Repeating helps only if the reason goes away.
+    #[error("{}", .0.sentence())]
+    Refused(Refusal),
+    /// There is no session of this name: no message was ever accepted for it, or it was deleted.
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
+    /// There is no dead letter of this id (any more).
+    #[error("there is no dead letter {0}")]
+    NoLetter(DeadId),
+    /// The dead letter names no session, so it can only be dropped.
+    #[error("dead letter {0} belongs to no session")]
+    Homeless(DeadId),
+    /// The agent gave up on the message; it is in `dead`.
+    #[error("{}: {}", .error.reason, .error.message)]
+    Failed {
+        /// The message.
+        message: MessageId,
+        /// What the agent, or the worker for it, said.
+        error: ErrorReply,
+        /// Whether the message had been accepted before this call.
+        repeat: bool,
+    },
+    /// The message is accepted, and no answer came in time. Asking again with the same id waits on.
+    #[error("message {message} is accepted, but no answer came within {waited:?}")]
+    NoAnswer {
+        /// The session it is for.
+        session: SessionId,
+        /// The message.
+        message: MessageId,
+        /// The key to ask again with.
+        id: IdempotencyKey,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Whether the message had been accepted before this call.
+        repeat: bool,
+    },
+    /// A write got no answer: it may have happened. A send that has an `id` may be repeated with it.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(#[source] StoreError),
+    /// No answer, or not from a server that could give one. Nothing was changed by this call.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Workers keep moving the session between pools.
+    #[error("session {0} changes its pool faster than it can be followed")]
+    Restless(SessionId),
+}
+
+impl ClientError {
+    /// A read that failed, or a write that was turned away.
+    pub(super) fn reading(err: StoreError) -> Self {
+        Self::Store(err)
+    }
+
+    /// A write that failed.
+    pub(super) fn writing(err: StoreError) -> Self {
+        if err.may_have_happened() { Self::Unknown(err) } else { Self::Store(err) }
+    }
+}

@@ -1,0 +1,188 @@
+//! For programs that talk to sessions: send, ask, read the history, look after the fleet.
+//!
+//! A client holds nothing that matters: it may be made anew for every call, and any number of
+//! them, on any machine, see the same.
+
+mod dead;
+mod error;
+mod send;
+mod sessions;
+mod view;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+pub use self::{
+    dead::{DeadId, DeadLetters},
+    error::ClientError,
+    send::{Answer, Outgoing, Receipt},
+    sessions::Sessions,
+    view::SessionView,
+};
+use crate::{
+    model::{AgentDeclaration, AgentName, Entry, EntryId, Partition, Partitions, Pool, SessionId},
+    runtime::{Env, Moment},
+    store::{HistoryRange, Member, Store, StoreResult},
+};
+
+/// The answer of one call.
+pub type ClientResult<T> = Result<T, ClientError>;
+
+/// A door to the sessions of one namespace. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client<S> {
+    store: S,
+    env: Env,
+    patience: Duration,
+    declared: Arc<Mutex<Option<Declared>>>,
+}
+
+/// What is known of the agents, and since when.
+#[derive(Debug)]
+struct Declared {
+    at: Moment,
+    agents: BTreeMap<AgentName, AgentDeclaration>,
+}
+
+impl<S: Store> Client<S> {
+    /// How often a session is followed to another pool in one call.
+    const MOST_POOLS: usize = 5;
+    /// How many entries are read at once while following.
+    const FOLLOW_PAGE: usize = 500;
+    /// How long one look at a history waits for something new.
+    const FOLLOW_WAIT: Duration = Duration::from_secs(2);
+    /// How long what is known of the agents is good for.
+    const DECLARED_FOR: Duration = Duration::from_secs(1);
+    /// How long one look for a reply waits.
+    const LONGEST_LOOK: Duration = Duration::from_secs(10);
+    /// Between two tries to get an answer.
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    /// A client of `store`, which takes time and randomness from `env`.
+    pub fn new(store: S, env: Env) -> Self {
+        Self { store, env, patience: Duration::from_secs(5), declared: Arc::default() }
+    }
+
+    /// For how long a call that may be repeated is, while the server gives no answer; 5 s if not set.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// What it works on.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The workers that are there, by name.
+    pub async fn workers(&self) -> ClientResult<Vec<Member>> {
+        let mut members = self.store.members().await.map_err(ClientError::reading)?;
+        members.sort_by(|one, other| one.worker.cmp(&other.worker));
+        Ok(members)
+    }
+
+    /// The agents that were ever served, and how, as the last worker to start declared them.
+    pub async fn agents(&self) -> ClientResult<BTreeMap<AgentName, AgentDeclaration>> {
+        self.store.agents().await.map_err(ClientError::reading)
+    }
+
+    /// Part of a session's history, oldest first.
+    pub async fn history(&self, session: &SessionId, range: HistoryRange) -> ClientResult<Vec<Entry>> {
+        let entries = self.store.history(session, range, Duration::ZERO).await;
+        let entries = entries.map_err(ClientError::reading)?;
+        if entries.is_empty() {
+            self.expect(session).await?;
+        }
+        Ok(entries)
+    }
+
+    /// What is added to a session's history after `after` (all of it if none), as it comes.
+    pub fn follow(&self, session: SessionId, after: Option<EntryId>) -> Follow<'_, S> {
+        Follow { client: self, session, after }
+    }
+
+    /// The pool whose workers serve `agent`: new sessions of it belong there.
+    ///
+    /// Read once a second at most. An old answer does no harm: a session that is there tells its
+    /// own pool, and a new one is moved where it belongs.
+    async fn pool_of(&self, agent: &AgentName) -> ClientResult<Pool> {
+        let now = self.env.now();
+        if let Some(pool) = self.known_pool(agent, now) {
+            return Ok(pool);
+        }
+        let agents = self.agents().await?;
+        *self.declared.lock().expect("nobody panics while looking") = Some(Declared { at: now, agents });
+        Ok(self.known_pool(agent, now).unwrap_or_default())
+    }
+
+    fn known_pool(&self, agent: &AgentName, now: Moment) -> Option<Pool> {
+        let declared = self.declared.lock().expect("nobody panics while looking");
+        let Declared { at, agents } = declared.as_ref()?;
+        (now.since(*at) < Self::DECLARED_FOR).then(|| agents.get(agent).map(|how| how.pool.clone()))?
+    }
+
+    /// Repeats what may be repeated while there is no answer, until patience is over.
+    async fn insist<T, F: Future<Output = StoreResult<T>>>(&self, call: impl Fn() -> F) -> StoreResult<T> {
+        let until = self.env.now().plus(self.patience);
+        loop {
+            match call().await {
+                Err(err) if err.may_have_happened() && self.env.now().plus(Self::PAUSE) < until => {
+                    self.env.sleep(Self::PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// A history as it grows.
+#[derive(Debug)]
+pub struct Follow<'c, S> {
+    client: &'c Client<S>,
+    session: SessionId,
+    after: Option<EntryId>,
+}
+
+impl<S: Store> Follow<'_, S> {
+    /// The next entries, in order; waits for the first as long as it takes.
+    pub async fn next(&mut self) -> ClientResult<Vec<Entry>> {
+        loop {
+            let range = HistoryRange::After(self.after, Client::<S>::FOLLOW_PAGE);
+            let wait = Client::<S>::FOLLOW_WAIT;
+            let store = &self.client.store;
+            let entries = self.client.insist(|| store.history(&self.session, range, wait)).await;
+            let entries = entries.map_err(ClientError::reading)?;
+            if let Some(last) = entries.last() {
+                self.after = Some(last.id);
+                return Ok(entries);
+            }
+        }
+    }
+}
+
+/// Goes over a namespace's partitions, one after the other.
+#[derive(Debug)]
+struct Pages {
+    next: u16,
+    count: u16,
+}
+
+impl Pages {
+    /// Items a page has at most.
+    const LENGTH: usize = 100;
+
+    fn over(partitions: &Partitions) -> Self {
+        Self { next: 0, count: partitions.count() }
+    }
+
+    /// Where the walk stands; none at the end.
+    fn partition(&self) -> Option<Partition> {
+        (self.next < self.count).then_some(Partition(self.next))
+    }
+
+    fn advance(&mut self) {
+        self.next += 1;
+    }
+}

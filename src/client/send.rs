@@ -1,0 +1,202 @@
+//! Sending, and waiting for the reply.
+
+use std::time::Duration;
+
+use super::{Client, ClientError, ClientResult};
+use crate::{
+    model::{
+        Body, EntryId, Envelope, Group, IdempotencyKey, MessageId, NewMessage, Pool, ReplyTo, Resume,
+        SessionId,
+    },
+    runtime::Moment,
+    store::{Sent, Store, StoreError},
+};
+
+/// A message that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    session: SessionId,
+    body: Body,
+    id: Option<IdempotencyKey>,
+    reply_to: Option<ReplyTo>,
+    group: Option<Group>,
+    resume: Option<Resume>,
+}
+
+/// What a send came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the message is called; the first's name, if this was a repeat.
+    pub message: MessageId,
+    /// Whether it had been accepted before, by its id.
+    pub repeat: bool,
+    /// The answer, if it was a repeat and the first is answered already.
+    pub answer: Option<Envelope>,
+}
+
+/// What asking came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the message is called.
+    pub message: MessageId,
+    /// Whether it had been accepted before, by its id.
+    pub repeat: bool,
+    /// The turn that answered.
+    pub turn: Option<u64>,
+    /// The `assistant` entry, if there is one.
+    pub entry: Option<EntryId>,
+    /// What the agent said, if it said something.
+    pub reply: Option<Body>,
+}
+
+impl Outgoing {
+    /// `body` for `session`.
+    pub fn new(session: SessionId, body: Body) -> Self {
+        Self { session, body, id: None, reply_to: None, group: None, resume: None }
+    }
+
+    /// Text for `session`: `{"text": …}`.
+    pub fn text(session: SessionId, text: &str) -> Self {
+        Self::new(session, Body::text(text))
+    }
+
+    /// The sender's own key: the same key again is the same message, for a day at least.
+    pub fn id(self, id: IdempotencyKey) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// The list that the reply is pushed to.
+    pub fn reply_to(self, key: ReplyTo) -> Self {
+        Self { reply_to: Some(key), ..self }
+    }
+
+    /// The group the session joins, if this message makes it.
+    pub fn group(self, group: Group) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    /// What happens to the session's unfinished turns, over what its agent says.
+    pub fn resume(self, resume: Resume) -> Self {
+        Self { resume: Some(resume), ..self }
+    }
+}
+
+impl<S: Store> Client<S> {
+    /// Sends a message; it is durable when this returns.
+    ///
+    /// With an [`id`](Outgoing::id) this repeats itself while the server gives no answer, until the
+    /// client's patience is over. Without one it cannot tell a repeat from a second message, so no
+    /// answer is [`ClientError::Unknown`] at once.
+    pub async fn send(&self, message: Outgoing) -> ClientResult<Receipt> {
+        let pool = self.pool_of(&message.session.agent()).await?;
+        let message = message.named(self.env.message_id(), pool);
+        self.accept(message).await
+    }
+
+    /// Sends a message and waits up to `wait` for its reply. An agent's error is [`ClientError::Failed`].
+    ///
+    /// A message without an `id` gets one, so that a lost answer can be asked for again. A
+    /// `reply_to` is replaced by a list of this call's own.
+    pub async fn ask(&self, message: Outgoing, wait: Duration) -> ClientResult<Answer> {
+        let until = self.env.now().plus(wait);
+        let list = self.private_list();
+        let id = message.id.clone().unwrap_or_else(|| self.new_id());
+        let message = message.id(id.clone()).reply_to(list.clone());
+        let Receipt { message: name, repeat, answer } = self.send(message.clone()).await?;
+        let answer = match answer {
+            Some(answer) => Some(answer),
+            None => self.await_answer(&message, &list, until).await?,
+        };
+        match answer {
+            Some(answer) => Answer::of(answer, name, repeat),
+            None => {
+                let session = message.session;
+                Err(ClientError::NoAnswer { session, message: name, id, waited: wait, repeat })
+            }
+        }
+    }
+
+    /// A key for a message that has none.
+    pub fn new_id(&self) -> IdempotencyKey {
+        self.env.uuid().to_string().parse().expect("a UUID is a good id")
+    }
+
+    fn private_list(&self) -> ReplyTo {
+        format!("reply:{}", self.env.uuid()).parse().expect("short, and not one of ours")
+    }
+
+    /// Sends until it is accepted or refused, to the pool that the session turns out to belong to.
+    async fn accept(&self, mut message: NewMessage) -> ClientResult<Receipt> {
+        for _ in 0..Self::MOST_POOLS {
+            match self.send_once(&message).await.map_err(ClientError::writing)? {
+                Sent::Accepted { message, .. } => {
+                    return Ok(Receipt { message, repeat: false, answer: None });
+                }
+                // Our own first call, whose answer was lost, is no repeat to the caller.
+                Sent::Repeat { message: name, answer } => {
+                    let answer = answer.as_deref().map(read_answer).transpose()?;
+                    return Ok(Receipt { message: name, repeat: name != message.message, answer });
+                }
+                Sent::Refused(reason) => return Err(ClientError::Refused(reason)),
+                Sent::OtherPool(pool) => message.pool = pool,
+            }
+        }
+        Err(ClientError::Restless(message.session))
+    }
+
+    async fn send_once(&self, message: &NewMessage) -> Result<Sent, StoreError> {
+        match message.id {
+            Some(_) => self.insist(|| self.store.send(message)).await,
+            None => self.store.send(message).await,
+        }
+    }
+
+    /// Waits for the reply at `list`; none if it does not come in time.
+    ///
+    /// A reply that was taken from its list but lost on the way is not there a second time, and a
+    /// server may come back without what it held. So now and then, after every failure, and once at
+    /// the end, the message is sent again: by its id, that is asking for its answer.
+    async fn await_answer(
+        &self,
+        message: &Outgoing,
+        list: &ReplyTo,
+        until: Moment,
+    ) -> ClientResult<Option<Envelope>> {
+        loop {
+            let left = until.since(self.env.now());
+            match self.store.take_reply(list, left.min(Self::LONGEST_LOOK)).await {
+                Ok(Some(payload)) => return read_answer(&payload).map(Some),
+                Ok(None) => (),
+                Err(_) => self.env.sleep(Self::PAUSE.min(left)).await,
+            }
+            if let Ok(Receipt { answer: Some(answer), .. }) = self.send(message.clone()).await {
+                return Ok(Some(answer));
+            }
+            if self.env.now() >= until {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    fn named(self, message: MessageId, pool: Pool) -> NewMessage {
+        let Self { session, body, id, reply_to, group, resume } = self;
+        NewMessage { session, message, id, reply_to, body, group, resume, pool }
+    }
+}
+
+impl Answer {
+    fn of(envelope: Envelope, accepted: MessageId, repeat: bool) -> ClientResult<Self> {
+        let Envelope { message, turn, entry, reply, error, .. } = envelope;
+        let message = message.unwrap_or(accepted);
+        match error {
+            Some(error) => Err(ClientError::Failed { message, error, repeat }),
+            None => Ok(Self { message, repeat, turn, entry, reply: reply.flatten() }),
+        }
+    }
+}
+
+fn read_answer(payload: &str) -> ClientResult<Envelope> {
+    serde_json::from_str(payload).map_err(|err| ClientError::Store(StoreError::unreadable("the reply", err)))
+}

@@ -1,0 +1,92 @@
+//! Looking at sessions: one, or all of a namespace page by page.
+
+use futures_util::future::try_join_all;
+
+use super::{Client, ClientError, ClientResult, Pages, SessionView};
+use crate::{
+    model::{Pool, SessionId, WorkerId},
+    store::{Delete, Look, Member, Store, StoreResult},
+};
+
+impl<S: Store> Client<S> {
+    /// One session, and why it is as it is.
+    pub async fn session(&self, session: &SessionId) -> ClientResult<SessionView> {
+        let members = self.workers().await?;
+        let seen = self.view(session.clone(), &members).await.map_err(ClientError::reading)?;
+        seen.ok_or_else(|| ClientError::NoSession(session.clone()))
+    }
+
+    /// All sessions, page by page: by partition, then by id.
+    pub async fn sessions(&self) -> ClientResult<Sessions<'_, S>> {
+        let members = self.workers().await?;
+        Ok(Sessions { client: self, members, pages: Pages::over(self.store.partitions()), after: None })
+    }
+
+    /// Deletes a session with all that belongs to it; mail still waiting goes to `dead`.
+    pub async fn delete(&self, session: &SessionId) -> ClientResult<()> {
+        let (mut pool, mut owner) = self.whereabouts(session).await?;
+        loop {
+            let deleted = self.insist(|| self.store.delete(session, &pool, owner.as_ref())).await;
+            match deleted.map_err(ClientError::writing)? {
+                // Absent: a first call did it, whose answer was lost.
+                Delete::Deleted | Delete::Absent => return Ok(()),
+                Delete::More => {
+                    if let Ok(now) = self.whereabouts(session).await {
+                        (pool, owner) = now;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The pool and the owner of a session, as `delete` wants them named.
+    async fn whereabouts(&self, session: &SessionId) -> ClientResult<(Pool, Option<WorkerId>)> {
+        match self.store.look(session).await.map_err(ClientError::reading)? {
+            Look::Here(sight) => Ok((sight.record.pool, sight.record.owner.map(|token| token.worker))),
+            Look::Unreadable(_) => Ok((Pool::default(), None)),
+            Look::Absent => Err(ClientError::NoSession(session.clone())),
+        }
+    }
+
+    /// Whether there is such a session; an error if not.
+    pub(super) async fn expect(&self, session: &SessionId) -> ClientResult<()> {
+        self.whereabouts(session).await.map(drop)
+    }
+
+    async fn view(&self, session: SessionId, members: &[Member]) -> StoreResult<Option<SessionView>> {
+        Ok(match self.store.look(&session).await? {
+            Look::Here(sight) => Some(SessionView::of(session, *sight, members)),
+            Look::Unreadable(why) => Some(SessionView::unreadable(session, &why)),
+            Look::Absent => None,
+        })
+    }
+}
+
+/// Sessions, page by page.
+#[derive(Debug)]
+pub struct Sessions<'c, S> {
+    client: &'c Client<S>,
+    members: Vec<Member>,
+    pages: Pages,
+    after: Option<SessionId>,
+}
+
+impl<S: Store> Sessions<'_, S> {
+    /// The next sessions, at most 100; none at the end. What was deleted in the meantime is left out.
+    pub async fn next_page(&mut self) -> ClientResult<Option<Vec<SessionView>>> {
+        while let Some(partition) = self.pages.partition() {
+            let ids = self.client.store.sessions(partition, self.after.as_ref(), Pages::LENGTH).await;
+            let ids = ids.map_err(ClientError::reading)?;
+            let Some(last) = ids.last() else {
+                self.after = None;
+                self.pages.advance();
+                continue;
+            };
+            self.after = Some(last.clone());
+            let views = ids.into_iter().map(|id| self.client.view(id, &self.members));
+            let views = try_join_all(views).await.map_err(ClientError::reading)?;
+            return Ok(Some(views.into_iter().flatten().collect()));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,56 @@
+//! Calling a script on a lane and reading its reply.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{
+    RedisStore,
+    lanes::Lane,
+    replies::Reply,
+    scripts::{Call, Name},
+};
+use crate::{
+    model::Partition,
+    store::{StoreError, StoreResult},
+};
+
+impl RedisStore {
+    /// The beginning of a call.
+    pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
+        self.shared.target.scripts.call(name, keys)
+    }
+}
+
+/// Calls a script; its reply.
+pub(super) async fn ask(lane: &Lane, call: Call) -> StoreResult<Reply> {
+    let name = call.name;
+    Reply::of(name, lane.call(call).await?)
+}
+
+/// What `what` holds cannot be read.
+pub(super) fn unreadable(what: &'static str) -> impl Fn(String) -> StoreError {
+    move |why| StoreError::unreadable(what, why)
+}
+
+/// What a partition holds cannot be read.
+pub(super) fn unreadable_in(what: &str, partition: Partition) -> impl Fn(String) -> StoreError {
+    move |why| StoreError::unreadable(format!("`{what}` of partition {partition}"), why)
+}
+
+/// A list of what `T` stands for.
+pub(super) fn parse_list<T: std::str::FromStr<Err: std::fmt::Display>>(
+    what: &'static str,
+    value: Value,
+) -> StoreResult<Vec<T>> {
+    let Value::Array(parts) = value else { return Err(StoreError::unreadable(what, "not a list")) };
+    let parse = |part| -> Result<T, String> {
+        super::replies::text(part)?.parse().map_err(|error: T::Err| error.to_string())
+    };
+    parts.into_iter().map(parse).collect::<Result<_, _>>().map_err(unreadable(what))
+}
+
+/// A duration in whole milliseconds, at least one: to Redis zero is for ever, or an error.
+pub(super) fn at_least_a_millisecond(duration: Duration) -> u64 {
+    crate::model::millis(duration).max(1)
+}

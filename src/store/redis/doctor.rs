@@ -1,0 +1,298 @@
+//! What a server must be, and should be, for a fleet to stand on it.
+
+use std::time::Duration;
+
+use redis::{Value, aio::MultiplexedConnection};
+use serde::Serialize;
+
+use super::{Options, RedisStore, Scripts, records::Fields, replies::text, target::Target};
+use crate::store::{StoreError, StoreResult};
+
+/// One finding about the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub check: &'static str,
+    /// What it means.
+    pub status: CheckStatus,
+    /// What is there.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
+}
+
+/// What a finding means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// All is well.
+    Ok,
+    /// It works, and something may be lost, late or in the way.
+    Warn,
+    /// A worker does not start on it.
+    Fail,
+}
+
+/// How long a round trip takes at most on a network that is near enough.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// How many round trips are timed; the fastest counts.
+const ROUND_TRIPS: usize = 5;
+
+/// Looks at the server that `options` lead to; `clock` is a monotonic one, to time round trips by.
+pub async fn checks(options: &Options, clock: impl Fn() -> Duration) -> Vec<Check> {
+    let reached = match Target::new(&options.url, options.timeout, Scripts::embedded()) {
+        Ok(target) => look(&target, clock).await,
+        Err(error) => Err(error),
+    };
+    match reached {
+        Ok(mut checks) => {
+            checks.extend(layout(RedisStore::connect(options.clone()).await.map(drop)));
+            checks
+        }
+        Err(error) => {
+            let found = chain(&error);
+            vec![Check {
+                check: "connection",
+                status: CheckStatus::Fail,
+                found,
+                advice: Some("start a server there, or name another with --redis"),
+            }]
+        }
+    }
+}
+
+async fn look(target: &Target, clock: impl Fn() -> Duration) -> StoreResult<Vec<Check>> {
+    let mut connection = target.connect_any().await?;
+    let info = ask(target, &mut connection, &["INFO"]).await?;
+    let info = Info(text(info).unwrap_or_default());
+    let events = ask(target, &mut connection, &["CONFIG", "GET", "notify-keyspace-events"]).await;
+    let script = ask(target, &mut connection, &["EVAL", "return 1", "0"]).await;
+    let mut fastest = Duration::MAX;
+    for _ in 0..ROUND_TRIPS {
+        let start = clock();
+        ask(target, &mut connection, &["PING"]).await?;
+        fastest = fastest.min(clock().saturating_sub(start));
+    }
+    Ok(vec![
+        version(&info),
+        role(&info),
+        eviction(&info),
+        scripting(script),
+        persistence(&info),
+        memory(&info),
+        notifications(events),
+        replicas(&info),
+        round_trip(fastest),
+    ])
+}
+
+async fn ask(
+    target: &Target,
+    connection: &mut MultiplexedConnection,
+    command: &[&str],
+) -> StoreResult<Value> {
+    let mut asked = redis::cmd(command[0]);
+    asked.arg(&command[1..]);
+    target.answer_to(asked.query_async(connection)).await
+}
+
+/// The text of `INFO`.
+struct Info(String);
+
+impl Info {
+    fn get(&self, name: &str) -> &str {
+        let value = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_default().trim()
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.get(name).parse().unwrap_or_default()
+    }
+}
+
+fn version(info: &Info) -> Check {
+    let (name, version, needed) = match info.get("valkey_version") {
+        "" => ("Redis", info.get("redis_version"), (7, 0)),
+        version => ("Valkey", version, (7, 2)),
+    };
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    let is = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    Check {
+        check: "version",
+        status: if is >= needed { CheckStatus::Ok } else { CheckStatus::Fail },
+        found: format!("{name} {version}"),
+        advice: (is < needed).then_some("upgrade to Redis 7.0 or Valkey 7.2, or newer"),
+    }
+}
+
+fn role(info: &Info) -> Check {
+    let role = info.get("role");
+    let replica = role != "master";
+    Check {
+        check: "role",
+        status: if replica { CheckStatus::Fail } else { CheckStatus::Ok },
+        found: role.to_owned(),
+        advice: replica.then_some("connect to its primary"),
+    }
+}
+
+fn eviction(info: &Info) -> Check {
+    let policy = info.get("maxmemory_policy");
+    let evicts = policy != "noeviction";
+    Check {
+        check: "eviction",
+        status: if evicts { CheckStatus::Fail } else { CheckStatus::Ok },
+        found: policy.to_owned(),
+        advice: evicts
+            .then_some("CONFIG SET maxmemory-policy noeviction: anything else throws sessions away"),
+    }
+}
+
+fn scripting(script: StoreResult<Value>) -> Check {
+    let (status, found) = match &script {
+        Ok(_) => (CheckStatus::Ok, "allowed".to_owned()),
+        Err(error) => (CheckStatus::Fail, error.to_string()),
+    };
+    Check {
+        check: "scripting",
+        status,
+        found,
+        advice: script
+            .is_err()
+            .then_some("allow this user EVAL, EVALSHA and SCRIPT (ACL SETUSER … +@scripting)"),
+    }
+}
+
+fn persistence(info: &Info) -> Check {
+    let appends = info.get("aof_enabled") == "1";
+    let found = if appends { "append-only file" } else { "no append-only file" };
+    Check {
+        check: "persistence",
+        status: if appends { CheckStatus::Ok } else { CheckStatus::Warn },
+        found: found.to_owned(),
+        advice: (!appends).then_some(
+            "CONFIG SET appendonly yes: a restart forgets what was accepted since the last snapshot",
+        ),
+    }
+}
+
+fn memory(info: &Info) -> Check {
+    let limit = info.number("maxmemory");
+    Check {
+        check: "maxmemory",
+        status: if limit > 0 { CheckStatus::Ok } else { CheckStatus::Warn },
+        found: if limit > 0 { format!("{limit} bytes") } else { "none".to_owned() },
+        advice: (limit == 0)
+            .then_some("set maxmemory: a full server then refuses new work, where now the kernel kills it"),
+    }
+}
+
+fn notifications(events: StoreResult<Value>) -> Check {
+    let fields = events.ok().and_then(|events| Fields::read(events).ok());
+    let flags = fields.map(|fields| {
+        String::from_utf8_lossy(fields.get("notify-keyspace-events").unwrap_or_default()).into_owned()
+    });
+    let told = |flags: &String| {
+        (flags.contains('E') || flags.contains('K')) && (flags.contains('x') || flags.contains('A'))
+    };
+    let on = flags.as_ref().is_some_and(told);
+    let found = match flags {
+        None => "cannot be read".to_owned(),
+        Some(flags) if flags.is_empty() => "off".to_owned(),
+        Some(flags) => flags,
+    };
+    Check {
+        check: "notifications",
+        status: if on { CheckStatus::Ok } else { CheckStatus::Warn },
+        found,
+        advice: (!on).then_some("CONFIG SET notify-keyspace-events Ex: dead owners are noticed sooner"),
+    }
+}
+
+fn replicas(info: &Info) -> Check {
+    let replicas = info.number("connected_slaves");
+    Check {
+        check: "replicas",
+        status: if replicas > 0 { CheckStatus::Ok } else { CheckStatus::Warn },
+        found: replicas.to_string(),
+        advice: (replicas == 0).then_some("add a replica: with none, all is lost with this machine"),
+    }
+}
+
+fn round_trip(fastest: Duration) -> Check {
+    let slow = fastest > SLOW;
+    Check {
+        check: "round trip",
+        status: if slow { CheckStatus::Warn } else { CheckStatus::Ok },
+        found: format!("{:.2} ms", fastest.as_secs_f64() * 1e3),
+        advice: slow
+            .then_some("bring workers and server closer together: every turn takes several round trips"),
+    }
+}
+
+/// Whether this version can read what the namespace holds. Other reasons not to connect have checks of their own.
+fn layout(connected: StoreResult<()>) -> Option<Check> {
+    let (status, found, advice) = match connected {
+        Ok(()) => (CheckStatus::Ok, "readable".to_owned(), None),
+        Err(error @ StoreError::Unreadable { .. }) => (
+            CheckStatus::Fail,
+            error.to_string(),
+            Some("use the version that wrote it, or another namespace"),
+        ),
+        Err(_) => return None,
+    };
+    Some(Check { check: "layout", status, found, advice })
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(text: &str) -> Info {
+        Info(text.to_owned())
+    }
+
+    #[test]
+    fn servers_are_old_by_their_own_count() {
+        let status = |text: &str| version(&info(text)).status;
+        assert_eq!(status("redis_version:7.0.15\r\n"), CheckStatus::Ok);
+        assert_eq!(status("redis_version:6.2.7\r\n"), CheckStatus::Fail);
+        assert_eq!(status("redis_version:7.2.4\r\nvalkey_version:8.1.8\r\n"), CheckStatus::Ok);
+        assert_eq!(status("redis_version:7.2.4\r\nvalkey_version:7.1.0\r\n"), CheckStatus::Fail);
+        assert_eq!(status(""), CheckStatus::Fail);
+    }
+
+    #[test]
+    fn what_throws_data_away_is_a_failure_and_what_may_lose_some_a_warning() {
+        let sound = info(
+            "role:master\r\nmaxmemory:1000\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\nconnected_slaves:1\r\n",
+        );
+        for check in [role(&sound), eviction(&sound), persistence(&sound), memory(&sound), replicas(&sound)] {
+            assert_eq!((check.status, check.advice), (CheckStatus::Ok, None), "{}", check.check);
+        }
+        let poor = info(
+            "role:slave\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:0\r\nconnected_slaves:0\r\n",
+        );
+        assert_eq!([role(&poor).status, eviction(&poor).status], [CheckStatus::Fail; 2]);
+        assert_eq!(
+            [persistence(&poor).status, memory(&poor).status, replicas(&poor).status],
+            [CheckStatus::Warn; 3]
+        );
+    }
+
+    #[test]
+    fn a_slow_round_trip_is_told() {
+        assert_eq!(round_trip(Duration::from_millis(1)).status, CheckStatus::Ok);
+        assert_eq!(round_trip(Duration::from_millis(6)).status, CheckStatus::Warn);
+    }
+}

@@ -1,0 +1,123 @@
+//! What a failed command means to the caller.
+
+use redis::{ErrorKind, RedisError, Value};
+
+use crate::store::{StoreError, StoreResult};
+
+/// The server did not answer, or the connection broke: what was asked may have happened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{address}: {cause}")]
+pub(super) struct Unanswered {
+    address: String,
+    cause: String,
+}
+
+/// `Unavailable`, from what is known of the cause. `address` is host and port, never more.
+pub(super) fn unanswered(address: &str, cause: impl ToString) -> StoreError {
+    StoreError::Unavailable(Box::new(Unanswered { address: address.to_owned(), cause: cause.to_string() }))
+}
+
+/// What an error of the client library means.
+pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
+    let of_server = error.clone().into_server_errors();
+    if let Some((_, first)) = of_server.as_deref().and_then(<[_]>::first) {
+        return answered(address, first.code(), first.details().unwrap_or_default());
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => refused_login(address),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            StoreError::unreadable("an answer of the server", error)
+        }
+        ErrorKind::InvalidClientConfig => StoreError::Refused(
+            "the address of the server cannot be used: write redis://host:port".to_owned(),
+        ),
+        ErrorKind::RESP3NotSupported => {
+            StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
+        }
+        _ => unanswered(address, error),
+    }
+}
+
+/// The value, unless it is an error.
+pub(super) fn checked(address: &str, value: Value) -> StoreResult<Value> {
+    match value {
+        Value::ServerError(error) => Err(store_error(address, error.into())),
+        value => Ok(value),
+    }
+}
+
+/// The same error again, for another who waited for the same thing.
+pub(super) fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::Refused(why) => StoreError::Refused(why.clone()),
+        StoreError::OutOfMemory => StoreError::OutOfMemory,
+        StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
+    }
+}
+
+/// Whether a connection that gave this error should not be used again: it broke, or its server is no
+/// longer one that takes writes.
+pub(super) fn ends_connection(error: &RedisError) -> bool {
+    error.is_io_error() || matches!(error.kind(), ErrorKind::Parse) || is_demotion(error.code())
+}
+
+/// Whether an error's code says that the server became a replica.
+pub(super) fn is_demotion(code: Option<&str>) -> bool {
+    matches!(code, Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
+}
+
+/// Whether the server does not know a script (any more).
+pub(super) fn is_no_script(error: &RedisError) -> bool {
+    let of_server = error.clone().into_server_errors();
+    of_server.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOSCRIPT"))
+}
+
+fn refused_login(address: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "{address} wants a user name and password, or does not know the ones given: check the address, redis://user:password@host:port"
+    ))
+}
+
+/// An error by its code, as Redis writes it before the text.
+fn answered(address: &str, code: &str, detail: &str) -> StoreError {
+    let refused = |what: &str| StoreError::Refused(format!("{address} {what}"));
+    match code {
+        "OOM" => StoreError::OutOfMemory,
+        "READONLY" | "MASTERDOWN" => refused("is a replica: connect to its primary"),
+        "UNBLOCKED" => refused("became a replica: connect to its primary"),
+        "LOADING" => refused("is loading its data: try again in a moment"),
+        "NOAUTH" | "WRONGPASS" => refused_login(address),
+        "NOPERM" => refused(&format!("forbids it to this user: {detail}; allow it with ACL SETUSER")),
+        "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
+        "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
+        "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
+        "CLUSTERDOWN" | "MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" => {
+            refused(&format!("is a node of a cluster, which this version does not follow: {code} {detail}"))
+        }
+        "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
+        _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
+        _ => refused(&format!("answered {code} {detail}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_leads_to_what_the_caller_can_do() {
+        let of = |code| answered("h:1", code, "detail");
+        assert!(matches!(of("OOM"), StoreError::OutOfMemory));
+        for code in ["READONLY", "LOADING", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
+            assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
+        }
+        assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn a_broken_connection_may_have_done_it() {
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(store_error("h:1", broken.into()).may_have_happened());
+    }
+}

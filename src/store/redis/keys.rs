@@ -1,0 +1,227 @@
+//! Names of keys and channels: the one file that builds them.
+
+use crate::model::{
+    AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
+};
+
+/// A namespace's keys. The table of what each holds is `lua/README.md`.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    namespace: Namespace,
+    partitions: Partitions,
+}
+
+/// The keys of one partition; all in one slot.
+#[derive(Debug, Clone)]
+pub struct PartitionKeys {
+    prefix: String,
+}
+
+/// The keys of one session, in the slot of its partition.
+#[derive(Debug, Clone)]
+pub struct SessionKeys<'a> {
+    partition: PartitionKeys,
+    session: &'a SessionId,
+}
+
+impl Keys {
+    /// The keys of `namespace`, spread over `partitions`.
+    pub fn new(namespace: Namespace, partitions: Partitions) -> Self {
+        Self { namespace, partitions }
+    }
+
+    /// The namespace's partitions.
+    pub fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    /// The keys of one partition.
+    pub fn partition(&self, partition: Partition) -> PartitionKeys {
+        PartitionKeys { prefix: format!("tenure:{{{}}}:", self.partitions.tag(partition)) }
+    }
+
+    /// The keys of one session.
+    pub fn session<'a>(&self, session: &'a SessionId) -> SessionKeys<'a> {
+        SessionKeys { partition: self.partition(self.partitions.of(session)), session }
+    }
+
+    /// Hash: the namespace's settings.
+    pub fn conf(&self) -> String {
+        self.of_namespace("conf")
+    }
+
+    /// Hash: incarnation → how it shows itself.
+    pub fn members(&self) -> String {
+        self.of_namespace("members")
+    }
+
+    /// String that expires: whether a member's time is over.
+    pub fn alive(&self, worker: &WorkerId) -> String {
+        self.of_namespace(&format!("alive:{worker}"))
+    }
+
+    /// Hash: agent → how it is served.
+    pub fn agents(&self) -> String {
+        self.of_namespace("agents")
+    }
+
+    /// Stream: the plain door.
+    pub fn ingress(&self) -> String {
+        format!("tenure:{}:ingress", self.namespace)
+    }
+
+    fn of_namespace(&self, kind: &str) -> String {
+        format!("tenure:{{{}}}:{kind}", self.namespace)
+    }
+}
+
+impl PartitionKeys {
+    /// Hash: incarnation → its lease, or when it was buried.
+    pub fn workers(&self) -> String {
+        self.key("workers")
+    }
+
+    /// Sorted set: sessions by when their wait ends.
+    pub fn timers(&self) -> String {
+        self.key("timers")
+    }
+
+    /// Sorted set: all sessions, by name.
+    pub fn index(&self) -> String {
+        self.key("index")
+    }
+
+    /// Stream: replies to deliver.
+    pub fn out(&self) -> String {
+        self.key("out")
+    }
+
+    /// Stream: what was given up on.
+    pub fn dead(&self) -> String {
+        self.key("dead")
+    }
+
+    /// Hash: source → the last entry taken from it.
+    pub fn cursor(&self) -> String {
+        self.key("cursor")
+    }
+
+    /// String: who does the partition's upkeep.
+    pub fn duty(&self) -> String {
+        self.key("duty")
+    }
+
+    /// Sorted set: sessions that want an owner, by when they got there.
+    pub fn ready(&self, pool: &Pool, agent: &AgentName) -> String {
+        self.key(&format!("ready:{pool}:{agent}"))
+    }
+
+    /// Sorted set: workers with room, by load.
+    pub fn idle(&self, pool: &Pool, agent: &AgentName) -> String {
+        self.key(&format!("idle:{pool}:{agent}"))
+    }
+
+    /// Set: the sessions that an incarnation owns.
+    pub fn held(&self, worker: &WorkerId) -> String {
+        self.key(&format!("held:{worker}"))
+    }
+
+    /// The channel of a worker's hints.
+    pub fn wake(&self, worker: &WorkerId) -> String {
+        format!("{}{worker}", self.wake_prefix())
+    }
+
+    /// What a worker's name is put behind for its channel.
+    pub fn wake_prefix(&self) -> String {
+        self.key("wake:")
+    }
+
+    /// What stands before the kind in all of the partition's keys.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn key(&self, kind: &str) -> String {
+        format!("{}{kind}", self.prefix)
+    }
+}
+
+impl SessionKeys<'_> {
+    /// The keys of the session's partition.
+    pub fn partition(&self) -> &PartitionKeys {
+        &self.partition
+    }
+
+    /// String that expires: the token of who has the session.
+    pub fn own(&self) -> String {
+        self.key("own")
+    }
+
+    /// Hash: the session's record.
+    pub fn meta(&self) -> String {
+        self.key("meta")
+    }
+
+    /// String: the agent's state.
+    pub fn state(&self) -> String {
+        self.key("state")
+    }
+
+    /// Stream: the history.
+    pub fn hist(&self) -> String {
+        self.key("hist")
+    }
+
+    /// List: the inbox.
+    pub fn inbox(&self) -> String {
+        self.key("in")
+    }
+
+    /// Hash that expires: what is remembered of a sender's own key.
+    pub fn ids(&self, id: &IdempotencyKey) -> String {
+        // A session has no white space, so the first space ends it.
+        format!("{} {id}", self.key("ids"))
+    }
+
+    /// Sorted set: where the session waits for an owner of `pool`.
+    pub fn ready(&self, pool: &Pool) -> String {
+        self.partition.ready(pool, &self.session.agent())
+    }
+
+    /// Sorted set: who may be offered the session in `pool`.
+    pub fn idle(&self, pool: &Pool) -> String {
+        self.partition.idle(pool, &self.session.agent())
+    }
+
+    fn key(&self, kind: &str) -> String {
+        format!("{}{kind}:{}", self.partition.prefix, self.session)
+    }
+}
+
+/// The list that a reply is pushed to: a key of the sender's own.
+pub(super) fn reply_list(to: &ReplyTo) -> &str {
+    to.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_a_session_carry_the_slot_tag_of_its_partition() {
+        let namespace = Namespace::default();
+        let keys = Keys::new(namespace.clone(), Partitions::new(&namespace, 64));
+        let session: SessionId = "echo/alice".parse().unwrap();
+        let (of, pool) = (keys.session(&session), Pool::default());
+        let tag = format!("tenure:{{{}}}:", keys.partitions().tag(keys.partitions().of(&session)));
+        let id = "my id".parse().unwrap();
+        for key in [of.own(), of.meta(), of.state(), of.hist(), of.inbox(), of.ids(&id), of.ready(&pool)] {
+            assert!(key.starts_with(&tag), "{key}");
+        }
+        assert_eq!(of.meta(), format!("{tag}meta:echo/alice"));
+        assert_eq!(of.ids(&id), format!("{tag}ids:echo/alice my id"));
+        assert_eq!(of.ready(&pool), format!("{tag}ready:default:echo"));
+        assert_eq!(keys.ingress(), "tenure:default:ingress");
+        assert_eq!(keys.alive(&"w-1".parse().unwrap()), "tenure:{default}:alive:w-1");
+    }
+}

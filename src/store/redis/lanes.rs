@@ -1,0 +1,207 @@
+//! Connections that are rebuilt: a *lane* is one multiplexed connection, replaced after an I/O error
+//! or an answer that did not come in time.
+//!
+//! The client library never replaces a half-open connection (the peer is gone, nothing says so): its
+//! commands time out one after the other. So here the first that times out takes the connection
+//! away, and the next command builds a new one. However many callers wait for that, one attempt is
+//! made, and all get its outcome.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection};
+
+use super::{
+    errors::{again, ends_connection, is_no_script, store_error},
+    scripts::Call,
+    target::{Server, Target},
+};
+use crate::store::{StoreError, StoreResult};
+
+/// One multiplexed connection, rebuilt when it breaks. Clones share it.
+#[derive(Clone)]
+pub(super) struct Lane {
+    target: Arc<Target>,
+    state: Arc<Mutex<State>>,
+}
+
+/// A connection in use, and who answers it.
+#[derive(Clone)]
+struct Link {
+    connection: MultiplexedConnection,
+    server: Arc<Server>,
+    number: u64,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<Link, Arc<StoreError>>>>;
+
+struct State {
+    /// How many attempts were made.
+    attempts: u64,
+    line: Line,
+}
+
+enum Line {
+    Down,
+    Connecting(Attempt),
+    Up(Link),
+}
+
+impl Lane {
+    /// A lane that connects when it is first used.
+    pub(super) fn new(target: Arc<Target>) -> Self {
+        let state = State { attempts: 0, line: Line::Down };
+        Self { target, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Who answers; connects if need be.
+    pub(super) async fn server(&self) -> StoreResult<Arc<Server>> {
+        Ok(self.link().await?.server)
+    }
+
+    /// Runs one command.
+    pub(super) async fn run(&self, command: &Cmd) -> StoreResult<Value> {
+        let link = self.link().await?;
+        self.ask(&link, command).await?.map_err(|error| self.error(error))
+    }
+
+    /// Calls a script; loads it again and repeats the call if the server has forgotten it.
+    pub(super) async fn call(&self, call: Call) -> StoreResult<Value> {
+        let link = self.link().await?;
+        match self.ask(&link, &call.command).await? {
+            Err(error) if is_no_script(&error) => {
+                self.reload(&link, &call).await?;
+                self.run(&call.command).await
+            }
+            answered => answered.map_err(|error| self.error(error)),
+        }
+    }
+
+    /// Calls a script several times, all or none: in one transaction, so that a script which the server
+    /// has forgotten is forgotten for all of them, and all are repeated in order.
+    pub(super) async fn call_all(&self, calls: Vec<Call>) -> StoreResult<Vec<Value>> {
+        let Some(first) = calls.first() else { return Ok(Vec::new()) };
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for call in &calls {
+            pipeline.add_command(call.command.clone());
+        }
+        let link = self.link().await?;
+        match self.ask_all(&link, &pipeline).await? {
+            Err(error) if is_no_script(&error) => {
+                self.reload(&link, first).await?;
+                self.all(&pipeline).await
+            }
+            answered => answered.map_err(|error| self.error(error)),
+        }
+    }
+
+    /// Runs a pipeline; a command's error fails it all.
+    pub(super) async fn all(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        let link = self.link().await?;
+        self.ask_all(&link, pipeline).await?.map_err(|error| self.error(error))
+    }
+
+    /// Runs a pipeline whose commands may fail by themselves: their errors stand among the values.
+    pub(super) async fn each(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        let link = self.link().await?;
+        let mut connection = link.connection.clone();
+        let asked = connection.send_packed_commands(pipeline, 0, pipeline.len());
+        self.answer(&link, asked).await?.map_err(|error| self.error(error))
+    }
+
+    async fn reload(&self, link: &Link, call: &Call) -> StoreResult<()> {
+        let loaded = self.ask(link, &self.target.scripts.load(call.name)).await?;
+        loaded.map(drop).map_err(|error| self.error(error))
+    }
+
+    async fn ask(&self, link: &Link, command: &Cmd) -> StoreResult<Result<Value, RedisError>> {
+        let mut connection = link.connection.clone();
+        let asked = async { connection.send_packed_command(command).await?.extract_error() };
+        self.answer(link, asked).await
+    }
+
+    async fn ask_all(&self, link: &Link, pipeline: &Pipeline) -> StoreResult<Result<Vec<Value>, RedisError>> {
+        let mut connection = link.connection.clone();
+        self.answer(link, pipeline.query_async(&mut connection)).await
+    }
+
+    /// Waits for an answer; without one in time, or with a broken connection, the link is given up.
+    async fn answer<T>(
+        &self,
+        link: &Link,
+        asked: impl Future<Output = Result<T, RedisError>>,
+    ) -> StoreResult<Result<T, RedisError>> {
+        let Ok(answered) = tokio::time::timeout(self.target.timeout, asked).await else {
+            self.give_up(link);
+            return Err(self.target.too_late());
+        };
+        if answered.as_ref().is_err_and(ends_connection) {
+            self.give_up(link);
+        }
+        Ok(answered)
+    }
+
+    fn error(&self, error: RedisError) -> StoreError {
+        store_error(self.target.address(), error)
+    }
+
+    /// The connection, or a share in the attempt to make one.
+    async fn link(&self) -> StoreResult<Link> {
+        let attempt = {
+            let mut state = self.state();
+            match &state.line {
+                Line::Up(link) => return Ok(link.clone()),
+                Line::Connecting(attempt) => attempt.clone(),
+                Line::Down => {
+                    state.attempts += 1;
+                    let attempt = connect(self.target.clone(), state.attempts);
+                    state.line = Line::Connecting(attempt.clone());
+                    attempt
+                }
+            }
+        };
+        let made = attempt.clone().await;
+        self.settle(&attempt, &made);
+        made.map_err(|error| again(&error))
+    }
+
+    /// Puts the outcome of an attempt in its place, unless another who waited for it has.
+    fn settle(&self, attempt: &Attempt, made: &Result<Link, Arc<StoreError>>) {
+        let mut state = self.state();
+        if matches!(&state.line, Line::Connecting(current) if current.ptr_eq(attempt)) {
+            state.line = match made {
+                Ok(link) => Line::Up(link.clone()),
+                Err(_) => Line::Down,
+            };
+        }
+    }
+
+    /// Takes a connection away, unless that has been done.
+    fn give_up(&self, broken: &Link) {
+        let mut state = self.state();
+        if matches!(&state.line, Line::Up(link) if link.number == broken.number) {
+            drop(mem::replace(&mut state.line, Line::Down));
+            tracing::debug!(address = self.target.address(), "connection given up");
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics with the lock held")
+    }
+}
+
+/// One attempt, which all who wait for it share. It ends within the target's time-outs.
+fn connect(target: Arc<Target>, number: u64) -> Attempt {
+    let attempt = async move {
+        let (connection, server) = target.connect().await.map_err(Arc::new)?;
+        Ok(Link { connection, server: Arc::new(server), number })
+    };
+    attempt.boxed().shared()
+}

@@ -1,0 +1,178 @@
+//! The store on Redis 7.0 and up, or Valkey 7.2 and up.
+//!
+//! One atomic operation is one Lua file in `lua/`, where its contract stands; here a method names the
+//! keys, calls the script and reads the reply. [`Keys`] builds all names, [`Scripts`] holds the texts.
+//!
+//! # Connections
+//! A [`lane`](lanes) is one multiplexed connection that is rebuilt when it breaks or does not answer
+//! in time. There is one for messages and commits, one for leases and upkeep, which must never queue
+//! behind those, and one for reads. What blocks has [connections of its own](waiting), hints come in
+//! on [another](listener), and administration goes through a [pool](admin). Each connection looks at
+//! who answers before its first use, and refuses a replica.
+
+mod admin;
+mod ask;
+mod doctor;
+mod door;
+mod errors;
+mod keys;
+mod lanes;
+mod listener;
+mod namespace;
+mod ownership;
+mod reading;
+mod records;
+mod replies;
+mod scripts;
+mod snapshot;
+mod store;
+mod target;
+mod turn;
+mod upkeep;
+mod waiting;
+mod workers;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use self::{admin::Admin, lanes::Lane, target::Target, waiting::Waiting};
+pub use self::{
+    doctor::{Check, CheckStatus, checks},
+    keys::{Keys, PartitionKeys, SessionKeys},
+    listener::RedisListener,
+    scripts::Scripts,
+    target::Server,
+};
+use super::{StoreError, StoreResult};
+use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
+
+/// How a store reaches its server.
+#[derive(Clone)]
+pub struct Options {
+    /// `redis://[user:password@]host[:port][/db]`.
+    pub url: String,
+    /// The namespace.
+    pub namespace: Namespace,
+    /// What the namespace's settings are taken for if it has none yet.
+    pub settings: Settings,
+    /// How long a connection may take to be made, and any single answer to come.
+    pub timeout: Duration,
+    /// What the server is to run; tests plant faults in it.
+    #[doc(hidden)]
+    pub scripts: Scripts,
+}
+
+impl Options {
+    /// How long an answer may take, unless said otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// The defaults, for the server at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: Namespace::default(),
+            settings: Settings::default(),
+            timeout: Self::TIMEOUT,
+            scripts: Scripts::embedded(),
+        }
+    }
+}
+
+/// Without the address: it may hold a password.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, settings, timeout, .. } = self;
+        f.debug_struct("Options")
+            .field("namespace", namespace)
+            .field("settings", settings)
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A namespace held in Redis. Clones share their connections.
+#[derive(Clone)]
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    keys: Keys,
+    limits: Mutex<Limits>,
+    target: Arc<Target>,
+    /// Messages and commits.
+    turns: Lane,
+    /// Leases and upkeep.
+    leases: Lane,
+    reads: Lane,
+    waiting: Waiting,
+    admin: Admin,
+    /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
+    pools: Mutex<BTreeMap<AgentName, Pool>>,
+}
+
+impl RedisStore {
+    /// Connects, and takes the namespace's settings as they stand there, else those of `options`.
+    ///
+    /// Fails with [`StoreError::Refused`] at a replica or a wrong password, with
+    /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
+    /// [`StoreError::Unavailable`] if nobody answers.
+    pub async fn connect(options: Options) -> StoreResult<Self> {
+        let Options { url, namespace, settings, timeout, scripts } = options;
+        let target = Arc::new(Target::new(&url, timeout, scripts)?);
+        let lane = || Lane::new(target.clone());
+        let reads = lane();
+        let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
+        let found = namespace::settings(&reads, &keys(1).conf()).await?;
+        if let Some(found) = &found
+            && found.layout != Settings::LAYOUT
+        {
+            let why = format!("layout {}, where this version reads {}", found.layout, Settings::LAYOUT);
+            return Err(StoreError::unreadable(format!("namespace {namespace}"), why));
+        }
+        let settings = found.unwrap_or(settings);
+        let shared = Shared {
+            keys: keys(settings.partitions),
+            limits: Mutex::new(settings.limits),
+            turns: lane(),
+            leases: lane(),
+            reads,
+            waiting: Waiting::new(target.clone()),
+            admin: Admin::new(target.clone())?,
+            pools: Mutex::default(),
+            target,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The names of its keys.
+    pub fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    /// Who answers on the lane that leases go through.
+    pub async fn server(&self) -> StoreResult<Arc<Server>> {
+        self.shared.leases.server().await
+    }
+
+    fn limits(&self) -> Limits {
+        *self.shared.limits.lock().expect("nobody panics with the lock held")
+    }
+
+    /// Where sessions of `agent` were last seen.
+    fn likely_pool(&self, agent: &AgentName) -> Pool {
+        let pools = self.shared.pools.lock().expect("nobody panics with the lock held");
+        pools.get(agent).cloned().unwrap_or_default()
+    }
+
+    fn saw_pool(&self, agent: AgentName, pool: &Pool) {
+        let mut pools = self.shared.pools.lock().expect("nobody panics with the lock held");
+        if pools.get(&agent) != Some(pool) {
+            pools.insert(agent, pool.clone());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What belongs to the namespace: settings, agents, members.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redis::Value;
+use serde::de::DeserializeOwned;
+
+use super::{
+    RedisStore,
+    ask::{at_least_a_millisecond, parse_list},
+    lanes::Lane,
+    records::Fields,
+    replies::text,
+    scripts::Name,
+};
+use crate::{
+    model::{AgentDeclaration, AgentName, Settings, WorkerId},
+    store::{Configured, Member, StoreError, StoreResult},
+};
+
+/// The field of `conf` that holds the settings.
+pub(super) const SETTINGS: &str = "settings";
+
+/// How many other members one `announce` looks at.
+const MEMBERS_AT_ONCE: usize = 100;
+
+impl RedisStore {
+    pub(super) async fn configure_namespace(&self, wanted: &Settings) -> StoreResult<Configured> {
+        if wanted.partitions != self.keys().partitions().count() {
+            return self.differs(wanted).await;
+        }
+        let json = serde_json::to_string(wanted).expect("settings are plain data");
+        let call = self.script(Name::Configure, &[self.keys().conf()]).arg(json);
+        let found = read_json::<Settings>("the settings", self.shared.leases.call(call).await?)?;
+        if found != *wanted {
+            return Ok(Configured::Differs(found));
+        }
+        *self.shared.limits.lock().expect("nobody panics with the lock held") = found.limits;
+        Ok(Configured::Agreed)
+    }
+
+    /// Other partitions than this store was connected with cannot be made the namespace's through it.
+    async fn differs(&self, wanted: &Settings) -> StoreResult<Configured> {
+        match settings(&self.shared.leases, &self.keys().conf()).await? {
+            Some(found) if found == *wanted => Err(StoreError::Refused(
+                "the namespace was configured after this store connected: connect again".to_owned(),
+            )),
+            Some(found) => Ok(Configured::Differs(found)),
+            None => Err(StoreError::Refused(
+                "connect with the settings that are to be the namespace's".to_owned(),
+            )),
+        }
+    }
+
+    pub(super) async fn declare_agent(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+        let json = serde_json::to_string(how).expect("a declaration is plain data");
+        let mut set = redis::cmd("HSET");
+        set.arg(self.keys().agents()).arg(agent.as_str()).arg(json);
+        self.shared.admin.run(&set).await.map(drop)
+    }
+
+    pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(self.keys().agents());
+        let found = self.shared.admin.run(&get).await?;
+        let agents = pairs("the declared agents", found)?.into_iter().map(|(agent, how)| {
+            let agent = agent.parse().map_err(|why| StoreError::unreadable("a declared agent", why))?;
+            Ok((agent, parse_json("a declared agent", &how)?))
+        });
+        agents.collect()
+    }
+
+    pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
+        let mut list = redis::cmd("HKEYS");
+        list.arg(self.keys().members());
+        let others: Vec<WorkerId> = parse_list("the members", self.shared.leases.run(&list).await?)?;
+        let others: Vec<_> =
+            others.into_iter().filter(|other| *other != member.worker).take(MEMBERS_AT_ONCE).collect();
+        let mut names = vec![self.keys().members(), self.keys().alive(&member.worker)];
+        names.extend(others.iter().map(|other| self.keys().alive(other)));
+        let json = serde_json::to_string(member).expect("a member is plain data");
+        let call = self
+            .script(Name::Announce, &names)
+            .arg(member.worker.as_str())
+            .arg(json)
+            .arg(at_least_a_millisecond(ttl));
+        let call = others.iter().fold(call, |call, other| call.arg(other.as_str()));
+        self.shared.leases.call(call).await.map(drop)
+    }
+
+    pub(super) async fn retire_member(&self, worker: &WorkerId) -> StoreResult<()> {
+        let names = [self.keys().members(), self.keys().alive(worker)];
+        let call = self.script(Name::Retire, &names).arg(worker.as_str());
+        self.shared.leases.call(call).await.map(drop)
+    }
+
+    pub(super) async fn living_members(&self) -> StoreResult<Vec<Member>> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(self.keys().members());
+        let found = pairs("the members", self.shared.admin.run(&get).await?)?;
+        let mut members = BTreeMap::new();
+        for (worker, json) in found {
+            let worker = worker.parse().map_err(|why| StoreError::unreadable("a member", why))?;
+            members.insert(worker, parse_json::<Member>("a member", &json)?);
+        }
+        let mut look = redis::pipe();
+        for worker in members.keys() {
+            look.cmd("EXISTS").arg(self.keys().alive(worker));
+        }
+        if members.is_empty() {
+            return Ok(Vec::new());
+        }
+        let alive = self.shared.admin.all(&look).await?;
+        let members = members.into_values().zip(alive).filter(|(_, alive)| *alive == Value::Int(1));
+        Ok(members.map(|(member, _)| member).collect())
+    }
+
+    pub(super) async fn server_uptime(&self) -> StoreResult<Duration> {
+        let mut ask = redis::cmd("INFO");
+        ask.arg("server");
+        let info = text(self.shared.leases.run(&ask).await?).unwrap_or_default();
+        let seconds =
+            info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse().ok());
+        let seconds = seconds.ok_or_else(|| StoreError::unreadable("INFO server", "it tells no uptime"))?;
+        Ok(Duration::from_secs(seconds))
+    }
+}
+
+/// The settings that a namespace has, by its `conf`.
+pub(super) async fn settings(lane: &Lane, conf: &str) -> StoreResult<Option<Settings>> {
+    let mut get = redis::cmd("HGET");
+    get.arg(conf).arg(SETTINGS);
+    match lane.run(&get).await? {
+        Value::Nil => Ok(None),
+        found => read_json("the settings", found).map(Some),
+    }
+}
+
+fn pairs(what: &str, found: Value) -> StoreResult<Vec<(String, String)>> {
+    let fields = Fields::read(found).map_err(|why| StoreError::unreadable(what, why))?;
+    let readable = fields.into_pairs().into_iter().map(|(name, value)| {
+        let both = String::from_utf8(name).and_then(|name| Ok((name, String::from_utf8(value)?)));
+        both.map_err(|why| StoreError::unreadable(what, why))
+    });
+    readable.collect()
+}
+
+fn read_json<T: DeserializeOwned>(what: &str, found: Value) -> StoreResult<T> {
+    parse_json(what, &text(found).map_err(|why| StoreError::unreadable(what, why))?)
+}
+
+fn parse_json<T: DeserializeOwned>(what: &str, json: &str) -> StoreResult<T> {
+    serde_json::from_str(json).map_err(|why| StoreError::unreadable(what, why))
+}

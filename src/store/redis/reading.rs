@@ -1,0 +1,179 @@
+//! Reading: sessions, histories, dead letters.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{
+    RedisStore,
+    ask::{at_least_a_millisecond, parse_list, unreadable_in},
+    records::{Fields, dead_letter, entry, session_record, stream},
+    replies::count,
+};
+use crate::{
+    model::{Entry, EntryId, Partition, SessionId, StreamId},
+    store::{DeadLetter, HistoryRange, Look, Sight, StoreError, StoreResult},
+};
+
+/// How many entries one command reads: a long history must not hold up the server.
+const PAGE: usize = 1_000;
+
+impl RedisStore {
+    pub(super) async fn look_at(&self, session: &SessionId) -> StoreResult<Look> {
+        let keys = self.keys().session(session);
+        let mut look = redis::pipe();
+        look.atomic().cmd("HGETALL").arg(keys.meta()).cmd("LLEN").arg(keys.inbox());
+        let mut answers = self.shared.reads.all(&look).await?.into_iter();
+        let (meta, inbox) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+        let bad = |why| StoreError::unreadable(format!("session {session}"), why);
+        let meta = Fields::read(meta).map_err(bad)?;
+        if meta.is_empty() {
+            return Ok(Look::Absent);
+        }
+        let waiting = count(inbox).map_err(bad)?;
+        match session_record(&meta) {
+            Ok(record) => {
+                self.saw_pool(session.agent(), &record.pool);
+                Ok(Look::Here(Box::new(Sight { record, waiting })))
+            }
+            Err(why) => Ok(Look::Unreadable(why)),
+        }
+    }
+
+    pub(super) async fn sessions_of(
+        &self,
+        partition: Partition,
+        after: Option<&SessionId>,
+        limit: usize,
+    ) -> StoreResult<Vec<SessionId>> {
+        let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+        let mut look = redis::cmd("ZRANGE");
+        look.arg(self.keys().partition(partition).index()).arg(from).arg("+").arg("BYLEX");
+        look.arg("LIMIT").arg(0).arg(limit);
+        parse_list("`index`", self.shared.admin.run(&look).await?)
+    }
+
+    pub(super) async fn read_history(
+        &self,
+        session: &SessionId,
+        range: HistoryRange,
+        wait: Duration,
+    ) -> StoreResult<Vec<Entry>> {
+        match range {
+            HistoryRange::Newest(0) => self.entries_after(session, None, usize::MAX).await,
+            HistoryRange::Newest(limit) => self.newest_entries(session, limit).await,
+            HistoryRange::After(_, 0) => Ok(Vec::new()),
+            HistoryRange::After(after, limit) => {
+                let entries = self.entries_after(session, after, limit).await?;
+                if wait.is_zero() || !entries.is_empty() {
+                    return Ok(entries);
+                }
+                self.await_entries(session, after, wait).await?;
+                self.entries_after(session, after, limit).await
+            }
+        }
+    }
+
+    /// The newest entries, oldest first, read back from the end a page at a time.
+    async fn newest_entries(&self, session: &SessionId, limit: usize) -> StoreResult<Vec<Entry>> {
+        let mut newest_first: Vec<Entry> = Vec::new();
+        while newest_first.len() < limit {
+            let before = newest_first.last().map_or_else(|| "+".to_owned(), |entry| format!("({}", entry.id));
+            let asked = PAGE.min(limit - newest_first.len());
+            let page = self.entries(session, "XREVRANGE", &before, "-", asked).await?;
+            let last = page.len() < asked;
+            newest_first.extend(page);
+            if last {
+                break;
+            }
+        }
+        newest_first.reverse();
+        Ok(newest_first)
+    }
+
+    async fn entries_after(
+        &self,
+        session: &SessionId,
+        after: Option<EntryId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        while entries.len() < limit {
+            let after = entries.last().map(|entry| entry.id).or(after);
+            let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+            let asked = PAGE.min(limit - entries.len());
+            let page = self.entries(session, "XRANGE", &from, "+", asked).await?;
+            let last = page.len() < asked;
+            entries.extend(page);
+            if last {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn entries(
+        &self,
+        session: &SessionId,
+        command: &str,
+        from: &str,
+        to: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
+        let mut read = redis::cmd(command);
+        read.arg(self.keys().session(session).hist()).arg(from).arg(to).arg("COUNT").arg(limit);
+        let read = stream(self.shared.reads.run(&read).await?);
+        let entries = read.and_then(|found| found.iter().map(|(id, fields)| entry(id, fields)).collect());
+        entries.map_err(|why| StoreError::unreadable(format!("the history of {session}"), why))
+    }
+
+    async fn await_entries(
+        &self,
+        session: &SessionId,
+        after: Option<EntryId>,
+        wait: Duration,
+    ) -> StoreResult<()> {
+        let hist = self.keys().session(session).hist();
+        let after = after.map_or_else(|| "0".to_owned(), |id| id.to_string());
+        let block = |wait| {
+            let mut read = redis::cmd("XREAD");
+            read.arg("COUNT").arg(1).arg("BLOCK").arg(at_least_a_millisecond(wait));
+            read.arg("STREAMS").arg(&hist).arg(&after);
+            read
+        };
+        self.shared.waiting.run(wait, block).await.map(drop)
+    }
+
+    pub(super) async fn dead_letters(
+        &self,
+        partition: Partition,
+        after: Option<StreamId>,
+        limit: usize,
+    ) -> StoreResult<Vec<DeadLetter>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let mut read = redis::cmd("XRANGE");
+        read.arg(self.keys().partition(partition).dead()).arg(from).arg("+").arg("COUNT").arg(limit);
+        let found = stream(self.shared.admin.run(&read).await?);
+        let letters = found
+            .and_then(|found| found.iter().map(|(id, fields)| dead_letter(partition, id, fields)).collect());
+        letters.map_err(unreadable_in("dead", partition))
+    }
+
+    pub(super) async fn drop_letters(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let mut drop = redis::cmd("XDEL");
+        drop.arg(self.keys().partition(partition).dead());
+        for id in ids {
+            drop.arg(id.to_string());
+        }
+        match self.shared.admin.run(&drop).await? {
+            Value::Int(dropped) => Ok(usize::try_from(dropped).unwrap_or_default()),
+            other => Err(StoreError::unreadable("the answer of XDEL", format!("{other:?}"))),
+        }
+    }
+}

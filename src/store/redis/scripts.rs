@@ -1,0 +1,200 @@
+//! The Lua files, each with the prelude spliced in behind its first line.
+
+use redis::{Cmd, Script, ToRedisArgs};
+
+/// The scripts by the name of their file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Advance,
+    Announce,
+    Bury,
+    Claim,
+    Commit,
+    Configure,
+    Delete,
+    Deliver,
+    Fire,
+    Mend,
+    Offer,
+    Reap,
+    Refresh,
+    Relay,
+    Release,
+    Renew,
+    Retire,
+    Revive,
+    Send,
+    Survey,
+}
+
+const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
+
+/// In the order of [`Name`].
+const SOURCES: [(&str, &str); 20] = [
+    ("advance", include_str!("../../../lua/advance.lua")),
+    ("announce", include_str!("../../../lua/announce.lua")),
+    ("bury", include_str!("../../../lua/bury.lua")),
+    ("claim", include_str!("../../../lua/claim.lua")),
+    ("commit", include_str!("../../../lua/commit.lua")),
+    ("configure", include_str!("../../../lua/configure.lua")),
+    ("delete", include_str!("../../../lua/delete.lua")),
+    ("deliver", include_str!("../../../lua/deliver.lua")),
+    ("fire", include_str!("../../../lua/fire.lua")),
+    ("mend", include_str!("../../../lua/mend.lua")),
+    ("offer", include_str!("../../../lua/offer.lua")),
+    ("reap", include_str!("../../../lua/reap.lua")),
+    ("refresh", include_str!("../../../lua/refresh.lua")),
+    ("relay", include_str!("../../../lua/relay.lua")),
+    ("release", include_str!("../../../lua/release.lua")),
+    ("renew", include_str!("../../../lua/renew.lua")),
+    ("retire", include_str!("../../../lua/retire.lua")),
+    ("revive", include_str!("../../../lua/revive.lua")),
+    ("send", include_str!("../../../lua/send.lua")),
+    ("survey", include_str!("../../../lua/survey.lua")),
+];
+
+impl Name {
+    /// The file's name, without `.lua`.
+    pub(super) fn as_str(self) -> &'static str {
+        SOURCES[self as usize].0
+    }
+}
+
+/// All scripts, as they are sent to the server.
+#[derive(Debug, Clone)]
+pub struct Scripts {
+    loaded: Vec<(String, Script)>,
+}
+
+/// One call of a script: keys are complete, arguments are still added.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) name: Name,
+    pub(super) command: Cmd,
+}
+
+impl Scripts {
+    /// The scripts as they stand in `lua/`.
+    pub fn embedded() -> Self {
+        let whole = SOURCES.map(|(_, source)| splice(PRELUDE, source));
+        Self { loaded: whole.into_iter().map(load).collect() }
+    }
+
+    /// The same with one text changed, in the script `name` (or in all of them, where it is `prelude`):
+    /// for tests that plant faults. Panics if there is no such script or no such text in it.
+    #[doc(hidden)]
+    pub fn patched(&self, name: &str, from: &str, to: &str) -> Self {
+        let mut found = false;
+        let patched = self.loaded.iter().zip(SOURCES).map(|((source, _), (script, _))| {
+            let meant = name == script || name == "prelude";
+            found |= meant && source.contains(from);
+            load(if meant { source.replace(from, to) } else { source.clone() })
+        });
+        let loaded = patched.collect();
+        assert!(found, "`{from}` does not stand in {name}.lua");
+        Self { loaded }
+    }
+
+    /// The whole text of a script, by the name of its file.
+    pub fn source(&self, name: &str) -> Option<&str> {
+        let at = SOURCES.iter().position(|(script, _)| *script == name)?;
+        Some(&self.loaded[at].0)
+    }
+
+    /// What `EVALSHA` knows a script by.
+    pub fn sha(&self, name: &str) -> Option<&str> {
+        let at = SOURCES.iter().position(|(script, _)| *script == name)?;
+        Some(self.loaded[at].1.get_hash())
+    }
+
+    /// The commands that load all scripts.
+    pub(super) fn load_all(&self) -> impl Iterator<Item = Cmd> {
+        self.loaded.iter().map(|(source, _)| load_command(source))
+    }
+
+    /// The command that loads one.
+    pub(super) fn load(&self, name: Name) -> Cmd {
+        load_command(&self.loaded[name as usize].0)
+    }
+
+    /// A call of `name` on these keys.
+    pub(super) fn call<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.loaded[name as usize].1.get_hash()).arg(keys.len());
+        for key in keys {
+            command.arg(key.as_ref());
+        }
+        Call { name, command }
+    }
+}
+
+impl Call {
+    /// Adds an argument.
+    pub(super) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds an argument that is empty where there is none.
+    pub(super) fn maybe(self, arg: Option<impl ToString>) -> Self {
+        let text = arg.map(|arg| arg.to_string()).unwrap_or_default();
+        self.arg(text)
+    }
+}
+
+fn load(source: String) -> (String, Script) {
+    let script = Script::new(&source);
+    (source, script)
+}
+
+fn load_command(source: &str) -> Cmd {
+    let mut command = redis::cmd("SCRIPT");
+    command.arg("LOAD").arg(source);
+    command
+}
+
+/// A script as the server gets it: its shebang line, the prelude, the rest.
+fn splice(prelude: &str, source: &str) -> String {
+    let (shebang, rest) = source.split_once('\n').expect("a script has a shebang line");
+    format!("{shebang}\n{prelude}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_opens_with_a_shebang_and_its_contract() {
+        for (name, source) in SOURCES {
+            let mut lines = source.lines();
+            assert!(lines.next().is_some_and(|line| line.starts_with("#!lua")), "{name}");
+            let title = format!("-- {name}: ");
+            assert!(lines.next().is_some_and(|line| line.starts_with(&title)), "{name}");
+            for part in ["-- KEYS", "-- Reply", "-- A repeat"] {
+                assert!(source.contains(part), "{name} does not say {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_and_sources_are_in_the_same_order() {
+        assert_eq!(Name::Advance.as_str(), "advance");
+        assert_eq!(Name::Mend.as_str(), "mend");
+        assert_eq!(Name::Survey.as_str(), "survey");
+        assert!(SOURCES.is_sorted_by_key(|(name, _)| *name));
+    }
+
+    #[test]
+    fn a_patch_changes_its_script_only() {
+        let scripts = Scripts::embedded();
+        let patched = scripts.patched("commit", "\"fenced\"", "\"done\"");
+        assert_ne!(scripts.sha("commit"), patched.sha("commit"));
+        assert_eq!(scripts.sha("send"), patched.sha("send"));
+    }
+
+    #[test]
+    #[should_panic(expected = "does not stand in commit.lua")]
+    fn a_patch_that_changes_nothing_is_a_mistake() {
+        Scripts::embedded().patched("commit", "no such text", "");
+    }
+}

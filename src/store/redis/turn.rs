@@ -1,0 +1,109 @@
+//! The boundary write.
+
+use redis::Value;
+
+use super::{
+    RedisStore,
+    ask::{ask, at_least_a_millisecond, unreadable},
+    ownership::read_mail,
+    replies::text,
+    scripts::{Call, Name},
+};
+use crate::{
+    model::{Lease, millis},
+    store::{Boundary, Commit, Done, OutReply, StateChange, StoreResult},
+};
+
+impl RedisStore {
+    pub(super) async fn commit_boundary(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
+        let session = lease.session();
+        let keys = self.keys().session(session);
+        let partition = keys.partition();
+        let mut names = vec![
+            keys.meta(),
+            keys.own(),
+            keys.hist(),
+            keys.inbox(),
+            partition.workers(),
+            keys.state(),
+            partition.timers(),
+            partition.out(),
+            partition.dead(),
+        ];
+        let id = boundary.done.as_ref().and_then(|done| done.id.as_ref());
+        names.extend(id.map(|id| keys.ids(id)));
+        let (change, state) = match &boundary.state {
+            StateChange::Keep => ("keep", ""),
+            StateChange::Set(state) => ("set", state.as_str()),
+            StateChange::Clear => ("clear", ""),
+        };
+        let (cause, reason) = match &boundary.quarantine {
+            Some((cause, reason)) => (cause.as_str(), reason.as_str()),
+            None => ("", ""),
+        };
+        let call = self
+            .script(Name::Commit, &names)
+            .arg(session.as_str())
+            .arg(lease.token().to_string())
+            .arg(&boundary.commit)
+            .arg(boundary.after)
+            .arg(boundary.turn)
+            .arg(boundary.turns)
+            .arg(boundary.tries)
+            .maybe(boundary.backoff.map(millis))
+            .arg(at_least_a_millisecond(boundary.own_ttl))
+            .arg(boundary.page)
+            .arg(change)
+            .arg(state)
+            .arg(cause)
+            .arg(reason);
+        let call = with_done(call, boundary.done.as_ref());
+        let call = boundary.entries.iter().fold(call, |call, entry| {
+            call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
+        });
+        let mut reply = ask(&self.shared.turns, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "done" => {
+                let out = written(reply.list()?, boundary.done.as_ref())?;
+                Ok(Commit::Done { out, mail: read_mail(session, reply.rest())? })
+            }
+            "fenced" => Ok(Commit::Fenced),
+            "lost" => Ok(Commit::Lost),
+            "behind" => Ok(Commit::Behind { seq: reply.parse()? }),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+}
+
+fn with_done(call: Call, done: Option<&Done>) -> Call {
+    let Some(done) = done else {
+        return (0..6).fold(call, |call, _| call.arg(""));
+    };
+    let (reason, tries) = match &done.dead {
+        Some((reason, tries)) => (reason.as_str(), tries.to_string()),
+        None => ("", String::new()),
+    };
+    call.arg(done.number)
+        .arg(done.message.to_string())
+        .maybe(done.reply_to.as_ref())
+        .arg(&done.answer)
+        .arg(reason)
+        .arg(tries)
+}
+
+/// The replies that a commit put into `out`: where they stand and where they go; all say the same.
+fn written(parts: Vec<Value>, done: Option<&Done>) -> StoreResult<Vec<OutReply>> {
+    let payload = done.map_or("", |done| done.answer.as_str());
+    let mut parts = parts.into_iter();
+    let mut out = Vec::new();
+    while let (Some(id), Some(to)) = (parts.next(), parts.next()) {
+        let read = || {
+            let (id, to) = (text(id)?.parse()?, text(to)?);
+            let to = to.parse().map_err(|error: crate::model::BadAddress| error.to_string())?;
+            Ok(OutReply { id, to, payload: payload.to_owned() })
+        };
+        out.push(read().map_err(unreadable("the reply of `commit`"))?);
+    }
+    Ok(out)
+}

@@ -1,0 +1,187 @@
+//! Upkeep of a partition.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+
+use super::{
+    RedisStore,
+    ask::{ask, parse_list, unreadable},
+    records::mail,
+    replies::{Reply, bytes},
+    scripts::Name,
+};
+use crate::{
+    model::{AgentName, Millis, Partition, Pool, SessionId, WorkerId},
+    store::{Delete, Fire, Mail, Mend, Offer, OutReply, StoreResult, Survey},
+};
+
+/// How many waiting messages one call of `delete` gives up on.
+const DELETED_AT_ONCE: usize = 100;
+
+impl RedisStore {
+    pub(super) async fn survey_partition(
+        &self,
+        partition: Partition,
+        agents: &[(Pool, AgentName)],
+    ) -> StoreResult<Survey> {
+        let of = self.keys().partition(partition);
+        let mut names = vec![of.workers(), of.timers(), of.out()];
+        names.extend(agents.iter().flat_map(|(pool, agent)| [of.ready(pool, agent), of.idle(pool, agent)]));
+        let mut reply = ask(&self.shared.leases, self.script(Name::Survey, &names)).await?;
+        let (now, due) = (Millis(reply.parse()?), reply.parse_list()?);
+        let (mut overdue, mut buried): (Vec<WorkerId>, Vec<WorkerId>) =
+            (reply.parse_list()?, reply.parse_list()?);
+        // They come in the order of a hash.
+        overdue.sort();
+        buried.sort();
+        let mut ready = BTreeMap::new();
+        for ((_, agent), sessions) in agents.iter().zip(reply.list()?) {
+            let sessions: Vec<SessionId> = parse_list("`ready`", sessions)?;
+            if !sessions.is_empty() {
+                ready.insert(agent.clone(), sessions);
+            }
+        }
+        let out = reply.list()?.into_iter().map(left_in_out).collect::<StoreResult<_>>()?;
+        Ok(Survey { now, due, overdue, buried, ready, out })
+    }
+
+    pub(super) async fn fire_timer(&self, session: &SessionId, pool: &Pool) -> StoreResult<Fire> {
+        let keys = self.keys().session(session);
+        let partition = keys.partition();
+        let names = [keys.meta(), keys.inbox(), partition.timers(), keys.ready(pool), keys.idle(pool)];
+        let call = self
+            .script(Name::Fire, &names)
+            .arg(session.as_str())
+            .arg(pool.as_str())
+            .arg(partition.wake_prefix());
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "fired" => Ok(Fire::Fired),
+            "not_due" => Ok(Fire::NotDue),
+            "other_pool" => Ok(Fire::OtherPool(reply.parse()?)),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    pub(super) async fn offer_session(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        except: Option<&WorkerId>,
+    ) -> StoreResult<Offer> {
+        let keys = self.keys().session(session);
+        let call = self
+            .script(Name::Offer, &[keys.ready(pool), keys.idle(pool)])
+            .arg(session.as_str())
+            .maybe(except)
+            .arg(keys.partition().wake_prefix());
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "told" => Ok(Offer::Told(reply.parse()?)),
+            "nobody" => Ok(Offer::Nobody),
+            "gone" => Ok(Offer::Gone),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    pub(super) async fn mend_session(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+        home: Option<&Pool>,
+    ) -> StoreResult<Mend> {
+        let keys = self.keys().session(session);
+        let partition = keys.partition();
+        let mut names = vec![
+            keys.meta(),
+            keys.own(),
+            keys.inbox(),
+            partition.workers(),
+            partition.index(),
+            partition.timers(),
+            keys.ready(pool),
+            keys.ready(home.unwrap_or(pool)),
+        ];
+        names.extend(owner.map(|owner| partition.held(owner)));
+        let call = self
+            .script(Name::Mend, &names)
+            .arg(session.as_str())
+            .arg(pool.as_str())
+            .maybe(owner)
+            .maybe(home)
+            .arg(partition.wake_prefix());
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "fine" => Ok(Mend::Fine),
+            "mended" => Ok(Mend::Mended),
+            "orphan" => Ok(Mend::Orphan { of: reply.parse()? }),
+            "other_owner" => Ok(Mend::OtherOwner(reply.maybe()?)),
+            "other_pool" => Ok(Mend::OtherPool(reply.parse()?)),
+            "absent" => Ok(Mend::Absent),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    pub(super) async fn delete_session(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+    ) -> StoreResult<Delete> {
+        let keys = self.keys().session(session);
+        let partition = keys.partition();
+        let mut names = vec![
+            keys.meta(),
+            keys.own(),
+            keys.state(),
+            keys.hist(),
+            keys.inbox(),
+            partition.index(),
+            partition.timers(),
+            keys.ready(pool),
+            partition.out(),
+            partition.dead(),
+        ];
+        names.extend(owner.map(|owner| partition.held(owner)));
+        // Keys must be named before the script runs, so the ids that it answers are read first.
+        let waiting = self.waiting_mail(&keys.inbox()).await?;
+        let with_id = waiting.iter().filter_map(|mail| match mail {
+            Mail::Message(message) | Mail::Malformed(message, _) => {
+                Some((message.message.to_string(), message.id.clone()?))
+            }
+            Mail::Unreadable(_) => None,
+        });
+        let with_id: Vec<_> = with_id.collect();
+        names.extend(with_id.iter().map(|(_, id)| keys.ids(id)));
+        let call = self.script(Name::Delete, &names).arg(session.as_str()).maybe(owner).arg(waiting.len());
+        let call = with_id.iter().fold(call, |call, (message, id)| call.arg(message).arg(id.as_str()));
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "deleted" => Ok(Delete::Deleted),
+            "more" => Ok(Delete::More),
+            "absent" => Ok(Delete::Absent),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    async fn waiting_mail(&self, inbox: &str) -> StoreResult<Vec<Mail>> {
+        let mut look = redis::cmd("LRANGE");
+        look.arg(inbox).arg(0).arg(DELETED_AT_ONCE - 1);
+        let Value::Array(elements) = self.shared.leases.run(&look).await? else { return Ok(Vec::new()) };
+        let mails: Result<_, String> =
+            elements.into_iter().map(|element| Ok(mail(&bytes(element)?))).collect();
+        mails.map_err(unreadable("an inbox"))
+    }
+}
+
+/// A reply that its writer did not deliver: id, list, payload.
+fn left_in_out(value: Value) -> StoreResult<OutReply> {
+    let mut reply = Reply::of(Name::Survey, value)?;
+    Ok(OutReply { id: reply.parse()?, to: reply.parse()?, payload: reply.text()? })
+}

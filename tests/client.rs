@@ -1,0 +1,222 @@
+//! The client, on an embedded store with workers beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use tenure::{
+    Agent, AgentError, Env, Message, Reply, SessionId, Turn, Worker, WorkerHandle,
+    agents::Echo,
+    client::{Answer, Client, ClientError, DeadId, Outgoing, SessionView},
+    model::{Body, Cause, EntryKind, Limits, Pool, Settings, Status, TurnPolicy, WorkerConfig},
+    store::{HistoryRange, MemoryStore, Refusal},
+};
+
+const SOON: Duration = Duration::from_secs(10);
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+fn id(session: &str) -> SessionId {
+    session.parse().expect("a session's id")
+}
+
+fn text(session: &str, text: &str) -> Outgoing {
+    Outgoing::text(id(session), text)
+}
+
+fn client_with(limits: Limits) -> Client<MemoryStore> {
+    let env = Env::system();
+    let settings = Settings { limits, ..Settings::default() };
+    Client::new(MemoryStore::new("test".parse().unwrap(), settings, Arc::new(env.clone())), env)
+}
+
+fn client() -> Client<MemoryStore> {
+    client_with(Limits::default())
+}
+
+async fn worker(client: &Client<MemoryStore>, pool: &str, agent: impl Agent) -> WorkerHandle {
+    let named = WorkerConfig::named("w".parse().unwrap());
+    let config = WorkerConfig { pool: pool.parse().unwrap(), ..named };
+    let worker = Worker::builder(client.store().clone()).config(config).agent("echo", agent).start();
+    worker.await.expect("it starts")
+}
+
+/// Fails on the messages that say so.
+struct Picky;
+
+impl Agent for Picky {
+    type State = ();
+
+    fn policy(&self) -> TurnPolicy {
+        TurnPolicy { tries: 1, ..TurnPolicy::default() }
+    }
+
+    async fn turn(&self, _: &mut Turn<()>, message: Message) -> Result<Reply, AgentError> {
+        match message.body.as_text().as_deref() {
+            Some("fail") => Err(AgentError::permanent("as told")),
+            Some("hush") => Ok(Reply::none()),
+            _ => Ok(Reply::body(message.body)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn asking_gives_the_reply_and_the_same_id_gives_the_same_again_whatever_the_body() {
+    let client = client();
+    let worker = worker(&client, "default", Echo).await;
+    let key = || "k 1".parse().unwrap();
+    let first = client.ask(text("echo/a", "one").id(key()), SOON).await.unwrap();
+    assert_eq!(first.reply, Some(Body::text("one")));
+    assert!(!first.repeat && first.entry.is_some() && first.turn == Some(1));
+    let again = client.ask(text("echo/a", "two").id(key()), SOON).await.unwrap();
+    assert_eq!(again, Answer { repeat: true, ..first.clone() });
+    let sent = client.send(text("echo/a", "three").id(key())).await.unwrap();
+    assert!(sent.repeat && sent.message == first.message);
+    let history = client.history(&id("echo/a"), HistoryRange::Newest(0)).await.unwrap();
+    assert_eq!(history.len(), 2, "one turn: {history:?}");
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_turn_without_a_reply_is_an_answer_without_one() {
+    let client = client();
+    let worker = worker(&client, "default", Picky).await;
+    let answer = client.ask(text("echo/a", "hush"), SOON).await.unwrap();
+    assert_eq!((answer.reply, answer.entry, answer.turn), (None, None, Some(1)));
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_not_answered_in_time_is_answered_to_whoever_asks_again_with_the_id() {
+    let client = client();
+    let late = client.ask(text("echo/a", "hello"), AT_ONCE).await.unwrap_err();
+    let ClientError::NoAnswer { message, id: key, repeat: false, .. } = late else { panic!("{late}") };
+    let worker = worker(&client, "default", Echo).await;
+    let answer = client.ask(text("echo/a", "hello").id(key), SOON).await.unwrap();
+    assert!(answer.repeat && answer.message == message);
+    assert_eq!(answer.reply, Some(Body::text("hello")));
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_message_finds_the_pool_that_serves_its_agent() {
+    let client = client();
+    let before = client.send(text("echo/early", "hello")).await.unwrap();
+    let worker = worker(&client, "gpu", Echo).await;
+    let patient = Client::new(client.store().clone(), Env::system());
+    let answer = patient.ask(text("echo/a", "hello"), SOON).await.unwrap();
+    assert_eq!(answer.reply, Some(Body::text("hello")));
+    let view = patient.session(&id("echo/a")).await.unwrap();
+    assert_eq!(view.pool, Some("gpu".parse::<Pool>().unwrap()));
+    assert!(!before.repeat);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn an_agents_error_is_told_apart_and_its_message_can_be_retried_or_dropped() {
+    let client = client();
+    let worker = worker(&client, "default", Picky).await;
+    let failed = client.ask(text("echo/a", "fail"), SOON).await.unwrap_err();
+    let ClientError::Failed { message, error, .. } = failed else { panic!("{failed}") };
+    assert_eq!((error.reason.as_str(), error.message.as_str()), ("failed", "as told"));
+
+    let letter = first_letter(&client).await;
+    let again = client.retry(letter).await.unwrap();
+    assert_ne!(again, message, "it is a message of its own");
+    assert!(matches!(client.retry(letter).await, Err(ClientError::NoLetter(gone)) if gone == letter));
+    // It fails again, after which this one is answered.
+    client.ask(text("echo/a", "next"), SOON).await.unwrap();
+    let letter = first_letter(&client).await;
+    client.drop_dead(letter).await.unwrap();
+    assert!(matches!(client.drop_dead(letter).await, Err(ClientError::NoLetter(_))));
+    assert_eq!(client.dead().next_page().await.unwrap(), None);
+    worker.drain().await;
+}
+
+async fn first_letter(client: &Client<MemoryStore>) -> DeadId {
+    let page = client.dead().next_page().await.unwrap().expect("a dead letter");
+    DeadId::of(&page[0])
+}
+
+#[tokio::test]
+async fn a_full_inbox_and_a_large_body_are_refused_but_never_a_repeat() {
+    let client = client_with(Limits { body: 100, inbox: 1 });
+    let key = || "k".parse().unwrap();
+    let first = client.send(text("echo/a", "one").id(key())).await.unwrap();
+    let full = client.send(text("echo/a", "two")).await.unwrap_err();
+    assert!(matches!(full, ClientError::Refused(Refusal::Full)), "{full}");
+    let again = client.send(text("echo/a", "one").id(key())).await.unwrap();
+    assert!(again.repeat && again.message == first.message);
+    let large = client.send(text("echo/b", &"x".repeat(100))).await.unwrap_err();
+    assert!(matches!(large, ClientError::Refused(Refusal::TooLarge)), "{large}");
+}
+
+#[tokio::test]
+async fn a_session_says_why_it_does_not_move() {
+    let client = client();
+    client.send(text("echo/a", "hello")).await.unwrap();
+    let cause = async || {
+        let SessionView { status, cause, reason, .. } = client.session(&id("echo/a")).await.unwrap();
+        assert_eq!(reason.is_some(), cause.is_some());
+        (status, cause)
+    };
+    assert_eq!(cause().await, (Status::Waiting, Some(Cause::NoWorker)));
+    let worker = worker(&client, "default", Echo).await;
+    client.ask(text("echo/a", "and again"), SOON).await.unwrap();
+    assert_eq!(cause().await, (Status::Idle, None));
+    worker.drain().await;
+    assert_eq!(cause().await, (Status::Passive, None));
+    assert!(matches!(client.session(&id("echo/b")).await, Err(ClientError::NoSession(_))));
+}
+
+#[tokio::test]
+async fn all_sessions_are_listed_once_over_pages_and_partitions() {
+    let client = client();
+    for n in 0..150 {
+        client.send(text(&format!("echo/{{same}}{n}"), "x")).await.unwrap();
+        client.send(text(&format!("echo/{n}"), "x")).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut pages = client.sessions().await.unwrap();
+    while let Some(page) = pages.next_page().await.unwrap() {
+        seen.extend(page.into_iter().map(|view| view.session));
+    }
+    seen.sort();
+    let listed = seen.len();
+    seen.dedup();
+    assert_eq!((listed, seen.len()), (300, 300));
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_gone_and_its_mail_is_in_dead() {
+    let client = client();
+    for n in 0..150 {
+        client.send(text("echo/a", &n.to_string())).await.unwrap();
+    }
+    client.delete(&id("echo/a")).await.unwrap();
+    assert!(matches!(client.session(&id("echo/a")).await, Err(ClientError::NoSession(_))));
+    assert!(matches!(client.delete(&id("echo/a")).await, Err(ClientError::NoSession(_))));
+    let mut letters = Vec::new();
+    let mut pages = client.dead();
+    while let Some(page) = pages.next_page().await.unwrap() {
+        letters.extend(page);
+    }
+    assert_eq!(letters.len(), 150);
+    assert!(letters.iter().all(|letter| letter.reason == "deleted"));
+}
+
+#[tokio::test]
+async fn following_gives_every_entry_once_and_in_order() {
+    let client = client();
+    let worker = worker(&client, "default", Echo).await;
+    let mut follow = client.follow(id("echo/a"), None);
+    let mut seen = Vec::new();
+    for n in 0..5 {
+        client.ask(text("echo/a", &n.to_string()), SOON).await.unwrap();
+        while seen.len() < 2 * (n + 1) {
+            seen.extend(follow.next().await.unwrap());
+        }
+    }
+    let users = seen.iter().filter(|entry| entry.kind == EntryKind::User);
+    let said: Vec<_> = users.map(|entry| entry.body.as_text().unwrap()).collect();
+    assert_eq!(said, ["0", "1", "2", "3", "4"]);
+    assert!(seen.windows(2).all(|pair| pair[0].id.seq + 1 == pair[1].id.seq));
+    worker.drain().await;
+}

@@ -1,0 +1,11 @@
+//! The runtime on the memory store: virtual time, one seed, no server.
+
+mod flaky;
+mod fleet;
+
+mod doors;
+mod failures;
+mod faults;
+mod ownership;
+mod placement;
+mod turns;
