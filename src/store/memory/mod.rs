@@ -13,6 +13,7 @@ mod clock;
 mod delete;
 mod door;
 mod hints;
+mod meddling;
 mod methods;
 mod namespace;
 mod ownership;
@@ -31,16 +32,18 @@ use std::{
 
 use tokio::sync::Notify;
 
+#[doc(hidden)]
+pub use self::meddling::Meddling;
 pub use self::{
     clock::{ManualClock, ServerClock},
     hints::MemoryListener,
 };
 use self::{
-    namespace::{ReplyKey, State},
+    namespace::State,
     partition::{Keyspace, Step},
 };
 use super::{Snapshot, StoreResult};
-use crate::model::{Millis, Namespace, Partition, Partitions, ReplyTo, SessionId, Settings};
+use crate::model::{Millis, Namespace, Partition, Partitions, Settings};
 
 /// A namespace held in this process's memory. Clones are the same store.
 #[derive(Clone)]
@@ -102,23 +105,6 @@ impl MemoryStore {
         let all =
             state.partitions.iter().map(|(partition, keys)| (*partition, keys.snapshot(*partition, now)));
         Snapshot { partitions: all.filter(|(_, held)| *held != Default::default()).collect() }
-    }
-
-    /// Deletes the registry's word on a session's owner, as somebody might by hand.
-    #[doc(hidden)]
-    pub fn delete_own(&self, session: &SessionId) {
-        let partition = self.shared.partitions.of(session);
-        let keys = &mut *self.state();
-        let found = keys.partitions.get_mut(&partition).and_then(|keys| keys.sessions.get_mut(session));
-        if let Some(session) = found {
-            session.unregister();
-        }
-    }
-
-    /// Makes `key` something that takes no push, as somebody else might.
-    #[doc(hidden)]
-    pub fn occupy(&self, key: &ReplyTo) {
-        self.state().replies.insert(key.clone(), ReplyKey::Foreign);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

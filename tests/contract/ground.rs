@@ -1,0 +1,99 @@
+//! A store to stand on, with its server's clock in the test's hand.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tenure::{
+    model::{Limits, Millis, ReplyTo, SessionId, Settings},
+    store::{
+        Hint, Listener, MemoryStore, Snapshot, Store,
+        memory::{ManualClock, Meddling, MemoryListener},
+    },
+};
+
+/// Where the clock stands at first.
+pub const START: Millis = Millis(1_800_000_000_000);
+
+/// Small limits, so that tests reach them.
+pub fn settings() -> Settings {
+    Settings { partitions: 4, limits: Limits { body: 2_000, inbox: 120 }, ..Settings::default() }
+}
+
+/// One store, and what a test may do behind its back.
+pub trait Ground: Send + Sync + Sized {
+    /// The store.
+    type Store: Store;
+
+    /// The store under test.
+    fn store(&self) -> &Self::Store;
+
+    /// The server's time.
+    fn now(&self) -> Millis;
+
+    /// Moves the server's clock, forward or back.
+    fn set_clock(&self, now: Millis);
+
+    /// All that the store holds.
+    async fn snapshot(&self) -> Snapshot;
+
+    /// Changes a session's keys by hand.
+    async fn meddle(&self, session: &SessionId, how: Meddling);
+
+    /// Makes `key` something that takes no push.
+    async fn occupy(&self, key: &ReplyTo);
+
+    /// The hints that came in so far, all that were published before this call.
+    async fn heard(&self, listener: &mut <Self::Store as Store>::Listener) -> Vec<Hint>;
+
+    /// Moves the server's clock forward.
+    fn advance(&self, by: Duration) {
+        self.set_clock(self.now().plus(by));
+    }
+}
+
+/// The store in this process's memory.
+pub struct Memory {
+    store: MemoryStore,
+    clock: ManualClock,
+}
+
+impl Memory {
+    /// An empty one.
+    pub async fn start() -> Self {
+        let clock = ManualClock::at(START);
+        let namespace = "contract".parse().expect("a good name");
+        Self { store: MemoryStore::new(namespace, settings(), Arc::new(clock.clone())), clock }
+    }
+}
+
+impl Ground for Memory {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn now(&self) -> Millis {
+        tenure::store::memory::ServerClock::now(&self.clock)
+    }
+
+    fn set_clock(&self, now: Millis) {
+        self.clock.set(now);
+    }
+
+    async fn snapshot(&self) -> Snapshot {
+        self.store.snapshot()
+    }
+
+    async fn meddle(&self, session: &SessionId, how: Meddling) {
+        self.store.meddle(session, how);
+    }
+
+    async fn occupy(&self, key: &ReplyTo) {
+        self.store.occupy(key);
+    }
+
+    async fn heard(&self, listener: &mut MemoryListener) -> Vec<Hint> {
+        std::iter::from_fn(|| listener.recv().now_or_never()).collect()
+    }
+}

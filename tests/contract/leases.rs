@@ -1,0 +1,157 @@
+//! A worker's own lease in a partition: `join`, `renew`, `bury`, `held`.
+
+use tenure::{
+    model::{Millis, SessionId},
+    store::{Bury, DutyWish, Ground as Reason, Presence, Renewal, Store},
+};
+
+use super::{ground::Ground, world::*};
+
+async fn bury(w: &World<impl Ground>, at: &SessionId, name: &str, ground: Reason) -> Bury {
+    w.store().bury(w.partition(at), &worker(name), ground).await.unwrap()
+}
+
+async fn deadline(w: &World<impl Ground>, at: &SessionId, name: &str) -> Option<Option<Millis>> {
+    w.holds(at).await.workers.get(&worker(name)).copied()
+}
+
+fn duty(renewal: Renewal) -> Option<String> {
+    match renewal {
+        Renewal::Renewed { duty, .. } => duty.map(|worker| worker.to_string()),
+        Renewal::Lost => panic!("it should live"),
+    }
+}
+
+pub async fn joining_and_renewing_set_the_deadline_one_lease_away(w: World<impl Ground>) {
+    let at = session("a");
+    let joined = w.join_as(&at, &w.presence("w")).await;
+    assert_eq!(joined, Renewal::Renewed { now: w.now(), duty: None, alive: 1 });
+    assert_eq!(deadline(&w, &at, "w").await, Some(Some(w.now().plus(LEASE))));
+    w.advance(MS);
+    w.join(&at, "w").await;
+    assert_eq!(deadline(&w, &at, "w").await, Some(Some(w.now().plus(LEASE))), "joining again renews");
+    w.advance(LEASE * 9);
+    let presence = Presence { lease: LEASE * 2, ..w.presence("w") };
+    w.renewed(&at, &presence).await;
+    assert_eq!(deadline(&w, &at, "w").await, Some(Some(w.now().plus(LEASE * 2))), "long past it too");
+}
+
+pub async fn who_never_joined_cannot_renew(w: World<impl Ground>) {
+    let at = session("a");
+    assert_eq!(w.renewed(&at, &w.presence("w")).await, Renewal::Lost);
+    assert_eq!(deadline(&w, &at, "w").await, None);
+}
+
+pub async fn neither_joining_nor_renewing_brings_back_the_buried(w: World<impl Ground>) {
+    let at = session("a");
+    let wishes = Presence { duty: DutyWish::Take, load: Some(0), ..w.presence("w") };
+    w.join_as(&at, &wishes).await;
+    assert_eq!(bury(&w, &at, "w", Reason::OwnWish).await, Bury::Buried);
+    let before = w.snapshot().await;
+    assert_eq!(w.renewed(&at, &wishes).await, Renewal::Lost);
+    assert_eq!(w.join_as(&at, &wishes).await, Renewal::Lost);
+    assert_eq!(w.snapshot().await, before);
+}
+
+pub async fn a_worker_counts_as_alive_up_to_its_deadline(w: World<impl Ground>) {
+    let at = session("a");
+    for name in ["w", "v", "buried"] {
+        w.join(&at, name).await;
+    }
+    bury(&w, &at, "buried", Reason::OwnWish).await;
+    let mut alive = Vec::new();
+    for by in [LEASE, MS] {
+        w.advance(by);
+        let Renewal::Renewed { alive: count, .. } = w.renewed(&at, &w.presence("w")).await else { panic!() };
+        alive.push(count);
+    }
+    assert_eq!(alive, [2, 1]);
+}
+
+pub async fn a_load_is_shown_for_each_agent_and_taken_away_without_room(w: World<impl Ground>) {
+    let at = session("a");
+    let agents = vec![echo(), "other".parse().unwrap()];
+    let with_room = Presence { agents: agents.clone(), load: Some(42), ..w.presence("w") };
+    w.join_as(&at, &with_room).await;
+    let idle = w.holds(&at).await.idle;
+    assert_eq!(idle.len(), 2);
+    assert!(agents.iter().all(|agent| idle[&(pool("default"), agent.clone())][&worker("w")] == 42));
+    w.renewed(&at, &Presence { load: Some(7), ..with_room.clone() }).await;
+    assert_eq!(w.idle(&at).await[&worker("w")], 7);
+    w.renewed(&at, &Presence { load: None, ..with_room }).await;
+    assert!(w.holds(&at).await.idle.is_empty());
+}
+
+pub async fn the_duty_is_one_workers_until_its_deadline_passes(w: World<impl Ground>) {
+    let at = session("a");
+    let wants = |name: &str| Presence { duty: DutyWish::Take, ..w.presence(name) };
+    assert_eq!(duty(w.join_as(&at, &wants("w")).await).as_deref(), Some("w"));
+    assert_eq!(duty(w.join_as(&at, &wants("v")).await).as_deref(), Some("w"));
+    w.advance(LEASE);
+    assert_eq!(duty(w.renewed(&at, &wants("v")).await).as_deref(), Some("w"));
+    w.advance(MS);
+    assert_eq!(duty(w.renewed(&at, &w.presence("v")).await).as_deref(), Some("w"), "nobody else wanted it");
+    assert_eq!(duty(w.renewed(&at, &wants("v")).await).as_deref(), Some("v"));
+    assert_eq!(w.holds(&at).await.duty, Some(worker("v")));
+}
+
+pub async fn the_duty_is_given_up_by_its_holder_only(w: World<impl Ground>) {
+    let at = session("a");
+    w.join_as(&at, &Presence { duty: DutyWish::Take, ..w.presence("w") }).await;
+    let gives_up = |name: &str| Presence { duty: DutyWish::GiveUp, ..w.presence(name) };
+    assert_eq!(duty(w.join_as(&at, &gives_up("v")).await).as_deref(), Some("w"));
+    assert_eq!(
+        duty(w.renewed(&at, &w.presence("w")).await).as_deref(),
+        Some("w"),
+        "leaving it is keeping it"
+    );
+    assert_eq!(duty(w.renewed(&at, &gives_up("w")).await), None);
+}
+
+pub async fn only_a_passed_deadline_or_its_own_wish_buries_a_worker(w: World<impl Ground>) {
+    let at = session("a");
+    assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Unknown);
+    assert_eq!(bury(&w, &at, "w", Reason::OwnWish).await, Bury::Unknown);
+    w.join(&at, "w").await;
+    w.join(&at, "v").await;
+    assert_eq!(bury(&w, &at, "v", Reason::OwnWish).await, Bury::Buried);
+    w.advance(LEASE);
+    assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Alive);
+    w.advance(MS);
+    assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried);
+    assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried, "a repeat says the same");
+    assert_eq!(deadline(&w, &at, "w").await, Some(None));
+}
+
+pub async fn a_burial_frees_the_duty_and_ends_offers_but_not_others(w: World<impl Ground>) {
+    let at = session("a");
+    w.join_as(&at, &Presence { duty: DutyWish::Take, load: Some(0), ..w.presence("w") }).await;
+    w.join_with_load(&at, "v", 1).await;
+    bury(&w, &at, "v", Reason::OwnWish).await;
+    assert_eq!(w.holds(&at).await.duty, Some(worker("w")));
+    bury(&w, &at, "w", Reason::OwnWish).await;
+    assert_eq!(w.holds(&at).await.duty, None);
+    assert!(w.idle(&at).await.is_empty());
+}
+
+pub async fn a_worker_is_buried_in_one_partition_and_lives_on_in_others(w: World<impl Ground>) {
+    let here = session("a");
+    let there =
+        (0..).map(|n| session(&n.to_string())).find(|s| w.partition(s) != w.partition(&here)).unwrap();
+    w.join(&here, "w").await;
+    w.join(&there, "w").await;
+    bury(&w, &here, "w", Reason::OwnWish).await;
+    assert_ne!(w.renewed(&there, &w.presence("w")).await, Renewal::Lost);
+}
+
+pub async fn held_lists_what_a_worker_owns_in_a_partition(w: World<impl Ground>) {
+    let (one, two) = (session("{x}1"), session("{x}2"));
+    w.claimed_with_mail("w", &one).await;
+    w.claimed_with_mail("w", &two).await;
+    let held = async |limit| w.store().held(w.partition(&one), &worker("w"), limit).await.unwrap();
+    let mut all = held(10).await;
+    all.sort();
+    assert_eq!(all, [one.clone(), two]);
+    assert_eq!(held(1).await.len(), 1);
+    assert!(w.store().held(w.partition(&one), &worker("v"), 10).await.unwrap().is_empty());
+}

@@ -1,0 +1,19 @@
+//! The contract of [`Store`](tenure::store::Store), claim by claim.
+
+pub mod ground;
+pub mod world;
+
+pub mod claiming;
+pub mod deleting;
+pub mod delivering;
+pub mod leases;
+pub mod letters;
+pub mod namespace;
+pub mod offering;
+pub mod reading;
+pub mod reaping;
+pub mod relaying;
+pub mod releasing;
+pub mod sending;
+pub mod turns;
+pub mod upkeep;
