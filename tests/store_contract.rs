@@ -80,7 +80,7 @@ macro_rules! store_contract {
                     a_session_with_nothing_to_run_is_not_claimed_and_leaves_ready,
                     a_dead_owner_of_a_session_with_nothing_to_run_is_cleared_and_nothing_crashed,
                     an_epoch_is_the_claims_time_and_greater_than_all_before,
-                    a_session_made_again_starts_from_what_the_claimant_saw,
+                    a_session_made_again_starts_from_what_the_claimant_names,
                     crashes_count_claims_after_a_death_with_work_in_hand_until_a_commit,
                     a_hand_off_is_no_crash,
                 ],
