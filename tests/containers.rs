@@ -4,8 +4,16 @@ mod support;
 
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
-use support::containers::{self, RedisContainer};
+use redis::{AsyncCommands, AsyncConnectionConfig};
+use support::{
+    WorkerProcess,
+    containers::{self, RedisContainer},
+    eventually,
+};
+use tenure::{
+    model::EntryKind,
+    store::{HistoryRange, RedisStore, Store, redis::Options},
+};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -42,4 +50,49 @@ async fn connect(redis: &RedisContainer) -> redis::aio::MultiplexedConnection {
 
 async fn incr(conn: &mut redis::aio::MultiplexedConnection) -> redis::RedisResult<u32> {
     redis::cmd("INCR").arg("counter").query_async(conn).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_goes_on_when_its_containerised_redis_is_paused_killed_and_restarted() {
+    if !containers::wanted() {
+        return;
+    }
+    let redis = RedisContainer::start_with(&["--appendfsync", "always"]).await;
+    let lease = ["--lease", "2s"];
+    let _workers = [WorkerProcess::start(&redis.url(), &lease), WorkerProcess::start(&redis.url(), &lease)];
+    post(&redis, 0..300).await;
+    redis.pause().await;
+    // Longer than the lease: the server's absence is not the fleet's death.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    redis.unpause().await;
+    post(&redis, 300..600).await;
+    redis.kill().await;
+    redis.restart().await;
+    post(&redis, 600..900).await;
+
+    let store = RedisStore::connect(Options::new(&redis.url())).await.expect("the server answers");
+    for session in 0..9 {
+        let name = format!("echo/{session}").parse().expect("a session");
+        let expected: Vec<_> = (0..900).filter(|n| n % 9 == session).map(|n| n.to_string()).collect();
+        eventually("every message in its history, once and in order", Duration::from_secs(60), async || {
+            let entries =
+                store.history(&name, HistoryRange::Newest(0), Duration::ZERO).await.expect("an answer");
+            let user = entries.iter().filter(|entry| entry.kind == EntryKind::User);
+            user.filter_map(|entry| entry.body.as_text()).collect::<Vec<_>>() == expected
+        })
+        .await;
+    }
+    for partition in store.snapshot().await.expect("an answer").partitions.values() {
+        assert!(partition.dead.is_empty(), "{:?}", partition.dead);
+        assert!(partition.sessions.values().all(|session| session.record.crashes == 0));
+    }
+}
+
+/// Numbers as messages to nine sessions in turn, by the plain door.
+async fn post(redis: &RedisContainer, numbers: std::ops::Range<usize>) {
+    let mut conn = connect(redis).await;
+    for n in numbers {
+        let fields = [("to", format!("echo/{}", n % 9)), ("body", n.to_string())];
+        let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.expect("XADD is answered");
+    }
 }

@@ -84,6 +84,11 @@ pub(super) fn session_record(meta: &Fields) -> Result<SessionRecord, String> {
         Some(LAYOUT) => (),
         other => return Err(newer_layout(other.map(str::to_owned))),
     }
+    record_of_any_layout(meta)
+}
+
+/// The same as far as it can be guessed at, whoever wrote it: to look at, never to decide by.
+pub(super) fn record_of_any_layout(meta: &Fields) -> Result<SessionRecord, String> {
     Ok(SessionRecord {
         pool: meta.need("pool")?,
         group: meta.maybe("group")?,

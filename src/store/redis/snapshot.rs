@@ -9,7 +9,7 @@ use super::{
     ask::{parse_list, unreadable},
     door::cursor_id,
     keys::PartitionKeys,
-    records::{Fields, dead_letter, entry, mails, out_reply, session_record, stream},
+    records::{Fields, dead_letter, entry, mails, out_reply, record_of_any_layout, stream},
     replies::text,
 };
 use crate::{
@@ -146,7 +146,7 @@ impl RedisStore {
         let history = stream(self.range(&keys.hist()).await?)
             .and_then(|found| found.iter().map(|(id, fields)| entry(id, fields)).collect());
         Ok(SessionSnapshot {
-            record: session_record(&meta).map_err(unreadable("`meta`"))?,
+            record: record_of_any_layout(&meta).map_err(unreadable("`meta`"))?,
             own: own.map(|own| parse("`own`", &own)).transpose()?,
             state: self.maybe_text(&keys.state()).await?,
             inbox: mails(elements).map_err(unreadable("`in`"))?,
