@@ -47,7 +47,7 @@ pub async fn a_session_of_a_newer_version_leaves_ready_and_is_left_alone(w: Worl
     let ready = async || w.store().survey(w.partition(&s), &[queue()]).await.unwrap().ready;
     // Offering it found nobody to hear, and so took the only worker with room out of `idle`.
     w.join_with_load(&s, "w", 0).await;
-    assert_eq!(ready().await.remove(&(pool("default"), echo())), Some(vec![s.clone()]));
+    assert_eq!(ready().await.remove(&queue()), Some(vec![s.clone()]));
     assert!(matches!(w.claims("w", &s).await, Claim::Unreadable(_)));
     assert!(ready().await.is_empty());
 }
