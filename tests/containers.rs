@@ -70,7 +70,7 @@ async fn a_fleet_goes_on_when_its_containerised_redis_is_paused_killed_and_resta
     redis.restart().await;
     post(&redis, 600..900).await;
 
-    let store = RedisStore::connect(Options::new(&redis.url())).await.expect("the server answers");
+    let store = RedisStore::connect(Options::new(redis.url())).await.expect("the server answers");
     for session in 0..9 {
         let name = format!("echo/{session}").parse().expect("a session");
         let expected: Vec<_> = (0..900).filter(|n| n % 9 == session).map(|n| n.to_string()).collect();

@@ -1,5 +1,7 @@
 //! The whole thing: worker processes, a real server, plain clients, and what goes wrong between them.
 
+#![allow(clippy::disallowed_methods, reason = "the clients of this test run beside it, as tasks of its own")]
+
 mod support;
 
 use std::{
@@ -23,7 +25,7 @@ const SESSIONS: usize = 500;
 const LEASE: [&str; 2] = ["--lease", "2s"];
 
 async fn store(server: &RedisServer) -> RedisStore {
-    RedisStore::connect(Options::new(&server.url())).await.expect("the server answers")
+    RedisStore::connect(Options::new(server.url())).await.expect("the server answers")
 }
 
 /// What one plain client sent: per session the entry's id and the body.

@@ -4,6 +4,7 @@
 //! of each for every store. A claim that is missing here is dead code, which the lints report.
 
 mod contract;
+mod support;
 
 use contract::{ground, world::World};
 
@@ -79,8 +80,8 @@ macro_rules! store_contract {
                     a_claim_supersedes_the_claimants_own_older_one_even_with_nothing_to_run,
                     a_session_with_nothing_to_run_is_not_claimed_and_leaves_ready,
                     a_dead_owner_of_a_session_with_nothing_to_run_is_cleared_and_nothing_crashed,
-                    an_epoch_is_the_claims_time_and_greater_than_all_before,
-                    a_session_made_again_starts_from_what_the_claimant_saw,
+                    an_epoch_is_the_claims_time_greater_than_the_last_and_not_before_what_was_seen,
+                    a_session_made_again_gets_no_epoch_before_what_the_claimant_saw,
                     crashes_count_claims_after_a_death_with_work_in_hand_until_a_commit,
                     a_hand_off_is_no_crash,
                 ],
@@ -214,3 +215,4 @@ macro_rules! claims {
 }
 
 store_contract!(memory, ground::Memory::start());
+store_contract!(redis, contract::on_redis::OnRedis::start());

@@ -152,7 +152,9 @@ impl<S: Store> Duty<S> {
         for worker in buried {
             self.reap_all(partition, worker).await;
         }
-        let offers = survey.ready.into_values().flatten().map(|session| self.offer(session));
+        let waiting =
+            survey.ready.iter().flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
+        let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
     }
 
@@ -194,10 +196,9 @@ impl<S: Store> Duty<S> {
         }
     }
 
-    async fn offer(&self, session: SessionId) -> Option<(SessionId, WorkerId)> {
-        let pool = self.pool_of(&session);
-        match self.shared.store.offer(&session, &pool, self.told.get(&session)).await {
-            Ok(Offer::Told(worker)) => Some((session, worker)),
+    async fn offer(&self, pool: &Pool, session: &SessionId) -> Option<(SessionId, WorkerId)> {
+        match self.shared.store.offer(session, pool, self.told.get(session)).await {
+            Ok(Offer::Told(worker)) => Some((session.clone(), worker)),
             Ok(Offer::Nobody | Offer::Gone) => None,
             Err(err) => {
                 debug!(%session, error = %err, "not offered");

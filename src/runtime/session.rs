@@ -28,7 +28,7 @@ use super::{
     turn::TurnContext,
 };
 use crate::{
-    model::{Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict},
+    model::{Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict},
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release,
         Store, StoreError,
@@ -457,6 +457,8 @@ impl<S: Store> Owner<S> {
                 }
                 Ok(Commit::Behind { seq }) => {
                     warn!(%session, has = seq, had = boundary.after, "the server lost writes of this session");
+                    // Perhaps also this claim: the next one must not take its epoch again.
+                    self.shared.counts.saw(Epoch(self.lease.epoch().0 + 1));
                     return ControlFlow::Break(Departure::Behind);
                 }
                 Err(err) => debug!(%session, error = %err, "committing again"),

@@ -133,7 +133,8 @@ pub struct Claimant {
     pub nonce: Nonce,
     /// How long `own` is set for: six of the claimant's leases.
     pub own_ttl: std::time::Duration,
-    /// The greatest epoch the claimant has seen on this server.
+    /// The epoch is at least this: the greatest that the claimant has seen on this server, or more where it
+    /// knows that the server lost claims.
     pub seen: Epoch,
     /// What to do if the owner is past its deadline and not buried.
     pub overdue: Overdue,
@@ -428,8 +429,8 @@ pub struct Survey {
     pub overdue: Vec<WorkerId>,
     /// Workers that are buried.
     pub buried: Vec<WorkerId>,
-    /// Per agent asked for that has idle workers: sessions in `ready`, oldest first, at most 100 each.
-    pub ready: BTreeMap<AgentName, Vec<SessionId>>,
+    /// Per pool and agent asked for that has idle workers: sessions in `ready`, oldest first, at most 100 each.
+    pub ready: BTreeMap<(Pool, AgentName), Vec<SessionId>>,
     /// Replies that nobody will deliver any more: written by a buried worker or older than 2 s; at most 100.
     pub out: Vec<OutReply>,
 }

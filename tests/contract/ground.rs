@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tenure::{
-    model::{Limits, Millis, ReplyTo, SessionId, Settings},
+    model::{Limits, Millis, ReplyTo, SessionId, Settings, WorkerId},
     store::{
         Hint, Listener, MemoryStore, Snapshot, Store,
         memory::{ManualClock, Meddling, MemoryListener},
@@ -42,8 +42,8 @@ pub trait Ground: Send + Sync + Sized {
     /// Makes `key` something that takes no push.
     async fn occupy(&self, key: &ReplyTo);
 
-    /// The hints that came in so far, all that were published before this call.
-    async fn heard(&self, listener: &mut <Self::Store as Store>::Listener) -> Vec<Hint>;
+    /// The hints for `worker` that its listener did not give yet, all that were published before this call.
+    async fn heard(&self, worker: &WorkerId, listener: &mut <Self::Store as Store>::Listener) -> Vec<Hint>;
 
     /// Moves the server's clock forward.
     fn advance(&self, by: Duration) {
@@ -93,7 +93,7 @@ impl Ground for Memory {
         self.store.occupy(key);
     }
 
-    async fn heard(&self, listener: &mut MemoryListener) -> Vec<Hint> {
+    async fn heard(&self, _: &WorkerId, listener: &mut MemoryListener) -> Vec<Hint> {
         std::iter::from_fn(|| listener.recv().now_or_never()).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The contract of [`Store`](tenure::store::Store), claim by claim.
 
 pub mod ground;
+pub mod on_redis;
 pub mod world;
 
 pub mod claiming;

@@ -139,7 +139,7 @@ pub async fn a_survey_gives_ready_sessions_oldest_first_where_somebody_has_room(
     assert!(survey(&w, &at).await.ready.is_empty(), "nobody could take them");
     w.join_with_load(&at, "w", 0).await;
     let mut found = survey(&w, &at).await.ready;
-    assert_eq!(found.remove(&echo()), Some(keys.map(session).to_vec()));
+    assert_eq!(found.remove(&queue()), Some(keys.map(session).to_vec()));
     let elsewhere = w.store().survey(w.partition(&at), &[(pool("other"), echo())]).await.unwrap();
     assert!(elsewhere.ready.is_empty(), "another pool's sessions are not asked for");
 }

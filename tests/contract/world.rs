@@ -13,7 +13,7 @@ use tenure::{
         Nonce, Partition, Pool, ReplyTo, SessionId, SessionRecord, WorkerId,
     },
     store::{
-        Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, HistoryRange, Look, Mail, OutReply,
+        Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
         Overdue, PartitionSnapshot, Presence, Release, Renewal, Sent, SessionSnapshot, StateChange, Store,
     },
 };
@@ -36,6 +36,12 @@ pub const PAGE: usize = 100;
 pub struct World<G> {
     ground: G,
     drawn: AtomicU64,
+}
+
+/// A worker that listens.
+pub struct Ears<G: Ground> {
+    worker: WorkerId,
+    listener: <G::Store as Store>::Listener,
 }
 
 impl<G> Deref for World<G> {
@@ -156,8 +162,15 @@ impl<G: Ground> World<G> {
         self.store().join(self.partition(at), presence).await.expect("the store answers")
     }
 
-    pub async fn listen(&self, name: &str) -> <G::Store as Store>::Listener {
-        self.store().listen(&worker(name)).await.expect("the store answers")
+    pub async fn listen(&self, name: &str) -> Ears<G> {
+        let worker = worker(name);
+        let listener = self.store().listen(&worker).await.expect("the store answers");
+        Ears { worker, listener }
+    }
+
+    /// What came in for a worker since it was asked last.
+    pub async fn heard(&self, ears: &mut Ears<G>) -> Vec<Hint> {
+        self.ground.heard(&ears.worker, &mut ears.listener).await
     }
 
     /// Lets a worker's lease pass, whoever else renewed.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tenure::{model::SessionId, store::Ground, store::Store};
+use tenure::{
+    model::SessionId,
+    store::{Ground, Store, memory::Meddling},
+};
 
 use crate::fleet::Fleet;
 
@@ -111,7 +114,7 @@ async fn an_own_key_deleted_by_hand_robs_nobody_and_is_set_again() {
     let partition = fleet.store.partitions().of(&session);
     let own = || fleet.store.snapshot().partitions[&partition].sessions[&session].own.clone();
     let before = own().unwrap();
-    fleet.store.delete_own(&session);
+    fleet.store.meddle(&session, Meddling::DeleteOwn);
     assert!(own().is_none());
     fleet.until(MINUTE, async || own().is_some()).await;
     assert_eq!(own().unwrap(), before, "the same owner under the same epoch");

@@ -53,12 +53,12 @@ impl Keyspace {
     }
 
     /// What is in `ready` of those agents that have a worker with room.
-    fn ready_for(&self, agents: &[(Pool, AgentName)]) -> BTreeMap<AgentName, Vec<SessionId>> {
+    fn ready_for(&self, agents: &[(Pool, AgentName)]) -> BTreeMap<(Pool, AgentName), Vec<SessionId>> {
         let with_room =
             agents.iter().filter(|queue| self.idle.get(*queue).is_some_and(|idle| !idle.is_empty()));
         let ready = with_room.filter_map(|queue| {
             let sessions = first_by_time(self.ready.get(queue)?, |_| true);
-            (!sessions.is_empty()).then(|| (queue.1.clone(), sessions))
+            (!sessions.is_empty()).then(|| (queue.clone(), sessions))
         });
         ready.collect()
     }

@@ -36,10 +36,10 @@ impl RedisStore {
         overdue.sort();
         buried.sort();
         let mut ready = BTreeMap::new();
-        for ((_, agent), sessions) in agents.iter().zip(reply.list()?) {
+        for (queue, sessions) in agents.iter().zip(reply.list()?) {
             let sessions: Vec<SessionId> = parse_list("`ready`", sessions)?;
             if !sessions.is_empty() {
-                ready.insert(agent.clone(), sessions);
+                ready.insert(queue.clone(), sessions);
             }
         }
         let out = reply.list()?.into_iter().map(left_in_out).collect::<StoreResult<_>>()?;
