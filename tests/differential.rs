@@ -11,15 +11,15 @@ mod support;
 use std::{cell::RefCell, env};
 
 use differ::{Ground, Operation, sequences};
-use proptest::test_runner::{
-    Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner,
-};
+use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner};
 
 /// Operations in one sequence, at most.
 const LONGEST: usize = 120;
 
 fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
+    env::var(variable)
+        .ok()
+        .map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
 }
 
 fn config(seed: u64) -> Config {

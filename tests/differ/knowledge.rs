@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tenure::{
     model::{
-        Body, Cause, EntryKind, IdempotencyKey, Lease, Message, MessageId, Millis, NewEntry, Nonce, Partition,
-        Partitions, Pool, ReplyTo, SessionId, WorkerId,
+        Body, Cause, EntryKind, IdempotencyKey, Lease, Message, MessageId, Millis, NewEntry, Nonce,
+        Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
     },
     store::{
-        Boundary, DeadLetter, Done, Ingress, Mail, OutReply, PartitionSnapshot, SessionSnapshot, Snapshot, StateChange,
+        Boundary, DeadLetter, Done, Ingress, Mail, OutReply, PartitionSnapshot, SessionSnapshot, Snapshot,
+        StateChange,
     },
 };
 use uuid::Uuid;
@@ -175,7 +176,9 @@ impl Knowledge {
         let done = head.map(|head| done(head, wish, drawn));
         let failing = !wish.finish && wish.backoff.is_some();
         Boundary {
-            commit: last_commit.filter(|_| wish.wrong == Wrong::LastCommit).unwrap_or_else(|| format!("c{drawn}")),
+            commit: last_commit
+                .filter(|_| wish.wrong == Wrong::LastCommit)
+                .unwrap_or_else(|| format!("c{drawn}")),
             after: match wish.wrong {
                 Wrong::AheadByOne => seq + 1,
                 Wrong::BehindByOne => seq.saturating_sub(1),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tenure::{
     model::{Body, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
     store::{
-        Claimant, DutyWish, Ground, HistoryRange, Leaving, Member, MemberState, Overdue, Refused, Relayed, RelayedKind,
+        Claimant, DutyWish, Ground, HistoryRange, Leaving, Member, MemberState, Overdue, Refused, Relayed,
+        RelayedKind,
     },
 };
 
@@ -65,7 +66,12 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
         Operation::Mend { session, owner, other_pool, home } => {
             let session = known.session(*session);
             let home = home.map(|other| cast::pools()[usize::from(other)].clone());
-            Call::Mend(session.clone(), known.pool_of(session, *other_pool), known.one_of(*owner, session), home)
+            Call::Mend(
+                session.clone(),
+                known.pool_of(session, *other_pool),
+                known.one_of(*owner, session),
+                home,
+            )
         }
         Operation::Deliver { at, most, again } => {
             let (at, replies) = known.replies(known.partition(*at), (*most).into(), *again)?;
@@ -79,7 +85,10 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
         }
         Operation::DropDead { at, most } => {
             let at = known.partition(*at);
-            Call::DropDead(at, known.held(at).dead.iter().map(|letter| letter.id).take((*most).into()).collect())
+            Call::DropDead(
+                at,
+                known.held(at).dead.iter().map(|letter| letter.id).take((*most).into()).collect(),
+            )
         }
         Operation::Delete { session, owner, other_pool } => {
             let session = known.session(*session);
@@ -91,9 +100,9 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             Call::Post((0..*fields).map(field).collect())
         }
         Operation::Ingress { most } => Call::Ingress((*most).into()),
-        Operation::RemoveIngress { most } => {
-            Call::RemoveIngress(known.ingress.entries.iter().map(|entry| entry.id).take((*most).into()).collect())
-        }
+        Operation::RemoveIngress { most } => Call::RemoveIngress(
+            known.ingress.entries.iter().map(|entry| entry.id).take((*most).into()).collect(),
+        ),
         Operation::Advance { by } => {
             let last = known.ingress.last;
             Call::Advance(StreamId { millis: (last.millis + u64::from(*by)).saturating_sub(500), ..last })
@@ -168,7 +177,9 @@ fn relayed_kind(known: &mut Knowledge, here: &[SessionId], relayed: &operation::
 }
 
 fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
-    let Operation::Claim { worker, session, again, spare, seen, other_pool, page } = operation else { return None };
+    let Operation::Claim { worker, session, again, spare, seen, other_pool, page } = operation else {
+        return None;
+    };
     let session = known.session(*session).clone();
     let claimant = Claimant {
         worker: known.one_of(*worker, &session)?,
@@ -222,4 +233,3 @@ fn member(known: &Knowledge, worker: u8) -> Member {
         state: if worker.is_multiple_of(2) { MemberState::Ready } else { MemberState::Draining },
     }
 }
-
