@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -39,37 +40,39 @@ pub(super) struct Load<'a, S> {
     env: &'a Env,
     list: &'a ReplyTo,
     waiting: Mutex<BTreeMap<MessageId, oneshot::Sender<()>>>,
-    next: AtomicUsize,
-    done: &'a AtomicUsize,
 }
 
 impl<'a, S: Store> Load<'a, S> {
-    /// Nothing under way; `done` counts what was answered.
-    pub(super) fn new(store: &'a S, env: &'a Env, list: &'a ReplyTo, done: &'a AtomicUsize) -> Self {
-        Self { store, env, list, waiting: Mutex::default(), next: AtomicUsize::new(0), done }
+    /// Nothing under way; replies come at `list`.
+    pub(super) fn new(store: &'a S, env: &'a Env, list: &'a ReplyTo) -> Self {
+        Self { store, env, list, waiting: Mutex::default() }
     }
 
-    /// Sends all messages of `plan`; how long each took to be answered.
-    pub(super) async fn run(&self, plan: &Plan, server: &mut Server) -> Result<Vec<Duration>, Failure> {
-        let slots = try_join_all((0..plan.in_flight.min(plan.messages)).map(|_| self.slot(plan)));
-        tokio::select! {
-            biased;
-            Err(failure) = self.hand_out(server) => Err(failure),
-            latencies = slots => Ok(latencies?.concat()),
-        }
+    /// Sends all messages of `plan`; how long each took to be answered. `done` counts the answers.
+    ///
+    /// [`hand_out`](Self::hand_out) must run beside it.
+    pub(super) async fn run(&self, plan: &Plan, done: &AtomicUsize) -> Result<Vec<Duration>, Failure> {
+        let next = AtomicUsize::new(0);
+        let slots = (0..plan.in_flight.min(plan.messages)).map(|_| self.slot(plan, &next, done));
+        Ok(try_join_all(slots).await?.concat())
     }
 
     /// One message after the other, as long as there are any.
-    async fn slot(&self, plan: &Plan) -> Result<Vec<Duration>, Failure> {
+    async fn slot(
+        &self,
+        plan: &Plan,
+        next: &AtomicUsize,
+        done: &AtomicUsize,
+    ) -> Result<Vec<Duration>, Failure> {
         let mut latencies = Vec::new();
         loop {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= plan.messages {
                 return Ok(latencies);
             }
             let session = &plan.sessions[number % plan.sessions.len()];
             latencies.push(self.turn(session, &plan.body).await?);
-            self.done.fetch_add(1, Ordering::Relaxed);
+            done.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -90,8 +93,10 @@ impl<'a, S: Store> Load<'a, S> {
         }
     }
 
-    /// Hands out replies to whom they belong, until it fails.
-    async fn hand_out(&self, server: &mut Server) -> Result<(), Failure> {
+    /// Hands out replies to whom they belong; ends only by failing.
+    ///
+    /// One of these serves all runs: a look for replies that is broken off may have taken some.
+    pub(super) async fn hand_out(&self, server: &mut Server) -> Result<Infallible, Failure> {
         #[derive(Deserialize)]
         struct Named {
             message: MessageId,

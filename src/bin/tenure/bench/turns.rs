@@ -12,6 +12,7 @@ use tenure::{
     model::{Body, Namespace, ReplyTo},
     store::Store,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     figures::{Figures, Measured},
@@ -86,14 +87,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
     let global = Global { namespace: namespace.clone(), ..global.clone() };
     let mut server = Server::connect(&global).await?;
-    let measured = tokio::select! {
-        biased;
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            Err(Failure::new(Exit::Failed, "interrupted: nothing was measured, and all of it is deleted"))
-        }
-        measured = measure(&args, &global, &env, &list) => measured,
-    };
+    let measured = measure(&args, &global, &env, &list, Interrupt::listen()?).await;
     server.tidy_up(&namespace, &list).await?;
     let (turns, raw) = measured?;
     args.print(turns, raw, global.json)
@@ -168,18 +162,42 @@ async fn measure(
     global: &Global,
     env: &Env,
     list: &ReplyTo,
+    mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = Fleet::start(args.workers, &global.namespace, global).await?;
+    let fleet = interrupt.or(Fleet::start(args.workers, &global.namespace, global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 
-    let turns = with_workers(args, &store, env, list, &fleet, &mut meter, &mut replies).await?;
+    let turns = with_workers(args, &store, env, list, &fleet, &mut meter, &mut replies);
+    let turns = interrupt.or(turns).await;
+    // Whatever came of it: what still writes cannot be tidied up after.
     fleet.end().await?;
+    let turns = turns?;
     let raw = match args.raw {
-        true => Some(without_workers(args, &store, env, &mut meter).await?),
+        true => Some(interrupt.or(without_workers(args, &store, env, &mut meter)).await?),
         false => None,
     };
     Ok((turns, raw))
+}
+
+/// Ctrl-C: it ends the measuring, not the tidying up.
+struct Interrupt(Signal);
+
+impl Interrupt {
+    fn listen() -> std::io::Result<Self> {
+        signal(SignalKind::interrupt()).map(Self)
+    }
+
+    /// What `work` comes to, if it is not interrupted.
+    async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            _ = self.0.recv() => {
+                Err(Failure::new(Exit::Failed, "interrupted: nothing was measured; run it again, or with fewer --messages"))
+            }
+            done = work => done,
+        }
+    }
 }
 
 async fn with_workers<S: Store>(
@@ -191,16 +209,28 @@ async fn with_workers<S: Store>(
     meter: &mut Server,
     replies: &mut Server,
 ) -> Result<Figures, Failure> {
-    let plan = args.plan("echo");
+    let (load, plan) = (Load::new(store, env, list), args.plan("echo"));
+    tokio::select! {
+        biased;
+        failed = load.hand_out(replies) => match failed { Err(failure) => Err(failure) },
+        figures = measure_load(&load, &plan, env, fleet, meter) => figures,
+    }
+}
+
+async fn measure_load<S: Store>(
+    load: &Load<'_, S>,
+    plan: &Plan,
+    env: &Env,
+    fleet: &Fleet,
+    meter: &mut Server,
+) -> Result<Figures, Failure> {
     // First every session gets its owner.
-    let warming = AtomicUsize::new(0);
     let once = Plan { messages: plan.sessions.len(), ..plan.clone() };
-    Load::new(store, env, list, &warming).run(&once, replies).await?;
+    load.run(&once, &AtomicUsize::new(0)).await?;
 
     let done = AtomicUsize::new(0);
     let (server, workers, began) = (meter.cpu().await?, fleet.cpu(), env.now());
-    let load = Load::new(store, env, list, &done);
-    let latencies = shown(env, "turns", &done, plan.messages, load.run(&plan, replies)).await?;
+    let latencies = shown(env, "turns", &done, plan.messages, load.run(plan, &done)).await?;
     let elapsed = env.now().since(began);
     Ok(Figures::of(Measured {
         elapsed,
