@@ -5,8 +5,8 @@ use std::{fmt::Debug, time::Duration};
 use tenure::{
     model::{Lease, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId, StreamId, WorkerId},
     store::{
-        Boundary, Claim, Claimant, DeadLetter, Ground, HistoryRange, Leaving, Member, OutReply, Presence, Relayed,
-        Store, StoreError, StoreResult,
+        Boundary, Claim, Claimant, DeadLetter, Ground, HistoryRange, Leaving, Member, OutReply, Presence,
+        Relayed, Store, StoreError, StoreResult,
     },
 };
 
@@ -70,7 +70,9 @@ impl Call {
                 said
             }
             Self::Commit(lease, boundary) => said(store.commit(&leases[*lease], boundary).await),
-            Self::Release(lease, leaving, page) => said(store.release(&leases[*lease], *leaving, *page).await),
+            Self::Release(lease, leaving, page) => {
+                said(store.release(&leases[*lease], *leaving, *page).await)
+            }
             Self::Refresh(lease, page) => said(store.refresh(&leases[*lease], OWN_TTL, *page).await),
             Self::Reap(session, from, pool) => said(store.reap(session, from, pool).await),
             Self::Survey(at, pool) => {

@@ -9,32 +9,117 @@ pub enum Operation {
     Tick(i64),
     Send(Letter),
     /// A batch for the session's partition. `previous` is right (0), none (1) or wrong.
-    Relay { at: u8, previous: u8, ids_back: bool, batch: Vec<Relayed> },
-    Renew { worker: u8, at: u8, load: Option<u16>, duty: u8, join: bool },
-    Bury { worker: u8, at: u8, overdue: bool },
-    Claim { worker: Worker, session: u8, again: bool, spare: bool, seen: u16, other_pool: bool, page: u8 },
-    Commit { lease: u8, boundary: Boundary },
-    Release { lease: u8, hand_off: bool, page: u8 },
-    Refresh { lease: u8, page: u8 },
-    Reap { session: u8, from: Worker, other_pool: bool },
-    Survey { at: u8, other_pool: bool },
-    Fire { session: u8, other_pool: bool },
-    Offer { session: u8, except: Option<u8>, other_pool: bool },
-    Mend { session: u8, owner: Worker, other_pool: bool, home: Option<bool> },
-    Deliver { at: u8, most: u8, again: bool },
-    TakeReply { list: u8 },
-    Revive { at: u8, letter: u8, again: bool, other_pool: bool },
-    DropDead { at: u8, most: u8 },
-    Delete { session: u8, owner: Worker, other_pool: bool },
+    Relay {
+        at: u8,
+        previous: u8,
+        ids_back: bool,
+        batch: Vec<Relayed>,
+    },
+    Renew {
+        worker: u8,
+        at: u8,
+        load: Option<u16>,
+        duty: u8,
+        join: bool,
+    },
+    Bury {
+        worker: Worker,
+        at: u8,
+        overdue: bool,
+    },
+    Claim {
+        worker: Worker,
+        session: u8,
+        again: bool,
+        spare: bool,
+        seen: u16,
+        other_pool: bool,
+        page: u8,
+    },
+    Commit {
+        lease: u8,
+        boundary: Boundary,
+    },
+    Release {
+        lease: u8,
+        hand_off: bool,
+        page: u8,
+    },
+    Refresh {
+        lease: u8,
+        page: u8,
+    },
+    Reap {
+        session: u8,
+        from: Worker,
+        other_pool: bool,
+    },
+    Survey {
+        at: u8,
+        other_pool: bool,
+    },
+    Fire {
+        session: u8,
+        other_pool: bool,
+    },
+    Offer {
+        session: u8,
+        except: Option<u8>,
+        other_pool: bool,
+    },
+    Mend {
+        session: u8,
+        owner: Worker,
+        other_pool: bool,
+        home: Option<bool>,
+    },
+    Deliver {
+        at: u8,
+        most: u8,
+        again: bool,
+    },
+    TakeReply {
+        list: u8,
+    },
+    Revive {
+        at: u8,
+        letter: u8,
+        again: bool,
+        other_pool: bool,
+    },
+    DropDead {
+        at: u8,
+        most: u8,
+    },
+    Delete {
+        session: u8,
+        owner: Worker,
+        other_pool: bool,
+    },
     Read(Reading),
-    Post { fields: u8 },
-    Ingress { most: u8 },
-    RemoveIngress { most: u8 },
-    Advance { by: u16 },
-    Announce { worker: u8, secs: u8 },
-    Retire { worker: u8 },
+    Post {
+        fields: u8,
+    },
+    Ingress {
+        most: u8,
+    },
+    RemoveIngress {
+        most: u8,
+    },
+    Advance {
+        by: u16,
+    },
+    Announce {
+        worker: u8,
+        secs: u8,
+    },
+    Retire {
+        worker: u8,
+    },
     /// Somebody deletes a session's `own`.
-    DeleteOwn { session: u8 },
+    DeleteOwn {
+        session: u8,
+    },
     /// The last call again: its answer was lost.
     Again,
 }
@@ -135,7 +220,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         18 => letter().prop_map(Operation::Send),
         5 => relay(),
         8 => renewal(),
-        2 => (any::<u8>(), any::<u8>(), once_in(2))
+        3 => (worker(), any::<u8>(), once_in(2))
             .prop_map(|(worker, at, overdue)| Operation::Bury { worker, at, overdue }),
         16 => claim(),
         20 => (lease(), boundary()).prop_map(|(lease, boundary)| Operation::Commit { lease, boundary }),
@@ -168,8 +253,9 @@ fn letter() -> impl Strategy<Value = Letter> {
         1 => Just(Size::TooLarge),
     ];
     let resume = option::weighted(0.1, any::<bool>());
-    (any::<u8>(), option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume).prop_map(
-        |(session, id, reply_to, size, other_pool, group, resume)| Letter {
+    let session = prop_oneof![3 => 0..2_u8, 2 => any::<u8>()];
+    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume)
+        .prop_map(|(session, id, reply_to, size, other_pool, group, resume)| Letter {
             session,
             id,
             reply_to,
@@ -177,8 +263,7 @@ fn letter() -> impl Strategy<Value = Letter> {
             other_pool,
             group,
             resume,
-        },
-    )
+        })
 }
 
 fn relay() -> impl Strategy<Value = Operation> {
@@ -281,17 +366,26 @@ fn outbox() -> impl Strategy<Value = Operation> {
 }
 
 fn reading() -> impl Strategy<Value = Operation> {
-    let reading = prop_oneof![
-        any::<u8>().prop_map(Reading::Look),
-        (any::<u8>(), option::of(any::<u8>()), 0..4_u8).prop_map(|(at, after, most)| Reading::Sessions { at, after, most }),
-        (any::<u8>(), 0..4_u8).prop_map(|(session, most)| Reading::Newest { session, most }),
-        (any::<u8>(), option::of(any::<u8>()), 1..4_u8)
-            .prop_map(|(session, entry, most)| Reading::After { session, entry, most }),
-        (any::<u8>(), option::of(any::<u8>()), 1..4_u8).prop_map(|(at, after, most)| Reading::Dead { at, after, most }),
-        (any::<u8>(), any::<u8>()).prop_map(|(at, worker)| Reading::Held { at, worker }),
-        Just(Reading::Cursors),
-        Just(Reading::Members),
-    ];
+    let reading =
+        prop_oneof![
+            any::<u8>().prop_map(Reading::Look),
+            (any::<u8>(), option::of(any::<u8>()), 0..4_u8).prop_map(|(at, after, most)| Reading::Sessions {
+                at,
+                after,
+                most
+            }),
+            (any::<u8>(), 0..4_u8).prop_map(|(session, most)| Reading::Newest { session, most }),
+            (any::<u8>(), option::of(any::<u8>()), 1..4_u8)
+                .prop_map(|(session, entry, most)| Reading::After { session, entry, most }),
+            (any::<u8>(), option::of(any::<u8>()), 1..4_u8).prop_map(|(at, after, most)| Reading::Dead {
+                at,
+                after,
+                most
+            }),
+            (any::<u8>(), any::<u8>()).prop_map(|(at, worker)| Reading::Held { at, worker }),
+            Just(Reading::Cursors),
+            Just(Reading::Members),
+        ];
     reading.prop_map(Operation::Read)
 }
 

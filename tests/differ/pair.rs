@@ -13,12 +13,7 @@ use tenure::{
 };
 
 use super::{
-    call::Call,
-    cast,
-    invariant::broken,
-    knowledge::Knowledge,
-    operation::Operation,
-    resolve::resolve,
+    call::Call, cast, invariant::broken, knowledge::Knowledge, operation::Operation, resolve::resolve,
 };
 use crate::support::RedisServer;
 
@@ -223,7 +218,8 @@ impl<'a> Pair<'a> {
         if let Some(rule) = broken(&memory) {
             return Err(format!("  the memory store breaks the invariant: {rule}"));
         }
-        let redis = self.ground.store.snapshot().await.map_err(|err| format!("  no snapshot of redis: {err}"))?;
+        let redis =
+            self.ground.store.snapshot().await.map_err(|err| format!("  no snapshot of redis: {err}"))?;
         if memory != redis {
             return Err(difference(&memory, &redis));
         }
