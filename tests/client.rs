@@ -1,4 +1,6 @@
-//! The client, on an embedded store with workers beside it.
+//! The client, on an embedded store with workers beside it, and on a server that stops answering.
+
+mod support;
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,9 +8,14 @@ use tenure::{
     Agent, AgentError, Env, Message, Reply, SessionId, Turn, Worker, WorkerHandle,
     agents::Echo,
     client::{Answer, Client, ClientError, DeadId, Outgoing, SessionView},
-    model::{Body, Cause, EntryKind, Limits, Pool, Settings, Status, TurnPolicy, WorkerConfig},
-    store::{HistoryRange, MemoryStore, Refusal},
+    model::{
+        AgentDeclaration, Body, Cause, EntryKind, Limits, Pool, Resume, Settings, Status, TurnPolicy,
+        WorkerConfig,
+    },
+    store::{HistoryRange, MemoryStore, RedisStore, Refusal, Store, redis::Options},
 };
+
+use support::RedisServer;
 
 const SOON: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -219,4 +226,44 @@ async fn following_gives_every_entry_once_and_in_order() {
     assert_eq!(said, ["0", "1", "2", "3", "4"]);
     assert!(seen.windows(2).all(|pair| pair[0].id.seq + 1 == pair[1].id.seq));
     worker.drain().await;
+}
+
+/// A client of a server, which waits for no single answer longer than a tenth of a second. It knows
+/// who serves `echo`.
+async fn impatient(server: &RedisServer) -> Client<RedisStore> {
+    let options = Options { timeout: Duration::from_millis(100), ..Options::new(server.url()) };
+    let store = RedisStore::connect(options).await.expect("it answers");
+    let declaration = AgentDeclaration {
+        pool: Pool::default(),
+        resume: Resume::default(),
+        durability: "memory".to_owned(),
+    };
+    store.declare(&"echo".parse().unwrap(), &declaration).await.expect("it answers");
+    let client = Client::new(store, Env::system());
+    client.send(text("echo/first", "who serves it is known from here")).await.expect("it answers");
+    client
+}
+
+#[tokio::test]
+async fn a_send_with_an_id_outlasts_a_server_that_hangs_and_is_accepted_once() {
+    let server = RedisServer::start();
+    let client = impatient(&server).await;
+    server.pause();
+    let mut send = std::pin::pin!(client.send(text("echo/a", "hello").id("k".parse().unwrap())));
+    let early = tokio::time::timeout(Duration::from_millis(400), &mut send).await;
+    assert!(early.is_err(), "it goes on trying: {early:?}");
+    server.resume();
+    let receipt = send.await.unwrap();
+    assert!(!receipt.repeat, "a repeat of its own is none to the caller");
+    assert_eq!(client.session(&id("echo/a")).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_send_without_an_id_that_gets_no_answer_is_not_repeated_but_said_to_be_unknown() {
+    let server = RedisServer::start();
+    let client = impatient(&server).await;
+    server.pause();
+    let unknown = client.send(text("echo/a", "hello")).await.unwrap_err();
+    assert!(matches!(unknown, ClientError::Unknown(_)), "{unknown}");
+    server.resume();
 }

@@ -79,7 +79,8 @@ impl<S: Store> Client<S> {
 
     async fn letter(&self, id: DeadId) -> ClientResult<DeadLetter> {
         self.has_partition(id)?;
-        let found = self.store.dead(id.partition, before(id.id), 1).await.map_err(ClientError::reading)?;
+        let found = self.insist(|| self.store.dead(id.partition, before(id.id), 1)).await;
+        let found = found.map_err(ClientError::reading)?;
         found.into_iter().find(|letter| letter.id == id.id).ok_or(ClientError::NoLetter(id))
     }
 
@@ -110,7 +111,8 @@ impl<S: Store> DeadLetters<'_, S> {
     /// The next letters, at most 100; none at the end.
     pub async fn next_page(&mut self) -> ClientResult<Option<Vec<DeadLetter>>> {
         while let Some(partition) = self.pages.partition() {
-            let page = self.client.store.dead(partition, self.after, Pages::LENGTH).await;
+            let store = &self.client.store;
+            let page = self.client.insist(|| store.dead(partition, self.after, Pages::LENGTH)).await;
             let page = page.map_err(ClientError::reading)?;
             match page.last() {
                 Some(last) => {

@@ -78,19 +78,19 @@ impl<S: Store> Client<S> {
 
     /// The workers that are there, by name.
     pub async fn workers(&self) -> ClientResult<Vec<Member>> {
-        let mut members = self.store.members().await.map_err(ClientError::reading)?;
+        let mut members = self.insist(|| self.store.members()).await.map_err(ClientError::reading)?;
         members.sort_by(|one, other| one.worker.cmp(&other.worker));
         Ok(members)
     }
 
     /// The agents that were ever served, and how, as the last worker to start declared them.
     pub async fn agents(&self) -> ClientResult<BTreeMap<AgentName, AgentDeclaration>> {
-        self.store.agents().await.map_err(ClientError::reading)
+        self.insist(|| self.store.agents()).await.map_err(ClientError::reading)
     }
 
     /// Part of a session's history, oldest first.
     pub async fn history(&self, session: &SessionId, range: HistoryRange) -> ClientResult<Vec<Entry>> {
-        let entries = self.store.history(session, range, Duration::ZERO).await;
+        let entries = self.insist(|| self.store.history(session, range, Duration::ZERO)).await;
         let entries = entries.map_err(ClientError::reading)?;
         if entries.is_empty() {
             self.expect(session).await?;

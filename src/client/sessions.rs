@@ -41,7 +41,7 @@ impl<S: Store> Client<S> {
 
     /// The pool and the owner of a session, as `delete` wants them named.
     async fn whereabouts(&self, session: &SessionId) -> ClientResult<(Pool, Option<WorkerId>)> {
-        match self.store.look(session).await.map_err(ClientError::reading)? {
+        match self.insist(|| self.store.look(session)).await.map_err(ClientError::reading)? {
             Look::Here(sight) => Ok((sight.record.pool, sight.record.owner.map(|token| token.worker))),
             Look::Unreadable(_) => Ok((Pool::default(), None)),
             Look::Absent => Err(ClientError::NoSession(session.clone())),
@@ -54,7 +54,7 @@ impl<S: Store> Client<S> {
     }
 
     async fn view(&self, session: SessionId, members: &[Member]) -> StoreResult<Option<SessionView>> {
-        Ok(match self.store.look(&session).await? {
+        Ok(match self.insist(|| self.store.look(&session)).await? {
             Look::Here(sight) => Some(SessionView::of(session, *sight, members)),
             Look::Unreadable(why) => Some(SessionView::unreadable(session, &why)),
             Look::Absent => None,
@@ -75,7 +75,9 @@ impl<S: Store> Sessions<'_, S> {
     /// The next sessions, at most 100; none at the end. What was deleted in the meantime is left out.
     pub async fn next_page(&mut self) -> ClientResult<Option<Vec<SessionView>>> {
         while let Some(partition) = self.pages.partition() {
-            let ids = self.client.store.sessions(partition, self.after.as_ref(), Pages::LENGTH).await;
+            let store = &self.client.store;
+            let after = self.after.as_ref();
+            let ids = self.client.insist(|| store.sessions(partition, after, Pages::LENGTH)).await;
             let ids = ids.map_err(ClientError::reading)?;
             let Some(last) = ids.last() else {
                 self.after = None;

@@ -1,0 +1,22 @@
+//! `tenure bench`: what a turn costs here, measured.
+
+mod figures;
+mod fleet;
+mod load;
+mod raw;
+mod server;
+mod turns;
+
+use crate::{failure::Failure, global::Global};
+
+/// Measure what this machine, and this Redis, can do
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Turns(turns::Args),
+}
+
+pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
+    match command {
+        Command::Turns(args) => turns::run(args, global).await,
+    }
+}

@@ -1,0 +1,95 @@
+//! The server, as a benchmark sees it: its CPU time, the replies, and what is left to tidy up.
+
+use std::time::Duration;
+
+use redis::{AsyncCommands, Client, Direction, aio::MultiplexedConnection};
+use tenure::model::{Namespace, ReplyTo};
+
+use crate::{
+    failure::{Exit, Failure},
+    global::Global,
+};
+
+/// Replies taken at once.
+const BATCH: usize = 512;
+/// Keys deleted at once.
+const PAGE: usize = 500;
+/// How long one look for replies waits, in seconds.
+const LOOK: f64 = 1.0;
+
+/// A connection of the benchmark's own.
+pub(super) struct Server {
+    conn: MultiplexedConnection,
+}
+
+impl Server {
+    pub(super) async fn connect(global: &Global) -> Result<Self, Failure> {
+        let client = Client::open(global.redis.as_str()).map_err(unavailable)?;
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(global.timeout))
+            .set_response_timeout(Some(global.timeout + Duration::from_secs_f64(LOOK)));
+        let conn = client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
+        Ok(Self { conn })
+    }
+
+    /// CPU time that the server has used since its start.
+    pub(super) async fn cpu(&mut self) -> Result<Duration, Failure> {
+        let info: String =
+            redis::cmd("INFO").arg("cpu").query_async(&mut self.conn).await.map_err(unavailable)?;
+        Ok(read_cpu(&info))
+    }
+
+    /// The next replies at `list`; none if a second passed without one.
+    pub(super) async fn replies(&mut self, list: &ReplyTo) -> Result<Vec<String>, Failure> {
+        let taken: Option<(String, Vec<String>)> =
+            self.conn.blmpop(LOOK, 1, list.as_str(), Direction::Left, BATCH).await.map_err(unavailable)?;
+        Ok(taken.map(|(_, replies)| replies).unwrap_or_default())
+    }
+
+    /// Deletes all keys of `namespace`, which must be the benchmark's own, and `list`.
+    pub(super) async fn tidy_up(&mut self, namespace: &Namespace, list: &ReplyTo) -> Result<(), Failure> {
+        self.unlink(&[list.to_string(), format!("tenure:{namespace}:ingress")]).await?;
+        for pattern in [format!("tenure:{{{namespace}}}:*"), format!("tenure:{{{namespace}.*")] {
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
+                let page: (u64, Vec<String>) = scan.query_async(&mut self.conn).await.map_err(unavailable)?;
+                cursor = page.0;
+                self.unlink(&page.1).await?;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn unlink(&mut self, keys: &[String]) -> Result<(), Failure> {
+        if keys.is_empty() { Ok(()) } else { self.conn.unlink(keys).await.map_err(unavailable) }
+    }
+}
+
+fn unavailable(err: redis::RedisError) -> Failure {
+    Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
+}
+
+fn read_cpu(info: &str) -> Duration {
+    let seconds = |name: &str| -> f64 {
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+    };
+    Duration::from_secs_f64(seconds("used_cpu_user") + seconds("used_cpu_sys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_the_sum_of_user_and_system_time() {
+        let info = "# CPU\r\nused_cpu_sys:1.250\r\nused_cpu_user:2.500\r\nused_cpu_user_children:9.0\r\n";
+        assert_eq!(read_cpu(info), Duration::from_millis(3750));
+        assert_eq!(read_cpu(""), Duration::ZERO);
+    }
+}

@@ -1,0 +1,277 @@
+//! `tenure bench turns`.
+
+use std::{
+    io::{IsTerminal, stderr},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tenure::{
+    Env,
+    model::{Body, Namespace, ReplyTo},
+    store::Store,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{
+    figures::{Figures, Measured},
+    fleet::Fleet,
+    load::{Load, Plan},
+    raw::Raw,
+    server::Server,
+};
+use crate::{
+    connect,
+    failure::{Exit, Failure},
+    global::Global,
+    output,
+};
+
+/// Measure turns: messages sent, run by workers, and answered
+///
+/// Starts workers of its own in a namespace of its own, sends by the direct door with a fixed
+/// number of messages in flight, and deletes everything at the end. `server` and `worker` are CPU
+/// time per turn; the server's includes the benchmark's own sends and reads.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How many sessions the messages go to, in turn
+    #[arg(long, default_value_t = 256, value_name = "NUMBER")]
+    sessions: usize,
+    /// How long each message is, in bytes of text
+    #[arg(long, default_value_t = 100, value_name = "BYTES")]
+    payload: usize,
+    /// How many messages are under way at any time
+    #[arg(long, default_value_t = 64, value_name = "NUMBER")]
+    in_flight: usize,
+    /// How many messages are measured
+    #[arg(long, default_value_t = 20_000, value_name = "NUMBER")]
+    messages: usize,
+    /// How many worker processes there are
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    workers: usize,
+    /// Also run the same scripts (`send`, then `commit`) without a worker, and compare
+    #[arg(long)]
+    raw: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tenure bench turns
+  tenure bench turns --in-flight 1 --messages 5000
+  tenure bench turns --raw --json";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    bench: &'static str,
+    sessions: usize,
+    payload: usize,
+    in_flight: usize,
+    messages: usize,
+    workers: usize,
+    #[serde(flatten)]
+    turns: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<Figures>,
+    /// Turns a second over those of `raw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    args.check()?;
+    let env = Env::system();
+    let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
+    let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
+    let global = Global { namespace: namespace.clone(), ..global.clone() };
+    let mut server = Server::connect(&global).await?;
+    let measured = measure(&args, &global, &env, &list, Interrupt::listen()?).await;
+    server.tidy_up(&namespace, &list).await?;
+    let (turns, raw) = measured?;
+    args.print(turns, raw, global.json)
+}
+
+impl Args {
+    fn check(&self) -> Result<(), Failure> {
+        let counts = [
+            (self.sessions, "--sessions"),
+            (self.in_flight, "--in-flight"),
+            (self.messages, "--messages"),
+            (self.workers, "--workers"),
+        ];
+        match counts.into_iter().find(|(count, _)| *count == 0) {
+            Some((_, option)) => Err(Failure::new(Exit::Usage, format!("{option}: at least 1"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Messages to the sessions of `agent`.
+    fn plan(&self, agent: &str) -> Plan {
+        let session = |n| format!("{agent}/{n}").parse().expect("a session's id");
+        Plan {
+            sessions: (0..self.sessions).map(session).collect(),
+            body: Body::text(&"x".repeat(self.payload)),
+            in_flight: self.in_flight,
+            messages: self.messages,
+        }
+    }
+
+    fn print(self, turns: Figures, raw: Option<Figures>, json: bool) -> Result<(), Failure> {
+        let Self { sessions, payload, in_flight, messages, workers, .. } = self;
+        let ratio = raw.map(|raw| (turns.turns_per_second / raw.turns_per_second * 1e3).round() / 1e3);
+        if json {
+            let bench = "turns";
+            return output::json(&Report {
+                bench,
+                sessions,
+                payload,
+                in_flight,
+                messages,
+                workers,
+                turns,
+                raw,
+                ratio,
+            });
+        }
+        let mut rows = vec![row("turns", &turns)];
+        rows.extend(raw.as_ref().map(|raw| row("raw", raw)));
+        output::table(["", "TURNS/S", "P50", "P99", "SERVER/TURN", "WORKER/TURN"], &rows)?;
+        match ratio {
+            Some(ratio) => output::line(format!("ratio  {ratio}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn row(name: &str, figures: &Figures) -> [String; 6] {
+    let worker = figures.worker_us_per_turn.map(|cpu| format!("{cpu} µs"));
+    [
+        name.to_owned(),
+        format!("{:.0}", figures.turns_per_second),
+        format!("{} ms", figures.p50_ms),
+        format!("{} ms", figures.p99_ms),
+        format!("{} µs", figures.server_us_per_turn),
+        output::or_dash(worker),
+    ]
+}
+
+async fn measure(
+    args: &Args,
+    global: &Global,
+    env: &Env,
+    list: &ReplyTo,
+    mut interrupt: Interrupt,
+) -> Result<(Figures, Option<Figures>), Failure> {
+    let fleet = interrupt.or(Fleet::start(args.workers, &global.namespace, global)).await?;
+    let store = connect::store(global).await?;
+    let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
+
+    let turns = with_workers(args, &store, env, list, &fleet, &mut meter, &mut replies);
+    let turns = interrupt.or(turns).await;
+    // Whatever came of it: what still writes cannot be tidied up after.
+    fleet.end().await?;
+    let turns = turns?;
+    let raw = match args.raw {
+        true => Some(interrupt.or(without_workers(args, &store, env, &mut meter)).await?),
+        false => None,
+    };
+    Ok((turns, raw))
+}
+
+/// Ctrl-C: it ends the measuring, not the tidying up.
+struct Interrupt(Signal);
+
+impl Interrupt {
+    fn listen() -> std::io::Result<Self> {
+        signal(SignalKind::interrupt()).map(Self)
+    }
+
+    /// What `work` comes to, if it is not interrupted.
+    async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            _ = self.0.recv() => {
+                Err(Failure::new(Exit::Failed, "interrupted: nothing was measured; run it again, or with fewer --messages"))
+            }
+            done = work => done,
+        }
+    }
+}
+
+async fn with_workers<S: Store>(
+    args: &Args,
+    store: &S,
+    env: &Env,
+    list: &ReplyTo,
+    fleet: &Fleet,
+    meter: &mut Server,
+    replies: &mut Server,
+) -> Result<Figures, Failure> {
+    let (load, plan) = (Load::new(store, env, list), args.plan("echo"));
+    tokio::select! {
+        biased;
+        failed = load.hand_out(replies) => match failed { Err(failure) => Err(failure) },
+        figures = measure_load(&load, &plan, env, fleet, meter) => figures,
+    }
+}
+
+async fn measure_load<S: Store>(
+    load: &Load<'_, S>,
+    plan: &Plan,
+    env: &Env,
+    fleet: &Fleet,
+    meter: &mut Server,
+) -> Result<Figures, Failure> {
+    // First every session gets its owner.
+    let once = Plan { messages: plan.sessions.len(), ..plan.clone() };
+    load.run(&once, &AtomicUsize::new(0)).await?;
+
+    let done = AtomicUsize::new(0);
+    let (server, workers, began) = (meter.cpu().await?, fleet.cpu(), env.now());
+    let latencies = shown(env, "turns", &done, plan.messages, load.run(plan, &done)).await?;
+    let elapsed = env.now().since(began);
+    Ok(Figures::of(Measured {
+        elapsed,
+        latencies,
+        server: meter.cpu().await?.saturating_sub(server),
+        workers: Some(fleet.cpu().saturating_sub(workers)),
+    }))
+}
+
+async fn without_workers<S: Store>(
+    args: &Args,
+    store: &S,
+    env: &Env,
+    meter: &mut Server,
+) -> Result<Figures, Failure> {
+    let plan = args.plan("raw");
+    let mut raw = Raw::claim(store, env, &plan).await?;
+    let done = AtomicUsize::new(0);
+    let (server, began) = (meter.cpu().await?, env.now());
+    let latencies = shown(env, "raw", &done, plan.messages, raw.run(&plan, &done)).await?;
+    let elapsed = env.now().since(began);
+    let server = meter.cpu().await?.saturating_sub(server);
+    Ok(Figures::of(Measured { elapsed, latencies, server, workers: None }))
+}
+
+/// Runs `work`, and shows a person how far it is.
+async fn shown<T>(env: &Env, what: &str, done: &AtomicUsize, all: usize, work: impl Future<Output = T>) -> T {
+    let progress = async {
+        while stderr().is_terminal() {
+            env.sleep(Duration::from_millis(200)).await;
+            eprint!("\r{what}: {} of {all} ", done.load(Ordering::Relaxed));
+        }
+        std::future::pending::<()>().await;
+    };
+    let result = tokio::select! {
+        biased;
+        result = work => result,
+        () = progress => unreachable!("it shows progress for ever"),
+    };
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    result
+}

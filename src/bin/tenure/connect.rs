@@ -1,0 +1,77 @@
+//! How a command gets to its namespace.
+
+use std::time::Duration;
+
+use redis::IntoConnectionInfo;
+use tenure::{
+    Env,
+    client::Client,
+    model::Settings,
+    store::{Configured, RedisStore, Store, StoreError, StoreResult, redis::Options},
+};
+
+use crate::{
+    failure::{Exit, Failure},
+    global::Global,
+};
+
+/// Between two tries to reach Redis.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Makes a namespace without settings one with the defaults, in the unlikely event of a race this often.
+const TRIES: usize = 3;
+
+/// How Redis is reached; a malformed address is found here, and not repeated.
+pub(crate) fn options(global: &Global) -> Result<Options, Failure> {
+    if global.redis.as_str().into_connection_info().is_err() {
+        let line = "--redis (TENURE_REDIS) is not an address: write redis://[[user]:password@]host[:port]";
+        return Err(Failure::new(Exit::Usage, line));
+    }
+    let (namespace, timeout) = (global.namespace.clone(), global.timeout);
+    Ok(Options { namespace, timeout, ..Options::new(global.redis.clone()) })
+}
+
+/// The namespace's store.
+pub(crate) async fn store(global: &Global) -> Result<RedisStore, Failure> {
+    Ok(reach(&options(global)?).await?)
+}
+
+/// Tries to reach the server for as long as a single answer of it may take.
+pub(crate) async fn reach(options: &Options) -> StoreResult<RedisStore> {
+    let env = Env::system();
+    let until = env.now().plus(options.timeout);
+    loop {
+        match RedisStore::connect(options.clone()).await {
+            Err(StoreError::Unavailable(_)) if env.now().plus(PAUSE) < until => env.sleep(PAUSE).await,
+            connected => return connected,
+        }
+    }
+}
+
+/// A client that changes nothing by being there.
+pub(crate) async fn for_reading(global: &Global) -> Result<Client<RedisStore>, Failure> {
+    Ok(client(store(global).await?, global))
+}
+
+/// A client of a namespace that has its settings: the defaults, if this is the first to come.
+pub(crate) async fn for_writing(global: &Global) -> Result<Client<RedisStore>, Failure> {
+    for _ in 0..TRIES {
+        let store = store(global).await?;
+        match store.configure(&Settings::default()).await? {
+            Configured::Agreed => return Ok(client(store, global)),
+            // A client has no settings of its own: it takes those that are there, and has if it saw them.
+            Configured::Differs(theirs) if theirs.partitions == store.partitions().count() => {
+                return Ok(client(store, global));
+            }
+            Configured::Differs(_) => (),
+        }
+    }
+    Err(Failure::new(
+        Exit::Unavailable,
+        "the namespace's settings keep changing: see `tenure doctor`, and try again",
+    ))
+}
+
+fn client(store: RedisStore, global: &Global) -> Client<RedisStore> {
+    Client::new(store, Env::system()).with_patience(global.timeout)
+}

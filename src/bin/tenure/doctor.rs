@@ -1,0 +1,98 @@
+//! `tenure doctor`.
+
+use tenure::{
+    Env,
+    store::{
+        StoreError,
+        redis::{Check, CheckStatus, Options, checks},
+    },
+};
+use tracing::warn;
+
+use crate::{
+    connect,
+    failure::{Exit, Failure, with_causes},
+    global::Global,
+    output::{self, or_dash},
+};
+
+/// Check whether a Redis is fit for a fleet
+///
+/// A worker does not start where a check fails, and logs those that warn.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  tenure doctor --json | jq -c 'select(.status != \"ok\")'")]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
+    let options = connect::options(global)?;
+    // Whoever answers is looked at, whatever the answer; nobody is another matter.
+    if let Err(err @ StoreError::Unavailable(_)) = connect::reach(&options).await {
+        print(&[absent(&err)], global.json)?;
+        return Err(err.into());
+    }
+    let checks = look(&options).await;
+    print(&checks, global.json)?;
+    match failed(&checks).as_slice() {
+        [] => Ok(()),
+        failed => {
+            let names: Vec<_> = failed.iter().map(|check| check.check).collect();
+            let line = format!("not fit for a worker ({}): follow the advice above", names.join(", "));
+            Err(Failure::new(Exit::Failed, line))
+        }
+    }
+}
+
+/// A worker's look before it starts: what fails stops it, what warns is logged.
+pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
+    let checks = look(options).await;
+    for Check { check, found, advice, .. } in checks.iter().filter(|check| check.status == CheckStatus::Warn)
+    {
+        warn!(check, found, advice, "this Redis could serve better");
+    }
+    match failed(&checks).first() {
+        None => Ok(()),
+        Some(Check { check, found, advice, .. }) => {
+            let advice = advice.unwrap_or("see `tenure doctor`");
+            Err(Failure::new(
+                Exit::Failed,
+                format!("this Redis is not fit for a worker: {check}: {found}: {advice}"),
+            ))
+        }
+    }
+}
+
+async fn look(options: &Options) -> Vec<Check> {
+    let env = Env::system();
+    checks(options, || env.now().elapsed()).await
+}
+
+fn failed(checks: &[Check]) -> Vec<&Check> {
+    checks.iter().filter(|check| check.status == CheckStatus::Fail).collect()
+}
+
+fn absent(err: &StoreError) -> Check {
+    Check {
+        check: "connection",
+        status: CheckStatus::Fail,
+        found: with_causes(err),
+        advice: Some("start Redis, or name another with --redis (TENURE_REDIS)"),
+    }
+}
+
+fn print(checks: &[Check], json: bool) -> Result<(), Failure> {
+    if json {
+        return checks.iter().try_for_each(output::json);
+    }
+    let rows: Vec<_> = checks.iter().map(row).collect();
+    output::table(["STATUS", "CHECK", "FOUND", "ADVICE"], &rows)
+}
+
+fn row(check: &Check) -> [String; 4] {
+    let status = match check.status {
+        CheckStatus::Ok => "ok",
+        CheckStatus::Warn => "warn",
+        CheckStatus::Fail => "FAIL",
+    };
+    let Check { check, found, advice, .. } = check;
+    [status.to_owned(), (*check).to_owned(), found.clone(), or_dash(*advice)]
+}

@@ -1,0 +1,107 @@
+//! What goes to stdout: one JSON object a line, or aligned columns.
+
+use std::io::{self, Write, stdout};
+
+use serde::{Serialize, Serializer};
+use tenure::model::{Body, Millis};
+
+use crate::failure::Failure;
+
+/// Prints one line.
+pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    writeln!(out, "{}", text.as_ref())?;
+    Ok(out.flush()?)
+}
+
+/// Prints one JSON object on a line of its own.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string(value).map_err(io::Error::from)?)
+}
+
+/// Prints rows under a header, in columns as wide as their widest cell.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+    let mut widths = header.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    line(aligned(&header.map(str::to_owned), &widths))?;
+    rows.iter().try_for_each(|row| line(aligned(row, &widths)))
+}
+
+/// Prints what is known of one thing, a name and a value a line.
+pub(crate) fn facts(facts: &[(&str, String)]) -> Result<(), Failure> {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    facts.iter().try_for_each(|(name, value)| line(format!("{name:width$}  {value}").trim_end()))
+}
+
+fn aligned(cells: &[String], widths: &[usize]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, &width)| format!("{cell:width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+/// A value, or a dash where there is none.
+pub(crate) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A body for people: its text if that is all it holds, else its JSON.
+pub(crate) fn plain(body: &Body) -> String {
+    text_alone(body).unwrap_or_else(|| body.as_json().to_owned())
+}
+
+/// The same for a column: on one line, and without anything that a terminal would obey.
+pub(crate) fn cell(body: &Body) -> String {
+    match text_alone(body) {
+        Some(text) if !text.chars().any(char::is_control) => text,
+        _ => body.as_json().chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
+    }
+}
+
+fn text_alone(body: &Body) -> Option<String> {
+    let members: serde_json::Map<String, serde_json::Value> = body.decode().ok()?;
+    if members.len() == 1 { body.as_text() } else { None }
+}
+
+/// A moment, as RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) Millis);
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = i64::try_from(self.0.0).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_millisecond(ms) {
+            Ok(time) => write!(f, "{time:.3}"),
+            // Further away than the calendar goes.
+            Err(_) => write!(f, "{:.3}", jiff::Timestamp::MAX),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_with_milliseconds() {
+        assert_eq!(Time(Millis(1_767_225_600_000)).to_string(), "2026-01-01T00:00:00.000Z");
+        assert_eq!(Time(Millis(1_767_225_600_007)).to_string(), "2026-01-01T00:00:00.007Z");
+        assert!(Time(Millis(u64::MAX)).to_string().starts_with("9999-"));
+    }
+
+    #[test]
+    fn a_body_is_shown_as_its_text_only_if_it_holds_nothing_else() {
+        assert_eq!(plain(&Body::text("a\nb")), "a\nb");
+        let more = Body::parse(r#"{"text":"a","n":1}"#).unwrap();
+        assert_eq!(plain(&more), more.as_json());
+        assert_eq!(cell(&Body::text("a\u{1b}[2J")), r#"{"text":"a\u001b[2J"}"#);
+    }
+}

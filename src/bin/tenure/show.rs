@@ -1,0 +1,113 @@
+//! `tenure show`.
+
+use serde::Serialize;
+use tenure::{
+    client::SessionView,
+    model::{AgentName, Cause, Epoch, Group, Pool, SessionId, Status, WorkerId},
+};
+
+use crate::{
+    connect,
+    failure::Failure,
+    global::Global,
+    output::{self, Time, or_dash},
+};
+
+/// Show one session, and why it is as it is
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The session: agent/key
+    session: SessionId,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tenure show echo/alice
+  tenure show echo/alice --json | jq -r .status";
+
+pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
+    let client = connect::for_reading(global).await?;
+    let view = client.session(&session).await?;
+    if global.json {
+        return output::json(&Report::of(&view));
+    }
+    output::facts(&[
+        ("session", view.session.to_string()),
+        ("status", status(&view)),
+        ("meaning", meaning(&view)),
+        ("owner", or_dash(view.owner.as_ref())),
+        ("epoch", or_dash(view.epoch)),
+        ("turns", view.turns.to_string()),
+        ("waiting", view.waiting.to_string()),
+        ("group", or_dash(view.group.as_ref())),
+        ("pool", or_dash(view.pool.as_ref())),
+        ("created", or_dash(view.created.map(Time))),
+        ("updated", or_dash(view.updated.map(Time))),
+    ])
+}
+
+fn status(view: &SessionView) -> String {
+    match view.cause {
+        Some(cause) => format!("{} ({cause})", view.status),
+        None => view.status.to_string(),
+    }
+}
+
+/// The state in a sentence: the particular reason, or what the word means.
+fn meaning(view: &SessionView) -> String {
+    if let Some(reason) = &view.reason {
+        return reason.clone();
+    }
+    match view.status {
+        Status::Idle => "a worker has it in memory, and there is nothing to do",
+        Status::Running => "a worker has it, and a turn is under way",
+        Status::Passive => "there is nothing to do, and no worker has it in memory",
+        Status::Waiting => "it has messages, and a worker will take it",
+        Status::Suspended => "its unfinished turn waits for a message",
+        Status::Paused => "it is paused",
+        Status::Stopped => "it is stopped",
+        Status::Quarantined => "it is set aside, with its mail kept",
+    }
+    .to_owned()
+}
+
+/// What `--json` prints of a session.
+#[derive(Serialize)]
+pub(crate) struct Report<'v> {
+    session: &'v SessionId,
+    agent: AgentName,
+    status: Status,
+    cause: Option<Cause>,
+    reason: Option<&'v str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'v WorkerId>,
+    epoch: Option<Epoch>,
+    turns: u64,
+    waiting: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'v Group>,
+    pool: Option<&'v Pool>,
+    created: Option<Time>,
+    updated: Option<Time>,
+}
+
+impl<'v> Report<'v> {
+    pub(crate) fn of(view: &'v SessionView) -> Self {
+        Self {
+            session: &view.session,
+            agent: view.session.agent(),
+            status: view.status,
+            cause: view.cause,
+            reason: view.reason.as_deref(),
+            owner: view.owner.as_ref(),
+            epoch: view.epoch,
+            turns: view.turns,
+            waiting: view.waiting,
+            group: view.group.as_ref(),
+            pool: view.pool.as_ref(),
+            created: view.created.map(Time),
+            updated: view.updated.map(Time),
+        }
+    }
+}

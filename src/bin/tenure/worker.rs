@@ -1,0 +1,163 @@
+//! `tenure worker`.
+
+use std::{io, time::Duration};
+
+use tenure::{
+    StartError, Worker, WorkerEvent, WorkerHandle,
+    agents::Echo,
+    model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::broadcast::{Receiver, error::RecvError},
+};
+
+use crate::{
+    connect, doctor,
+    failure::{Exit, Failure},
+    global::Global,
+    output, values,
+};
+
+/// Serve sessions: own them, run their turns, make the results durable
+///
+/// Any number of workers share the sessions of a namespace. SIGTERM or Ctrl-C hands all of them
+/// off and ends; a second one ends at once, and the others take over when the lease is over.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The set of workers this one belongs to: they serve the same sessions
+    #[arg(long, default_value = "default")]
+    pool: Pool,
+    /// What it is called [default: host name and process id]
+    #[arg(long)]
+    name: Option<WorkerName>,
+    /// How many sessions it owns at most; the longest idle leave first
+    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    capacity: usize,
+    /// How long its sessions stay its own if it is cut off: 1s to 5m
+    #[arg(long, default_value = "10s", value_parser = values::duration, value_name = "TIME")]
+    lease: Duration,
+    /// How long a session with nothing to do stays in memory
+    #[arg(long, default_value = "60s", value_parser = values::duration, value_name = "TIME")]
+    idle: Duration,
+    /// How long turns may go on when it is told to end
+    #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
+    grace: Duration,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tenure worker
+  tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
+  TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let config = args.config()?;
+    let mut stop = Stop::listen()?;
+    let store = connect::store(global).await?;
+    doctor::examine(&connect::options(global)?).await?;
+    let starting = Worker::builder(store).config(config).agent("echo", Echo).start();
+    let worker = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(()),
+        started = starting => started.map_err(not_started)?,
+    };
+    let events = Events::of(&worker, global.json);
+    tokio::select! {
+        biased;
+        never = events.print() => match never {},
+        ended = serve(&worker, &mut stop) => ended,
+    }
+}
+
+impl Args {
+    fn config(self) -> Result<WorkerConfig, Failure> {
+        let Self { pool, name, capacity, lease, idle, grace } = self;
+        let lease =
+            LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
+        let name = name.unwrap_or_else(values::own_name);
+        let config = WorkerConfig { pool, capacity, lease, idle, grace, ..WorkerConfig::named(name) };
+        config.check().map_err(|err| Failure::new(Exit::Usage, format!("--{err}")))
+    }
+}
+
+async fn serve(worker: &WorkerHandle, stop: &mut Stop) -> Result<(), Failure> {
+    tokio::select! {
+        biased;
+        () = stop.asked() => (),
+        () = worker.stopped() => {
+            return Err(Failure::new(Exit::Failed, "the worker ended by itself: see its log above, and start it again"));
+        }
+    }
+    tokio::select! {
+        biased;
+        () = stop.asked() => Err(Failure::new(
+            Exit::Failed,
+            "ended before everything was handed off: others take over when the lease is over",
+        )),
+        () = worker.drain() => Ok(()),
+    }
+}
+
+/// Why a worker did not start, and what to do.
+pub(crate) fn not_started(err: StartError) -> Failure {
+    match err {
+        StartError::Store(err) => err.into(),
+        StartError::Config(_) | StartError::Agent(_) | StartError::NoAgents => {
+            Failure::new(Exit::Usage, err.to_string())
+        }
+        StartError::SettingsDiffer(_) => Failure::new(Exit::Failed, err.to_string()),
+    }
+}
+
+/// What asks a process to end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next time it is asked.
+    async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}
+
+/// What `--json` prints: that the worker is ready, then everything it says of itself.
+struct Events {
+    ready: WorkerId,
+    events: Receiver<WorkerEvent>,
+    wanted: bool,
+}
+
+impl Events {
+    fn of(worker: &WorkerHandle, wanted: bool) -> Self {
+        Self { events: worker.events(), ready: worker.id(), wanted }
+    }
+
+    /// Prints as long as there is something to print and somebody who reads it; never returns,
+    /// because a worker goes on without an audience.
+    async fn print(mut self) -> std::convert::Infallible {
+        let first = WorkerEvent::Ready { worker: self.ready.clone() };
+        self.wanted = self.wanted && output::json(&first).is_ok();
+        while self.wanted {
+            match self.events.recv().await {
+                // It may have been said between the start and our listening.
+                Ok(event) if event == first => (),
+                Ok(event) => self.wanted = output::json(&event).is_ok(),
+                Err(RecvError::Lagged(_)) => (),
+                Err(RecvError::Closed) => break,
+            }
+        }
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,18 @@
+//! The command line: exit codes, one-line errors and JSON, as the contract has them.
+
+mod support;
+
+#[path = "cli/command.rs"]
+mod command;
+#[path = "cli/dev.rs"]
+mod dev;
+#[path = "cli/failures.rs"]
+mod failures;
+#[path = "cli/looking.rs"]
+mod looking;
+#[path = "cli/operating.rs"]
+mod operating;
+#[path = "cli/sending.rs"]
+mod sending;
+#[path = "cli/worker.rs"]
+mod worker;

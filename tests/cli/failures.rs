@@ -1,0 +1,131 @@
+//! What every command does with bad input and bad servers: one line, the right code, no secret.
+
+use std::process::Command;
+
+use crate::{
+    command::{end, on, tenure},
+    support::RedisServer,
+};
+
+const NOWHERE: &str = "redis://user:hunter2@127.0.0.1:1";
+
+#[test]
+fn a_malformed_command_line_is_told_in_one_line() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["send"],
+        &["send", "echo/a"],
+        &["send", "no-slash", "hello"],
+        &["send", "Echo/a", "hello"],
+        &["send", "echo/a", "hello", "--body", "{}"],
+        &["send", "echo/a", "--body", "[1]"],
+        &["send", "echo/a", "--body", "{"],
+        &["send", "echo/a", "hello", "--wait=soon"],
+        &["send", "echo/a", "hello", "--id", ""],
+        &["send", "echo/a", "hello", "--timeout", "5"],
+        &["send", "echo/a", "hello", "--namespace", "a b"],
+        &["send", "echo/a", "hello", "--redis", "nonsense"],
+        &["send", "echo/a", "hello", "--resume", "never"],
+        &["history", "echo/a", "--limit", "-1"],
+        &["sessions", "--status", "dead"],
+        &["show"],
+        &["keys"],
+        &["dead"],
+        &["dead", "retry"],
+        &["dead", "drop", "x"],
+        &["dead", "drop", "1-1-1", "--all"],
+        &["worker", "--lease", "1ms"],
+        &["worker", "--capacity", "0"],
+        &["worker", "--pool", "a b"],
+        &["bench", "turns", "--sessions", "0"],
+    ] {
+        let ended = end(tenure(args));
+        ended.badly(2);
+        assert_eq!(ended.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_every_command_has_examples() {
+    let help = end(tenure(&["--help"])).well();
+    for command in [
+        "dev", "worker", "send", "history", "sessions", "show", "keys", "workers", "dead", "doctor",
+        "delete", "bench",
+    ] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}");
+        assert!(
+            end(tenure(&[command, "--help"])).well().contains("Example") || command == "bench",
+            "{command}"
+        );
+    }
+    assert!(end(tenure(&["--version"])).well().starts_with("tenure "));
+}
+
+#[test]
+fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
+    for args in [
+        &["send", "echo/a", "hello"][..],
+        &["send", "echo/a", "hello", "--wait", "--json"],
+        &["history", "echo/a"],
+        &["sessions"],
+        &["show", "echo/a"],
+        &["workers"],
+        &["dead", "ls"],
+        &["dead", "retry", "1-1-1"],
+        &["doctor"],
+        &["delete", "echo/a"],
+        &["worker"],
+        &["bench", "turns"],
+    ] {
+        let mut command = tenure(args);
+        command.args(["--redis", NOWHERE, "--timeout", "300ms"]).env("RUST_LOG", "tenure=trace");
+        let ended = end(command);
+        assert_eq!(ended.code, 5, "{args:?}: {ended:?}");
+        assert!(!format!("{ended:?}").contains("hunter2"), "{args:?}: {ended:?}");
+    }
+    let mut quiet = tenure(&["show", "echo/a", "--timeout", "300ms"]);
+    quiet.env("TENURE_REDIS", NOWHERE);
+    let ended = end(quiet);
+    assert!(ended.badly(5).contains("127.0.0.1:1"), "{ended:?}");
+}
+
+#[test]
+fn a_wrong_password_is_told_without_showing_it() {
+    let server = RedisServer::builder().requirepass("sesame").start();
+    let with = |password: &str| {
+        let mut command = tenure(&["show", "echo/a"]);
+        command.env("TENURE_REDIS", format!("redis://:{password}@127.0.0.1:{}", server.port()));
+        command
+    };
+    let ended = end(with("hunter2"));
+    assert!(ended.badly(5).contains("password") && !ended.stderr.contains("hunter2"), "{ended:?}");
+    end(with("sesame")).badly(3);
+    let mut without = tenure(&["show", "echo/a"]);
+    without.env("TENURE_REDIS", format!("redis://127.0.0.1:{}", server.port()));
+    assert!(end(without).badly(5).contains("password"));
+}
+
+#[test]
+fn a_server_that_hangs_costs_no_more_than_the_timeout() {
+    let server = RedisServer::start();
+    server.pause();
+    end(on(&server, &["show", "echo/a", "--timeout", "200ms"])).badly(5);
+    server.resume();
+    end(on(&server, &["show", "echo/a"])).badly(3);
+}
+
+#[test]
+fn options_of_every_command_may_stand_before_and_after_its_name() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let run = |args: &[&str]| end(tenure(args)).well();
+    run(&["--redis", &url, "--namespace", "shop", "send", "echo/a", "hello"]);
+    let one = run(&["--redis", &url, "--namespace", "shop", "--json", "show", "echo/a"]);
+    let other = run(&["show", "echo/a", "--json", "--namespace", "shop", "--redis", &url]);
+    assert_eq!(one, other);
+    let mut by_environment: Command = tenure(&["show", "echo/a", "--json"]);
+    by_environment.env("TENURE_REDIS", &url).env("TENURE_NAMESPACE", "shop");
+    assert_eq!(end(by_environment).well(), one);
+    end(on(&server, &["show", "echo/a"])).badly(3);
+}

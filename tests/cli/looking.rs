@@ -1,0 +1,201 @@
+//! `tenure history`, `sessions`, `show`, `workers`, `keys`, `doctor`.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    command::{RunningWorker, end, is_time, members, on, tenure},
+    support::RedisServer,
+};
+
+#[test]
+fn a_history_is_told_oldest_first_and_in_whole_or_part() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &[]);
+    for n in 0..3 {
+        end(on(&server, &["send", "echo/a", &n.to_string(), "--wait"])).well();
+    }
+    let history = |args: &[&str]| end(on(&server, &[&["history", "echo/a", "--json"], args].concat())).json();
+    let all = history(&["--limit", "0"]);
+    let texts: Vec<_> = all.iter().map(|entry| entry["body"]["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["0", "0", "1", "1", "2", "2"]);
+    for (seq, entry) in all.iter().enumerate() {
+        assert_eq!(members(entry), ["body", "id", "kind", "message", "time", "turn"]);
+        assert!(is_time(&entry["time"]));
+        assert!(entry["id"].as_str().unwrap().ends_with(&format!("-{}", seq + 1)));
+        assert_eq!(entry["kind"], ["user", "assistant"][seq % 2]);
+        assert_eq!(entry["turn"], seq / 2 + 1);
+    }
+    assert_eq!(history(&[]), all);
+    assert_eq!(history(&["--limit", "2"]), all[4..]);
+    let plain = end(on(&server, &["history", "echo/a", "--limit", "1"])).well();
+    assert!(plain.contains("assistant") && plain.ends_with("  2\n"), "{plain:?}");
+    end(on(&server, &["history", "echo/none"])).badly(3);
+}
+
+#[test]
+fn following_a_history_goes_on_with_what_is_added() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &[]);
+    end(on(&server, &["send", "echo/a", "before", "--wait"])).well();
+    let mut command = on(&server, &["history", "echo/a", "--follow", "--json", "--limit", "1"]);
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["body"]["text"], "before");
+    end(on(&server, &["send", "echo/a", "after", "--wait"])).well();
+    assert_eq!((next()["kind"].as_str(), next()["kind"].as_str()), (Some("user"), Some("assistant")));
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+#[test]
+fn show_tells_why_a_session_waits_and_who_has_it() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "hello", "--group", "acme"])).well();
+    let show = || end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
+    let waiting = show();
+    assert_eq!(
+        members(&waiting),
+        [
+            "agent", "cause", "created", "epoch", "group", "pool", "reason", "session", "status", "turns",
+            "updated", "waiting"
+        ]
+    );
+    let state = |view: &Value| (view["status"].clone(), view["cause"].clone(), view["waiting"].clone());
+    assert_eq!(state(&waiting), (json!("waiting"), json!("no_worker"), json!(1)));
+    assert!(waiting["reason"].as_str().is_some_and(|reason| reason.contains("echo")));
+    assert!(is_time(&waiting["created"]) && is_time(&waiting["updated"]));
+    assert!(end(on(&server, &["show", "echo/a"])).well().contains("waiting (no_worker)"));
+
+    let worker = RunningWorker::start(&server, &[]);
+    end(on(&server, &["send", "echo/a", "again", "--wait"])).well();
+    let owned = show();
+    assert_eq!(state(&owned), (json!("idle"), json!(null), json!(0)));
+    assert_eq!(
+        (&owned["owner"], &owned["turns"], &owned["group"]),
+        (&json!(worker.id), &json!(2), &json!("acme"))
+    );
+    end(on(&server, &["show", "echo/none"])).badly(3);
+}
+
+#[test]
+fn a_session_of_another_pool_says_so() {
+    let server = RedisServer::start();
+    let mut worker = RunningWorker::start(&server, &["--pool", "gpu"]);
+    end(on(&server, &["send", "echo/a", "hello", "--wait"])).well();
+    worker.signal("TERM");
+    assert!(worker.ended().success());
+    let _other = RunningWorker::start(&server, &["--pool", "cpu"]);
+    end(on(&server, &["send", "echo/a", "hello"])).well();
+    let view = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
+    assert_eq!((&view["pool"], &view["cause"]), (&json!("gpu"), &json!("other_pool")));
+}
+
+#[test]
+fn sessions_are_listed_by_state_and_agent() {
+    let server = RedisServer::start();
+    for session in ["echo/a", "echo/b", "support/a"] {
+        end(on(&server, &["send", session, "hello"])).well();
+    }
+    let list = |args: &[&str]| {
+        let views = end(on(&server, &[&["sessions", "--json"], args].concat())).json();
+        let mut names: Vec<_> =
+            views.iter().map(|view| view["session"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(list(&[]), ["echo/a", "echo/b", "support/a"]);
+    assert_eq!(list(&["--agent", "support"]), ["support/a"]);
+    assert_eq!(list(&["--status", "waiting"]).len(), 3);
+    assert!(list(&["--status", "idle"]).is_empty());
+    assert_eq!(list(&["--limit", "2"]).len(), 2);
+    let table = end(on(&server, &["sessions"])).well();
+    let columns: Vec<_> = table.lines().map(|line| line.find("waiting").or(line.find("STATUS"))).collect();
+    assert_eq!(columns.len(), 4);
+    assert!(columns.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
+}
+
+#[test]
+fn workers_are_listed_as_long_as_they_are_there() {
+    let server = RedisServer::start();
+    let mut worker = RunningWorker::start(&server, &["--name", "one", "--capacity", "7"]);
+    let workers = || end(on(&server, &["workers", "--json"])).json();
+    let listed = workers();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        members(&listed[0]),
+        ["agents", "capacity", "pool", "running", "sessions", "since", "state", "worker"]
+    );
+    assert!(worker.id.starts_with("one-") && listed[0]["worker"] == worker.id.as_str());
+    assert_eq!(
+        (&listed[0]["capacity"], &listed[0]["state"], &listed[0]["agents"]),
+        (&json!(7), &json!("ready"), &json!(["echo"]))
+    );
+    assert!(is_time(&listed[0]["since"]));
+    worker.signal("TERM");
+    assert!(worker.ended().success());
+    assert!(workers().is_empty());
+}
+
+#[test]
+fn keys_are_told_without_a_server_as_they_are_in_one() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/alice", "hello"])).well();
+    let with = end(on(&server, &["keys", "echo/alice", "--json"])).json();
+    let mut alone = tenure(&["keys", "echo/alice", "--json"]);
+    alone.env("TENURE_REDIS", "redis://127.0.0.1:1");
+    assert_eq!(end(alone).json(), with);
+    assert_eq!(members(&with[0]), ["hist", "in", "meta", "own", "partition", "session", "state"]);
+    let mut conn = server.client().get_connection().unwrap();
+    let there: u32 = redis::cmd("EXISTS")
+        .arg(with[0]["in"].as_str())
+        .arg(with[0]["meta"].as_str())
+        .query(&mut conn)
+        .unwrap();
+    assert_eq!(there, 2);
+    let shop = end(on(&server, &["keys", "echo/{a}1", "echo/{a}2", "--json", "--namespace", "shop"])).json();
+    assert_eq!(shop[0]["partition"], shop[1]["partition"]);
+    assert!(shop[0]["own"].as_str().unwrap().starts_with("tenure:{shop."));
+}
+
+#[test]
+fn doctor_fails_on_a_server_that_may_forget_and_a_worker_does_not_start_there() {
+    let good = RedisServer::start();
+    let checks = end(on(&good, &["doctor", "--json"]));
+    assert_eq!(checks.code, 0, "{checks:?}");
+    for line in checks.stdout.lines() {
+        let check: Value = serde_json::from_str(line).unwrap();
+        let names = members(&check);
+        assert!(
+            names == ["check", "found", "status"] || names == ["advice", "check", "found", "status"],
+            "{check}"
+        );
+        assert!(
+            check["status"] == "ok" || check["status"] == "warn" && check["advice"].is_string(),
+            "{check}"
+        );
+    }
+    let bad = RedisServer::builder().maxmemory("100mb").option("maxmemory-policy", "allkeys-lru").start();
+    let checks = end(on(&bad, &["doctor", "--json"]));
+    checks.badly(1);
+    let failed: Vec<_> = checks.stdout.lines().filter(|line| line.contains(r#""status":"fail""#)).collect();
+    assert_eq!(failed.len(), 1, "{checks:?}");
+    let mut worker = on(&bad, &["worker"]);
+    worker.env("RUST_LOG", "off");
+    assert!(end(worker).badly(1).contains("noeviction"));
+}
+
+#[test]
+fn doctor_and_worker_refuse_a_replica() {
+    let primary = RedisServer::start();
+    let replica = RedisServer::builder().replica_of(&primary).start();
+    let checks = end(on(&replica, &["doctor", "--json"]));
+    checks.badly(1);
+    assert!(checks.stdout.contains("replica"), "{checks:?}");
+    assert!(end(on(&replica, &["worker"])).badly(5).contains("primary"));
+}

@@ -1,0 +1,60 @@
+//! `tenure dead` and `tenure delete`.
+
+use serde_json::{Value, json};
+
+use crate::{
+    command::{end, is_time, members, on},
+    support::RedisServer,
+};
+
+/// A namespace with two dead letters: mail of a session that was deleted.
+fn with_dead_letters() -> (RedisServer, Vec<Value>) {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "one"])).well();
+    end(on(&server, &["send", "echo/a", "--body", r#"{"n":2}"#])).well();
+    let deleted = end(on(&server, &["delete", "echo/a", "--json"])).json();
+    assert_eq!(deleted, [json!({"session": "echo/a", "deleted": true})]);
+    let letters = end(on(&server, &["dead", "ls", "--json"])).json();
+    (server, letters)
+}
+
+#[test]
+fn what_a_deleted_session_had_waiting_is_listed_as_dead() {
+    let (server, letters) = with_dead_letters();
+    end(on(&server, &["show", "echo/a"])).badly(3);
+    end(on(&server, &["delete", "echo/a"])).badly(3);
+    assert_eq!(letters.len(), 2);
+    for letter in &letters {
+        assert_eq!(members(letter), ["body", "id", "message", "reason", "session", "time", "tries"]);
+        assert_eq!((&letter["reason"], &letter["tries"]), (&json!("deleted"), &json!(0)));
+        assert!(is_time(&letter["time"]));
+    }
+    assert_eq!((&letters[0]["body"], &letters[1]["body"]), (&json!({"text": "one"}), &json!({"n": 2})));
+    assert_eq!(end(on(&server, &["dead", "ls"])).well().lines().count(), 3);
+}
+
+#[test]
+fn a_dead_letter_is_retried_as_a_new_message_or_dropped_once() {
+    let (server, letters) = with_dead_letters();
+    let id = |at: usize| letters[at]["id"].as_str().unwrap();
+    let retried = &end(on(&server, &["dead", "retry", id(0), "--json"])).json()[0];
+    assert_eq!(members(retried), ["id", "message"]);
+    assert_ne!(retried["message"], letters[0]["message"]);
+    assert_eq!(end(on(&server, &["show", "echo/a", "--json"])).json()[0]["waiting"], 1);
+    end(on(&server, &["dead", "drop", id(1)])).well();
+    for gone in [["dead", "retry", id(0)], ["dead", "drop", id(1)]] {
+        assert!(end(on(&server, &gone)).badly(3).contains("tenure dead ls"));
+    }
+    assert_eq!(end(on(&server, &["dead", "ls", "--json"])).well(), "");
+}
+
+#[test]
+fn all_dead_letters_are_retried_or_dropped_at_once() {
+    let (server, _) = with_dead_letters();
+    assert_eq!(end(on(&server, &["dead", "retry", "--all", "--json"])).json().len(), 2);
+    assert_eq!(end(on(&server, &["show", "echo/a", "--json"])).json()[0]["waiting"], 2);
+    end(on(&server, &["delete", "echo/a"])).well();
+    assert_eq!(end(on(&server, &["dead", "drop", "--all", "--json"])).json().len(), 2);
+    assert_eq!(end(on(&server, &["dead", "drop", "--all"])).well(), "");
+    end(on(&server, &["dead", "drop", "60000-1-1"])).badly(3);
+}

@@ -1,0 +1,56 @@
+//! `tenure worker` and `tenure bench`.
+
+use serde_json::json;
+
+use crate::{
+    command::{RunningWorker, end, on},
+    support::RedisServer,
+};
+
+#[test]
+fn a_worker_hands_everything_off_at_sigterm_and_ends_with_0() {
+    let server = RedisServer::start();
+    for signal in ["TERM", "INT"] {
+        let mut worker = RunningWorker::start(&server, &[]);
+        end(on(&server, &["send", "echo/a", "hello", "--wait"])).well();
+        worker.signal(signal);
+        assert_eq!(worker.ended().code(), Some(0));
+        let said: Vec<_> = std::iter::from_fn(|| worker.event()).collect();
+        assert_eq!(
+            said,
+            [
+                json!({"event": "draining", "worker": worker.id}),
+                json!({"event": "drained", "worker": worker.id})
+            ]
+        );
+        let view = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
+        assert_eq!((&view["status"], &view["owner"]), (&json!("passive"), &json!(null)));
+    }
+}
+
+#[test]
+fn a_namespace_with_other_settings_is_refused_by_name() {
+    let server = RedisServer::start();
+    let mut conn = server.client().get_connection().unwrap();
+    let settings = r#"{"layout":1,"partitions":8,"limits":{"body":1048576,"inbox":1000}}"#;
+    redis::cmd("HSET").arg("tenure:{default}:conf").arg("settings").arg(settings).exec(&mut conn).unwrap();
+    let mut worker = on(&server, &["worker"]);
+    worker.env("RUST_LOG", "off");
+    assert!(end(worker).badly(1).contains("partitions: 8, not 64"));
+}
+
+#[test]
+fn a_benchmark_measures_turns_and_leaves_nothing_behind() {
+    let server = RedisServer::start();
+    let args =
+        ["bench", "turns", "--sessions", "8", "--in-flight", "4", "--messages", "200", "--raw", "--json"];
+    let figures = end(on(&server, &args)).json().remove(0);
+    assert_eq!((&figures["bench"], &figures["messages"]), (&json!("turns"), &json!(200)));
+    for figure in ["turns_per_second", "p50_ms", "p99_ms", "ratio"] {
+        assert!(figures[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure}: {figures}");
+    }
+    assert!(figures["raw"]["turns_per_second"].as_f64().is_some_and(|figure| figure > 0.0), "{figures}");
+    let mut conn = server.client().get_connection().unwrap();
+    let left: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut conn).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}

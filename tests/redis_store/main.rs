@@ -1,0 +1,14 @@
+//! What is particular to the store on Redis: connections that break, servers that refuse, scripts
+//! that are forgotten, bytes that somebody else wrote. What every store does is the contract's.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connections;
+mod desk;
+mod direct_door;
+mod hints;
+mod proxy;
+mod records;
+mod refusals;
+mod scripts;

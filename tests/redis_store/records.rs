@@ -1,0 +1,107 @@
+//! Bytes that others wrote: odd ones survive, unreadable ones are told apart and kept.
+
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use tenure::{
+    model::{Body, Group},
+    store::{Commit, Mail, Store},
+};
+
+use crate::{
+    desk::{boundary, by_hand, claim, first, message, send, session, store_on},
+    support::RedisServer,
+};
+
+#[tokio::test]
+async fn quotes_newlines_and_other_scripts_survive_in_every_argument() {
+    let server = RedisServer::start();
+    let (store, odd) = (store_on(&server).await, session("echo/\"ü\\{ö}|'"));
+    let mut sent = message(&odd, 1);
+    sent.id = Some("a \"key\" of \\mine, ключ 鍵".parse().unwrap());
+    sent.reply_to = Some("my \"replies\"\n\t\u{1}\\ 返信".parse().unwrap());
+    sent.group = Some("\"acme\"|ü".parse::<Group>().unwrap());
+    sent.body = Body::parse("{\"text\":\"line\\nline \\\"q\\\" \u{7f} é\",\n \"n\": 1.50}").unwrap();
+    send(&store, &sent).await;
+
+    let claimed = claim(&store, &odd).await;
+    assert_eq!(claimed.record.group, sent.group);
+    let read = first(&claimed);
+    assert_eq!((&read.id, &read.reply_to, &read.body), (&sent.id, &sent.reply_to, &sent.body));
+    let Commit::Done { out, .. } = store.commit(&claimed.lease, &boundary(&claimed)).await.unwrap() else {
+        panic!("it is written")
+    };
+    store.deliver(store.partitions().of(&odd), &out).await.unwrap();
+    let list = sent.reply_to.as_ref().unwrap();
+    assert!(store.take_reply(list, Duration::ZERO).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn mail_that_is_not_utf_8_is_malformed_and_mail_of_a_newer_version_unreadable() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    send(&store, &message(&alice, 1)).await;
+    let mut connection = by_hand(&server).await;
+    let inbox = store.keys().session(&alice).inbox();
+    let ours: Vec<u8> = connection.lindex(&inbox, 0).await.unwrap();
+    let newline = ours.iter().position(|byte| *byte == b'\n').unwrap();
+    let spoilt = [&ours[..=newline], b"{\"text\":\"\xff\xfe\"}"].concat();
+    for element in [&spoilt[..], b"{\"v\":2,\"zip\":true}\n\x1f\x8b", b"\xff\xff", b""] {
+        connection.rpush::<_, _, ()>(&inbox, element).await.unwrap();
+    }
+    let mail = claim(&store, &alice).await.mail;
+    assert!(matches!(&mail[0], Mail::Message(_)));
+    assert!(
+        matches!(&mail[1], Mail::Malformed(message, why) if message.number == 1 && why.contains("UTF-8"))
+    );
+    assert!(matches!(&mail[2], Mail::Unreadable(why) if why.contains("version 2")), "{:?}", mail[2]);
+    assert!(mail[3..].iter().all(|mail| matches!(mail, Mail::Unreadable(_))));
+    assert_eq!(mail.len(), 5, "none is dropped");
+}
+
+#[tokio::test]
+async fn a_plain_door_entry_of_any_bytes_is_given_as_it_is() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let fields = vec![(b"to".to_vec(), b"\xff\x00\r\n".to_vec()), (b"\xfe".to_vec(), Vec::new())];
+    let id = store.post(&fields).await.unwrap();
+    let ingress = store.ingress(10, Duration::ZERO).await.unwrap();
+    assert_eq!((ingress.entries[0].id, &ingress.entries[0].fields), (id, &fields));
+    assert_eq!(ingress.last, id);
+}
+
+#[tokio::test]
+async fn own_deleted_by_hand_robs_nobody() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    send(&store, &message(&alice, 1)).await;
+    let claimed = claim(&store, &alice).await;
+    let (mut connection, own) = (by_hand(&server).await, store.keys().session(&alice).own());
+    connection.del::<_, ()>(&own).await.unwrap();
+    let done = store.commit(&claimed.lease, &boundary(&claimed)).await.unwrap();
+    assert!(matches!(done, Commit::Done { .. }));
+    let token: String = connection.get(&own).await.unwrap();
+    assert_eq!(token, claimed.lease.token().to_string(), "and its owner set it again");
+}
+
+#[tokio::test]
+async fn a_history_longer_than_a_page_is_read_whole_from_both_ends() {
+    use tenure::store::HistoryRange;
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    let mut fill = redis::pipe();
+    for n in 1..=2_500 {
+        fill.cmd("XADD").arg(store.keys().session(&alice).hist()).arg(format!("7-{n}"));
+        fill.arg("kind").arg("system").arg("turn").arg(1).arg("time").arg(7).arg("body").arg("{}");
+    }
+    fill.exec_async(&mut by_hand(&server).await).await.unwrap();
+    let seqs = async |range| -> Vec<u64> {
+        let entries = store.history(&alice, range, Duration::ZERO).await.unwrap();
+        entries.iter().map(|entry| entry.id.seq).collect()
+    };
+    assert_eq!(seqs(HistoryRange::Newest(0)).await, (1..=2_500).collect::<Vec<_>>());
+    assert_eq!(seqs(HistoryRange::Newest(1_200)).await, (1_301..=2_500).collect::<Vec<_>>());
+    let after = Some("7-2498".parse().unwrap());
+    assert_eq!(seqs(HistoryRange::After(after, 10)).await, [2_499, 2_500]);
+    assert_eq!(seqs(HistoryRange::After(None, 1_001)).await.len(), 1_001);
+}
