@@ -140,7 +140,7 @@ impl Knowledge {
         match number % ANY_ONCE_IN {
             0 => self.session(number / ANY_ONCE_IN),
             _ if suiting.is_empty() => self.session(number),
-            _ => *chosen(&suiting, number / ANY_ONCE_IN),
+            _ => suiting[usize::from(number / ANY_ONCE_IN) % suiting.len()],
         }
     }
 
@@ -152,7 +152,7 @@ impl Knowledge {
     /// A session that nobody owns and that has something to run, or at least mail.
     pub fn claimable(&self, number: u8) -> &SessionId {
         self.one_that(number, |_, seen| {
-            !seen.inbox.is_empty() && (seen.record.owner.is_none() || number % 2 == 0)
+            !seen.inbox.is_empty() && (seen.record.owner.is_none() || number.is_multiple_of(2))
         })
     }
 
@@ -188,7 +188,9 @@ impl Knowledge {
     /// A reply key: mostly one that something was pushed to lately.
     pub fn list_with_replies(&self, number: u8) -> &ReplyTo {
         match &self.delivered {
-            Some((_, replies)) if !replies.is_empty() && number % 4 != 0 => &chosen(replies, number / 4).to,
+            Some((_, replies)) if !replies.is_empty() && !number.is_multiple_of(4) => {
+                &chosen(replies, number / 4).to
+            }
             _ => self.list(number),
         }
     }
