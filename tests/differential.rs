@@ -1,7 +1,7 @@
 //! The memory store and the Redis store are the same store: random operations of three workers
 //! under a moving clock, every answer, every hint and all that is held compared.
 //!
-//! `TENURE_DIFFERENTIAL_CASES` says how many sequences are tried (default 150), and
+//! `TENURE_DIFFERENTIAL_CASES` says how many sequences are tried (default 100), and
 //! `TENURE_DIFFERENTIAL_SEED` which (the same number, the same sequences). A failure is shrunk, and
 //! kept in `tests/seeds/`, from where it is tried first ever after.
 
@@ -14,7 +14,7 @@ use differ::{Ground, Operation, sequences};
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner};
 
 /// Operations in one sequence, at most.
-const LONGEST: usize = 120;
+const LONGEST: usize = 200;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable)
@@ -24,7 +24,7 @@ fn number(variable: &str) -> Option<u64> {
 
 fn config(seed: u64) -> Config {
     Config {
-        cases: number("TENURE_DIFFERENTIAL_CASES").unwrap_or(150).try_into().expect("fewer cases"),
+        cases: number("TENURE_DIFFERENTIAL_CASES").unwrap_or(100).try_into().expect("fewer cases"),
         rng_seed: RngSeed::Fixed(seed),
         max_shrink_iters: 3_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/seeds/differential.txt"))),

@@ -29,7 +29,7 @@ const LISTS: [&str; 3] = ["replies:1", "replies 2/\"\n", "taken"];
 const IDS: [&str; 3] = ["k1", "k/2 \"ü\"", "k3"];
 
 pub fn settings() -> Settings {
-    Settings { partitions: 4, limits: Limits { body: 1_500, inbox: 6 }, ..Settings::default() }
+    Settings { partitions: 4, limits: Limits { body: 1_500, inbox: 4 }, ..Settings::default() }
 }
 
 pub fn sessions() -> Vec<SessionId> {

@@ -106,6 +106,10 @@ impl Knowledge {
         self.partitions.of(self.session(session))
     }
 
+    pub fn partition_of(&self, session: &SessionId) -> Partition {
+        self.partitions.of(session)
+    }
+
     /// The sessions of a partition, whether they are there or not.
     pub fn sessions_in(&self, partition: Partition) -> Vec<SessionId> {
         self.sessions.iter().filter(|session| self.partitions.of(session) == partition).cloned().collect()
@@ -119,6 +123,76 @@ impl Knowledge {
     /// A session, if it is there.
     pub fn seen(&self, session: &SessionId) -> Option<&SessionSnapshot> {
         self.held(self.partitions.of(session)).sessions.get(session)
+    }
+
+    /// Mostly one of the sessions that are there and suit; now and then, or if there is none, any.
+    pub fn one_that(
+        &self,
+        number: u8,
+        suits: impl Fn(&PartitionSnapshot, &SessionSnapshot) -> bool,
+    ) -> &SessionId {
+        const ANY_ONCE_IN: u8 = 8;
+        let suiting = self.sessions.iter().filter(|session| {
+            let held = self.held(self.partitions.of(session));
+            held.sessions.get(session).is_some_and(|seen| suits(held, seen))
+        });
+        let suiting: Vec<_> = suiting.collect();
+        match number % ANY_ONCE_IN {
+            0 => self.session(number / ANY_ONCE_IN),
+            _ if suiting.is_empty() => self.session(number),
+            _ => suiting[usize::from(number / ANY_ONCE_IN) % suiting.len()],
+        }
+    }
+
+    /// A session that is there.
+    pub fn existing(&self, number: u8) -> &SessionId {
+        self.one_that(number, |_, _| true)
+    }
+
+    /// A session that nobody owns and that has something to run, or at least mail.
+    pub fn claimable(&self, number: u8) -> &SessionId {
+        self.one_that(number, |_, seen| {
+            !seen.inbox.is_empty() && (seen.record.owner.is_none() || number.is_multiple_of(2))
+        })
+    }
+
+    /// A session that waits for its time, which has mostly come.
+    pub fn waiting(&self, number: u8) -> &SessionId {
+        self.one_that(number, |_, seen| {
+            seen.record.backoff.is_some_and(|due| due <= self.now || number % 4 == 1)
+        })
+    }
+
+    /// A session whose owner is buried.
+    pub fn orphan(&self, number: u8) -> &SessionId {
+        self.one_that(number, |held, seen| {
+            let owner = seen.record.owner.as_ref();
+            owner.is_some_and(|owner| held.workers.get(&owner.worker).is_none_or(Option::is_none))
+        })
+    }
+
+    /// A partition whose outbox holds something, if there is one.
+    pub fn with_replies(&self, number: u8) -> Partition {
+        let found = self.snapshot.partitions.iter().filter(|(_, held)| !held.out.is_empty());
+        let found: Vec<_> = found.map(|(partition, _)| *partition).collect();
+        if found.is_empty() { self.partition(number) } else { *chosen(&found, number) }
+    }
+
+    /// A partition that holds dead letters, if there is one.
+    pub fn with_letters(&self, number: u8) -> Partition {
+        let found = self.snapshot.partitions.iter().filter(|(_, held)| !held.dead.is_empty());
+        let found: Vec<_> = found.map(|(partition, _)| *partition).collect();
+        if found.is_empty() { self.partition(number) } else { *chosen(&found, number) }
+    }
+
+    /// A reply key: mostly one that something was pushed to lately.
+    pub fn list_with_replies(&self, number: u8) -> &ReplyTo {
+        match &self.delivered {
+            Some((_, replies)) if !replies.is_empty() && !number.is_multiple_of(4) => {
+                &chosen(replies, number / 4).to
+            }
+            _ => self.list(number),
+        }
     }
 
     /// The pool of a session (its agent's, where it is not there), or the other one.

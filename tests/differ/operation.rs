@@ -23,7 +23,7 @@ pub enum Operation {
         join: bool,
     },
     Bury {
-        worker: u8,
+        worker: Worker,
         at: u8,
         overdue: bool,
     },
@@ -220,7 +220,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         18 => letter().prop_map(Operation::Send),
         5 => relay(),
         8 => renewal(),
-        2 => (any::<u8>(), any::<u8>(), once_in(2))
+        3 => (worker(), any::<u8>(), once_in(2))
             .prop_map(|(worker, at, overdue)| Operation::Bury { worker, at, overdue }),
         16 => claim(),
         20 => (lease(), boundary()).prop_map(|(lease, boundary)| Operation::Commit { lease, boundary }),
@@ -253,7 +253,8 @@ fn letter() -> impl Strategy<Value = Letter> {
         1 => Just(Size::TooLarge),
     ];
     let resume = option::weighted(0.1, any::<bool>());
-    (any::<u8>(), option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume)
+    let session = prop_oneof![3 => 0..2_u8, 2 => any::<u8>()];
+    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume)
         .prop_map(|(session, id, reply_to, size, other_pool, group, resume)| Letter {
             session,
             id,

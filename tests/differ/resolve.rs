@@ -34,7 +34,8 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
         }
         Operation::Bury { worker, at, overdue } => {
             let ground = if *overdue { Ground::Overdue } else { Ground::OwnWish };
-            Call::Bury(known.partition(*at), known.worker(*worker).clone(), ground)
+            let session = known.existing(*at);
+            Call::Bury(known.partition_of(session), known.one_of(*worker, session)?, ground)
         }
         Operation::Claim { .. } => claim(known, operation)?,
         Operation::Commit { lease, boundary } => {
@@ -47,7 +48,7 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
         }
         Operation::Refresh { lease, page } => Call::Refresh(newest(leases, *lease)?.0, (*page).into()),
         Operation::Reap { session, from, other_pool } => {
-            let session = known.session(*session);
+            let session = known.orphan(*session);
             let from = known.one_of(*from, session)?;
             Call::Reap(session.clone(), from, known.pool_of(session, *other_pool))
         }
@@ -55,16 +56,16 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             Call::Survey(known.partition(*at), cast::pools()[usize::from(*other_pool)].clone())
         }
         Operation::Fire { session, other_pool } => {
-            let session = known.session(*session);
+            let session = known.waiting(*session);
             Call::Fire(session.clone(), known.pool_of(session, *other_pool))
         }
         Operation::Offer { session, except, other_pool } => {
-            let session = known.session(*session);
+            let session = known.claimable(*session);
             let except = except.map(|except| known.worker(except).clone());
             Call::Offer(session.clone(), known.pool_of(session, *other_pool), except)
         }
         Operation::Mend { session, owner, other_pool, home } => {
-            let session = known.session(*session);
+            let session = known.existing(*session);
             let home = home.map(|other| cast::pools()[usize::from(other)].clone());
             Call::Mend(
                 session.clone(),
@@ -74,24 +75,24 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             )
         }
         Operation::Deliver { at, most, again } => {
-            let (at, replies) = known.replies(known.partition(*at), (*most).into(), *again)?;
+            let (at, replies) = known.replies(known.with_replies(*at), (*most).into(), *again)?;
             Call::Deliver(at, replies)
         }
-        Operation::TakeReply { list } => Call::TakeReply(known.list(*list).clone()),
+        Operation::TakeReply { list } => Call::TakeReply(known.list_with_replies(*list).clone()),
         Operation::Revive { at, letter, again, other_pool } => {
-            let (letter, name) = known.letter_to_revive(known.partition(*at), *letter, *again)?;
+            let (letter, name) = known.letter_to_revive(known.with_letters(*at), *letter, *again)?;
             let pool = letter.session.as_ref().map(|session| known.pool_of(session, *other_pool));
             Call::Revive(letter, name, pool.unwrap_or_default())
         }
         Operation::DropDead { at, most } => {
-            let at = known.partition(*at);
+            let at = known.with_letters(*at);
             Call::DropDead(
                 at,
                 known.held(at).dead.iter().map(|letter| letter.id).take((*most).into()).collect(),
             )
         }
         Operation::Delete { session, owner, other_pool } => {
-            let session = known.session(*session);
+            let session = known.existing(*session);
             Call::Delete(session.clone(), known.pool_of(session, *other_pool), known.one_of(*owner, session))
         }
         Operation::Read(reading) => read(known, *reading),
@@ -180,7 +181,7 @@ fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
     let Operation::Claim { worker, session, again, spare, seen, other_pool, page } = operation else {
         return None;
     };
-    let session = known.session(*session).clone();
+    let session = known.claimable(*session).clone();
     let claimant = Claimant {
         worker: known.one_of(*worker, &session)?,
         pool: known.pool_of(&session, *other_pool),
@@ -194,22 +195,22 @@ fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
 
 fn read(known: &Knowledge, reading: Reading) -> Call {
     match reading {
-        Reading::Look(session) => Call::Look(known.session(session).clone()),
+        Reading::Look(session) => Call::Look(known.existing(session).clone()),
         Reading::Sessions { at, after, most } => {
             let after = after.map(|after| known.session(after).clone());
             Call::Sessions(known.partition(at), after, most.into())
         }
         Reading::Newest { session, most } => {
-            Call::History(known.session(session).clone(), HistoryRange::Newest(most.into()))
+            Call::History(known.existing(session).clone(), HistoryRange::Newest(most.into()))
         }
         Reading::After { session, entry, most } => {
-            let session = known.session(session);
+            let session = known.existing(session);
             let history = known.seen(session).map(|seen| &seen.history[..]).unwrap_or_default();
             let after = entry.filter(|_| !history.is_empty()).map(|entry| chosen(history, entry).id);
             Call::History(session.clone(), HistoryRange::After(after, most.into()))
         }
         Reading::Dead { at, after, most } => {
-            let at = known.partition(at);
+            let at = known.with_letters(at);
             let dead = &known.held(at).dead;
             let after = after.filter(|_| !dead.is_empty()).map(|after| chosen(dead, after).id);
             Call::Dead(at, after, most.into())
