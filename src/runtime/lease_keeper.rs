@@ -119,11 +119,24 @@ impl<S: Store> Incarnation<S> {
             warn!(worker = %self.worker, error = %err, "a renewal failed");
             return now.plus(every / 10);
         }
+        let next = attempt.plus(every).max(now);
+        let until = self.trust.next_lapse().map_or(next, |lapse| lapse.min(next));
+        tokio::select! {
+            biased;
+            () = self.stops.lost.cancelled() => (),
+            () = self.meet_others() => (),
+            // May be dropped: leases go before.
+            () = self.env.sleep_until(until) => (),
+        }
+        next
+    }
+
+    /// Shows this worker to the others, and counts them.
+    async fn meet_others(&self) {
         if let Err(err) = self.announce().await {
             warn!(worker = %self.worker, error = %err, "not announced");
         }
         self.count_ready().await;
-        attempt.plus(every).max(now)
     }
 
     /// How many share the duties. What was counted before stands if the server does not answer.

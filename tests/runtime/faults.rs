@@ -70,6 +70,21 @@ async fn trust_ends_on_time_though_the_server_keeps_a_look_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn trust_ends_on_time_though_the_server_keeps_the_announcement_waiting() {
+    let fleet = Fleet::new(5);
+    let (worker, cable) = flaky_worker(&fleet, "w").await;
+    for n in 0..30 {
+        fleet.send("slow/a", &n.to_string()).await;
+    }
+    fleet.until(MINUTE, async || worker.load().running == 1).await;
+    cable.give_up_after(MINUTE);
+    cable.lose_next("announce");
+    fleet.until(MINUTE, async || cable.has_lost()).await;
+    cable.cut();
+    fleet.until(Duration::from_secs(10), async || worker.load().sessions == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_shorter_than_the_lease_costs_nothing_but_time() {
     let fleet = Fleet::new(2);
     let (worker, cable) = flaky_worker(&fleet, "w").await;

@@ -112,6 +112,7 @@ impl Flaky {
         let lost = || StoreError::Unavailable("lost".into());
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
         if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+            self.env.sleep(patience()).await;
             return Err(lost());
         }
         let draw = self.env.random_below(1_000);
