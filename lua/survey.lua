@@ -52,7 +52,9 @@ for _, entry in ipairs(call("XRANGE", KEYS[3], "-", "+", "COUNT", PAGE)) do
   end
   local writer = some(fields.writer)
   local left = not writer or is_gone[writer] == nil
-  if left or at - (tonumber(fields.time) or 0) > WRITER_DELIVERS_MS then
+  local age = at - (tonumber(fields.time) or 0)
+  -- Less than nothing where the clock went back: then nobody waits until it has caught up.
+  if left or age > WRITER_DELIVERS_MS or age < 0 then
     out[#out + 1] = { entry[1], fields.to or "", fields.payload or "" }
   end
 end

@@ -194,6 +194,15 @@ pub async fn replies_are_left_to_their_writer_for_two_seconds_while_it_lives(w: 
     assert_eq!(to(&survey(&w, &s).await.out), ["r", "r2"], "the buried deliver nothing");
 }
 
+pub async fn a_reply_from_before_the_clock_went_back_is_left_to_nobody(w: World<impl Ground>) {
+    let s = session("a");
+    w.accepted(NewMessage { reply_to: Some(key("r")), ..w.message(&s, "hello") }).await;
+    w.join(&s, "w").await;
+    w.takes_a_turn("w", &s).await;
+    w.set_clock(tenure::model::Millis(w.now().0 - 3_600_000));
+    assert_eq!(to(&survey(&w, &s).await.out), ["r"], "it would have to wait for an hour");
+}
+
 // ---- mend
 
 pub async fn a_session_that_agrees_with_its_indexes_is_fine(w: World<impl Ground>) {

@@ -67,7 +67,7 @@ impl Keyspace {
     fn left_in_out(&self, now: Millis) -> Vec<OutReply> {
         let left = |reply: &Outgoing| {
             let nobodys = reply.writer.as_ref().is_none_or(|writer| self.is_gone(writer));
-            nobodys || now.since(reply.time) > WRITER_DELIVERS
+            nobodys || now.since(reply.time) > WRITER_DELIVERS || reply.time > now
         };
         let replies = self.out.iter().take(PAGE).filter(|(_, reply)| left(reply));
         replies
