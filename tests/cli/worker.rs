@@ -29,6 +29,18 @@ fn a_worker_hands_everything_off_at_sigterm_and_ends_with_0() {
 }
 
 #[test]
+fn a_worker_that_hangs_on_its_server_still_ends_at_the_second_signal() {
+    let server = RedisServer::start();
+    let mut worker = RunningWorker::start(&server, &[]);
+    server.pause();
+    worker.signal("TERM");
+    assert_eq!(worker.event(), Some(json!({"event": "draining", "worker": worker.id})));
+    worker.signal("TERM");
+    assert_eq!(worker.ended().code(), Some(1));
+    server.resume();
+}
+
+#[test]
 fn a_namespace_with_other_settings_is_refused_by_name() {
     let server = RedisServer::start();
     let mut conn = server.client().get_connection().unwrap();
