@@ -32,9 +32,9 @@ end
 if f[2] ~= token then
   return { "fenced" }
 end
-local seq = tonumber(f[3]) or 0
-if int(seq) ~= ARGV[4] then
-  return { "behind", int(seq) }
+local last = f[3] or "0"
+if last ~= ARGV[4] then
+  return { "behind", last }
 end
 
 local at = now()
@@ -48,15 +48,17 @@ if done then
   local name = '{"v":1,"n":' .. done .. ',"message":"' .. ARGV[16] .. '"'
   head = table.remove(waiting, 1)
   if not head or string.sub(head, 1, #name) ~= name then
-    return { "behind", int(seq) }
+    return { "behind", last }
   end
 end
 
 -- First what may be refused: the history takes no epoch older than the last claim's.
 local epoch = string.match(token, "|(%d+)|")
+local seq = tonumber(last)
 for i = 21, #ARGV, 3 do
   seq = seq + 1
-  local id = epoch .. "-" .. int(seq)
+  last = int(seq)
+  local id = epoch .. "-" .. last
   if ARGV[i + 1] == "" then
     call("XADD", KEYS[3], id, "kind", ARGV[i], "turn", ARGV[5], "time", time, "body", ARGV[i + 2])
   else
@@ -76,7 +78,7 @@ if ARGV[8] ~= "" then
 elseif some(f[5]) then
   call("ZREM", KEYS[7], ARGV[1])
 end
-call("HSET", meta, "seq", int(seq), "turns", ARGV[6], "commit", commit, "tries", ARGV[7], "crashes", "0", "backoff", backoff, "taken", done or f[6] or "", "updated", time)
+call("HSET", meta, "seq", last, "turns", ARGV[6], "commit", commit, "tries", ARGV[7], "crashes", "0", "backoff", backoff, "taken", done or f[6] or "", "updated", time)
 if ARGV[13] ~= "" then
   call("HSET", meta, "hold", "quarantined", "cause", ARGV[13], "reason", ARGV[14])
 end

@@ -5,11 +5,18 @@
 
 local call = redis.call
 
+-- Version of `meta`.
 local LAYOUT = "1"
+
+-- How long an id is remembered, and how many may wait for its answer.
 local REMEMBER_ID_MS = 86400000
 local MOST_WAITERS = 100
+
+-- How many workers an offer goes over, and what it adds to a load.
 local MOST_OFFERS = 3
 local ONE_SESSION = 1000
+
+-- A message travels with its wake if its record is not longer.
 local WAKE_BYTES = 1024
 
 -- The texts of `Refusal::sentence`.
@@ -39,8 +46,9 @@ local function some(value)
   return nil
 end
 
--- A JSON string, escaped as the Rust side escapes it.
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+-- A JSON string, escaped as the Rust side escapes it.
 local function quote(text)
   return '"' .. string.gsub(text, '[%z\1-\31"\\]', function(char)
     return ESCAPES[char] or string.format("\\u%04x", string.byte(char))

@@ -51,7 +51,7 @@ for _, entry in ipairs(call("XRANGE", KEYS[3], "-", "+", "COUNT", PAGE)) do
     fields[entry[2][i]] = entry[2][i + 1]
   end
   local writer = some(fields.writer)
-  local left = writer and is_gone[writer] == nil
+  local left = not writer or is_gone[writer] == nil
   if left or at - (tonumber(fields.time) or 0) > WRITER_DELIVERS_MS then
     out[#out + 1] = { entry[1], fields.to or "", fields.payload or "" }
   end

@@ -140,6 +140,7 @@ macro_rules! store_contract {
                     a_survey_changes_nothing_else,
                     a_survey_gives_ready_sessions_oldest_first_where_somebody_has_room,
                     replies_are_left_to_their_writer_for_two_seconds_while_it_lives,
+                    what_a_door_answers_is_left_to_nobody,
                     a_session_that_agrees_with_its_indexes_is_fine,
                     a_runnable_session_that_nobody_owns_goes_back_into_ready,
                     a_session_that_is_owned_or_may_not_run_leaves_ready,

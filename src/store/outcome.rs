@@ -431,7 +431,8 @@ pub struct Survey {
     pub buried: Vec<WorkerId>,
     /// Per pool and agent asked for that has idle workers: sessions in `ready`, oldest first, at most 100 each.
     pub ready: BTreeMap<(Pool, AgentName), Vec<SessionId>>,
-    /// Replies that nobody will deliver any more: written by a buried worker or older than 2 s; at most 100.
+    /// Replies that nobody else will deliver (any more): written by a door or a buried worker, or older than 2 s;
+    /// at most 100.
     pub out: Vec<OutReply>,
 }
 

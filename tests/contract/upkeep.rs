@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{NewMessage, SessionId},
-    store::{Fire, Ground as Reason, Hint, Leaving, Mend, Store, Survey, memory::Meddling},
+    model::{Body, Limits, NewMessage, SessionId, StreamId},
+    store::{
+        Fire, Ground as Reason, Hint, Leaving, Mend, Relayed, RelayedKind, Store, Survey, memory::Meddling,
+    },
 };
 
 use super::{ground::Ground, world::*};
@@ -142,6 +144,21 @@ pub async fn a_survey_gives_ready_sessions_oldest_first_where_somebody_has_room(
     assert_eq!(found.remove(&queue()), Some(keys.map(session).to_vec()));
     let elsewhere = w.store().survey(w.partition(&at), &[(pool("other"), echo())]).await.unwrap();
     assert!(elsewhere.ready.is_empty(), "another pool's sessions are not asked for");
+}
+
+pub async fn what_a_door_answers_is_left_to_nobody(w: World<impl Ground>) {
+    let s = session("a");
+    w.join(&s, "w").await;
+    let refused = NewMessage { reply_to: Some(key("r")), body: too_large(), ..w.message(&s, "hello") };
+    let id = StreamId { millis: 1, seq: 0 };
+    let batch = [Relayed { id, what: RelayedKind::Message(Box::new(refused)) }];
+    w.store().relay(w.partition(&s), None, &batch).await.unwrap();
+    assert_eq!(to(&survey(&w, &s).await.out), ["r"]);
+}
+
+/// A body one byte over the limit.
+fn too_large() -> Body {
+    Body::text(&"x".repeat(Limits::default().body + 1 - Body::text("").as_json().len()))
 }
 
 pub async fn replies_are_left_to_their_writer_for_two_seconds_while_it_lives(w: World<impl Ground>) {

@@ -58,6 +58,19 @@ async fn a_blocking_read_on_a_half_open_connection_ends() {
 }
 
 #[tokio::test]
+async fn administration_outlives_half_open_connections_too() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = store_at(&proxy.url()).await;
+    let ask = || futures_util::future::join_all((0..8).map(|_| store.agents()));
+    assert!(ask().await.into_iter().all(|agents| agents.is_ok()));
+    proxy.blackhole();
+    let asked = tokio::time::timeout(BOUND, ask()).await.expect("nobody waits for ever");
+    assert!(asked.iter().any(|agents| agents.is_err()), "some had a connection that swallows all");
+    eventually("it answers again", BOUND, async || store.agents().await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn a_restarted_server_is_found_again_by_every_lane() {
     let mut server = RedisServer::builder().appendonly("always").start();
     let (store, alice) = (store_on(&server).await, session("echo/alice"));

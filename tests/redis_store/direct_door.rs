@@ -33,7 +33,7 @@ fn keys(tag: &str) -> Vec<String> {
     kinds.iter().map(|kind| format!("tenure:{{{tag}}}:{kind}")).collect()
 }
 
-fn arguments<'a>(tag: &str, body: &'a str) -> Vec<String> {
+fn arguments(tag: &str, body: &str) -> Vec<String> {
     let wake = format!("tenure:{{{tag}}}:wake:");
     ["echo/alice", UUID, body, "default", "1048576", "1000", &wake, "K", "my:replies", "", ""]
         .map(str::to_owned)

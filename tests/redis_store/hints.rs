@@ -96,3 +96,21 @@ async fn an_offer_is_made_to_somebody_who_hears_it() {
     join(&store, store.partitions().of(&alice)).await;
     assert_eq!(offer().await, Offer::Told(worker()));
 }
+
+#[tokio::test]
+async fn a_listener_that_is_too_slow_is_told_that_it_missed_something() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut listener = store.listen(&worker()).await.unwrap();
+    let channel = store.keys().partition(store.partitions().all().next().unwrap()).wake(&worker());
+    let mut flood = redis::pipe();
+    for _ in 0..12_000 {
+        flood.cmd("SPUBLISH").arg(&channel).arg("w echo/alice");
+    }
+    flood.exec_async(&mut by_hand(&server).await).await.unwrap();
+    let mut heard = 0;
+    while next(&mut listener).await != Hint::Missed {
+        heard += 1;
+    }
+    assert!(heard < 12_000, "all {heard} were kept");
+}

@@ -99,9 +99,10 @@ impl MemoryStore {
         self.state().journal.clone().unwrap_or_default()
     }
 
-    /// All that it holds now.
+    /// All that it holds now. What lapsed is gone for good then, also if the clock goes back.
     pub fn snapshot(&self) -> Snapshot {
-        let (state, now) = (self.state(), self.shared.clock.now());
+        let (mut state, now) = (self.state(), self.shared.clock.now());
+        state.forget_lapsed(now);
         let all =
             state.partitions.iter().map(|(partition, keys)| (*partition, keys.snapshot(*partition, now)));
         Snapshot { partitions: all.filter(|(_, held)| *held != Default::default()).collect() }

@@ -46,8 +46,20 @@ impl State {
     }
 
     pub(super) fn announce(&mut self, member: &Member, ttl: Duration, now: Millis) {
-        self.members.retain(|_, (_, until)| now <= *until);
+        self.forget_lapsed(now);
         self.members.insert(member.worker.clone(), (member.clone(), now.plus(ttl)));
+    }
+
+    /// Forgets for good what lapsed: members, replies nobody took, idempotency keys, `own`.
+    pub(super) fn forget_lapsed(&mut self, now: Millis) {
+        self.members.retain(|_, (_, until)| now <= *until);
+        self.replies.retain(|_, key| match key {
+            ReplyKey::List(_, until) => now <= *until,
+            ReplyKey::Foreign => true,
+        });
+        for keys in self.partitions.values_mut() {
+            keys.forget_lapsed(now);
+        }
     }
 
     pub(super) fn members(&self, now: Millis) -> Vec<Member> {

@@ -166,6 +166,14 @@ impl Keyspace {
         self.ids.get_mut(&(session.clone(), id.clone())).filter(|remembered| now <= remembered.until)
     }
 
+    /// Forgets for good what lapsed.
+    pub(super) fn forget_lapsed(&mut self, now: Millis) {
+        self.ids.retain(|_, remembered| now <= remembered.until);
+        for session in self.sessions.values_mut() {
+            session.own.take_if(|(_, until)| now > *until);
+        }
+    }
+
     /// Takes `session` out of `held` of `worker`.
     pub(super) fn let_go(&mut self, worker: &WorkerId, session: &SessionId) {
         if let Some(held) = self.held.get_mut(worker) {

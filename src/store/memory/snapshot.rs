@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Keyspace {
-    /// What this partition holds, without what lapsed and without empty collections.
+    /// What this partition holds, without empty collections.
     pub(super) fn snapshot(&self, partition: Partition, now: Millis) -> PartitionSnapshot {
         let sessions = self.sessions.iter().map(|(id, session)| (id.clone(), session.snapshot(now)));
         let workers = self.workers.iter().map(|(worker, lease)| (worker.clone(), lease.deadline()));
@@ -18,7 +18,6 @@ impl Keyspace {
             let (to, payload) = (reply.to.clone(), reply.payload.clone());
             OutReply { id, to, payload }
         });
-        let ids = self.ids.iter().filter(|(_, remembered)| now <= remembered.until);
         PartitionSnapshot {
             sessions: sessions.collect(),
             workers: workers.collect(),
@@ -31,7 +30,7 @@ impl Keyspace {
             dead: self.letters(partition, None).collect(),
             cursor: self.cursor,
             duty: self.duty.clone(),
-            ids: ids.map(|(key, remembered)| (key.clone(), remembered.snapshot())).collect(),
+            ids: self.ids.iter().map(|(key, remembered)| (key.clone(), remembered.snapshot())).collect(),
         }
     }
 }

@@ -66,8 +66,8 @@ impl Keyspace {
     /// The replies that nobody will deliver any more.
     fn left_in_out(&self, now: Millis) -> Vec<OutReply> {
         let left = |reply: &Outgoing| {
-            let buried = reply.writer.as_ref().is_some_and(|writer| self.is_gone(writer));
-            buried || now.since(reply.time) > WRITER_DELIVERS
+            let nobodys = reply.writer.as_ref().is_none_or(|writer| self.is_gone(writer));
+            nobodys || now.since(reply.time) > WRITER_DELIVERS
         };
         let replies = self.out.iter().take(PAGE).filter(|(_, reply)| left(reply));
         replies

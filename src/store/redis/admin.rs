@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::{Manager, Pool, PoolError, Runtime};
+use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
 use redis::{Cmd, Pipeline, Value};
 
 use super::{
@@ -42,28 +42,40 @@ impl Admin {
 
     /// Runs one command.
     pub(super) async fn run(&self, command: &Cmd) -> StoreResult<Value> {
-        let mut connection = self.pool.get().await.map_err(|error| self.error(error))?;
+        let mut connection = self.connection().await?;
         let answered = self.target.answer_to(command.query_async(&mut connection)).await;
         self.unless_broken(connection, answered)
     }
 
     /// Runs a pipeline; a command's error fails it all.
     pub(super) async fn all(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
-        let mut connection = self.pool.get().await.map_err(|error| self.error(error))?;
+        let mut connection = self.connection().await?;
         let answered = self.target.answer_to(pipeline.query_async(&mut connection)).await;
         self.unless_broken(connection, answered)
     }
 
-    /// Puts a connection back, but not one that did not answer.
-    fn unless_broken<T>(
-        &self,
-        connection: deadpool_redis::Connection,
-        answered: StoreResult<T>,
-    ) -> StoreResult<T> {
+    /// The pool tries its idle connections one after the other; that must not take longer than one may.
+    async fn connection(&self) -> StoreResult<Connection> {
+        match tokio::time::timeout(self.target.timeout, self.pool.get()).await {
+            Ok(taken) => taken.map_err(|error| self.error(error)),
+            Err(_) => {
+                self.forget_idle();
+                Err(self.target.too_late())
+            }
+        }
+    }
+
+    /// Puts a connection back, but not one that did not answer: then the others will not either.
+    fn unless_broken<T>(&self, connection: Connection, answered: StoreResult<T>) -> StoreResult<T> {
         if matches!(answered, Err(StoreError::Unavailable(_))) {
-            drop(deadpool_redis::Connection::take(connection));
+            drop(Connection::take(connection));
+            self.forget_idle();
         }
         answered
+    }
+
+    fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     fn error(&self, error: PoolError) -> StoreError {

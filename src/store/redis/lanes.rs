@@ -197,10 +197,11 @@ impl Lane {
     }
 }
 
-/// One attempt, which all who wait for it share. It ends within the target's time-outs.
+/// One attempt, which all who wait for it share. It ends within the target's time-out.
 fn connect(target: Arc<Target>, number: u64) -> Attempt {
     let attempt = async move {
-        let (connection, server) = target.connect().await.map_err(Arc::new)?;
+        let made = tokio::time::timeout(target.timeout, target.connect()).await;
+        let (connection, server) = made.unwrap_or_else(|_| Err(target.too_late())).map_err(Arc::new)?;
         Ok(Link { connection, server: Arc::new(server), number })
     };
     attempt.boxed().shared()

@@ -4,11 +4,18 @@
 //! says [`Hint::Missed`]. All that it waits for (an answer to its ping, a new connection) is kept in
 //! the listener and not in the future of `recv`, so that may be dropped at any time.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::mpsc::{Receiver, channel, error::TrySendError},
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
@@ -23,6 +30,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 
 /// How often a connection is asked for a sign of life: one that went half-open never says so itself.
 const PING_EVERY: Duration = Duration::from_secs(2);
+
+/// How many hints wait for a listener that is slow; more are dropped, and it is told.
+const WAITING: usize = 10_000;
 
 /// Hints for one worker.
 pub struct RedisListener {
@@ -41,7 +51,9 @@ enum Line {
 /// A connection that is subscribed.
 struct Subscribed {
     connection: MultiplexedConnection,
-    pushed: UnboundedReceiver<PushInfo>,
+    pushed: Receiver<PushInfo>,
+    /// Set when hints were dropped.
+    dropped: Arc<AtomicBool>,
     pings: Interval,
     ping: Option<Later<bool>>,
 }
@@ -106,6 +118,9 @@ impl Subscribed {
     /// The next hint, or none if the connection is lost.
     async fn next_hint(&mut self) -> Option<Hint> {
         loop {
+            if self.dropped.swap(false, Ordering::Relaxed) {
+                return Some(Hint::Missed);
+            }
             match self.next_event().await {
                 Event::Pushed(None) => return None,
                 Event::Pushed(Some(PushInfo { kind: PushKind::Disconnection, .. })) => return None,
@@ -147,15 +162,24 @@ impl Subscribed {
 }
 
 async fn subscribe(target: &Target, channels: &[String]) -> StoreResult<Subscribed> {
-    let (sender, pushed) = unbounded_channel();
-    let mut connection = target.connect_pushed(sender).await?;
+    let (sender, pushed) = channel(WAITING);
+    let dropped = Arc::new(AtomicBool::new(false));
+    let full = dropped.clone();
+    let keep = move |info: PushInfo| match sender.try_send(info) {
+        Err(TrySendError::Full(_)) => {
+            full.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        sent => sent.map_err(drop),
+    };
+    let mut connection = target.connect_pushed(keep).await?;
     let mut subscribe = redis::cmd("SSUBSCRIBE");
     subscribe.arg(channels);
     target.answer_to(subscribe.exec_async(&mut connection)).await?;
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
-    Ok(Subscribed { connection, pushed, pings, ping: None })
+    Ok(Subscribed { connection, pushed, dropped, pings, ping: None })
 }
 
 /// What was published, if it is a hint: channel, then payload.

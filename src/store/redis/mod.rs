@@ -4,10 +4,10 @@
 //! keys, calls the script and reads the reply. [`Keys`] builds all names, [`Scripts`] holds the texts.
 //!
 //! # Connections
-//! A [`lane`](lanes) is one multiplexed connection that is rebuilt when it breaks or does not answer
+//! A *lane* is one multiplexed connection that is rebuilt when it breaks or does not answer
 //! in time. There is one for messages and commits, one for leases and upkeep, which must never queue
-//! behind those, and one for reads. What blocks has [connections of its own](waiting), hints come in
-//! on [another](listener), and administration goes through a [pool](admin). Each connection looks at
+//! behind those, and one for reads. What blocks has connections of its own, hints come in
+//! on another, and administration goes through a pool. Each connection looks at
 //! who answers before its first use, and refuses a replica.
 
 mod admin;
