@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
 use super::incarnation::Incarnation;
@@ -95,12 +96,32 @@ impl<S: Store> Door<'_, S> {
             let (partition, relayed) = self.place(entry);
             batches.entry(partition).or_default().extend(relayed);
         }
-        for (partition, batch) in batches {
-            for chunk in batch.chunks(CHUNK) {
-                self.take_chunk(partition, chunk.to_vec()).await?;
+        // Side by side: only within a partition does the order matter.
+        let taken = batches.into_iter().map(|(partition, batch)| self.take_batch(partition, batch));
+        for (partition, taken) in join_all(taken).await {
+            let cursor = taken?;
+            match cursor {
+                Some(cursor) => _ = self.cursors.insert(partition, cursor),
+                None => _ = self.cursors.remove(&partition),
             }
         }
         self.shared.store.remove_ingress(&ids).await
+    }
+
+    /// Has one partition take its part, chunk by chunk; how far it is then.
+    async fn take_batch(
+        &self,
+        partition: Partition,
+        batch: Vec<Relayed>,
+    ) -> (Partition, StoreResult<Option<StreamId>>) {
+        let mut cursor = self.cursors.get(&partition).copied();
+        for chunk in batch.chunks(CHUNK) {
+            match self.take_chunk(partition, cursor, chunk.to_vec()).await {
+                Ok(reached) => cursor = reached,
+                Err(err) => return (partition, Err(err)),
+            }
+        }
+        (partition, Ok(cursor))
     }
 
     /// Where an entry belongs, and what is still to be done with it: nothing if its partition has it already.
@@ -122,24 +143,23 @@ impl<S: Store> Door<'_, S> {
         (partition, Some(Relayed { id, what }))
     }
 
-    /// Has one partition take a chunk; a wrong idea of pool or cursor is corrected and tried again.
-    async fn take_chunk(&mut self, partition: Partition, mut chunk: Vec<Relayed>) -> StoreResult<()> {
+    /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
+    async fn take_chunk(
+        &self,
+        partition: Partition,
+        mut cursor: Option<StreamId>,
+        mut chunk: Vec<Relayed>,
+    ) -> StoreResult<Option<StreamId>> {
         while !chunk.is_empty() {
-            let previous = self.cursors.get(&partition).copied();
-            match self.shared.store.relay(partition, previous, &chunk).await? {
+            match self.shared.store.relay(partition, cursor, &chunk).await? {
                 Relay::Taken(outcomes) => {
                     debug!(%partition, entries = outcomes.len(), "relayed");
-                    let last = chunk.iter().map(|entry| entry.id).max().expect("not empty");
-                    let cursor = self.cursors.entry(partition).or_default();
-                    *cursor = last.max(*cursor);
-                    return Ok(());
+                    let last = chunk.iter().map(|entry| entry.id).max();
+                    return Ok(last.max(cursor));
                 }
-                Relay::Elsewhere(cursor) => {
-                    info!(%partition, ours = ?previous, theirs = ?cursor, "another relay was here");
-                    match cursor {
-                        Some(cursor) => _ = self.cursors.insert(partition, cursor),
-                        None => _ = self.cursors.remove(&partition),
-                    }
+                Relay::Elsewhere(reached) => {
+                    info!(%partition, ours = ?cursor, theirs = ?reached, "another relay was here");
+                    cursor = reached;
                     chunk.retain(|entry| Some(entry.id) > cursor);
                 }
                 Relay::OtherPool { index, pool } => {
@@ -151,7 +171,7 @@ impl<S: Store> Door<'_, S> {
                 }
             }
         }
-        Ok(())
+        Ok(cursor)
     }
 }
 
