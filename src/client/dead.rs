@@ -52,7 +52,10 @@ impl<S: Store> Client<S> {
     /// Puts a dead letter back into its session's inbox, as a new message; what that is called.
     pub async fn retry(&self, id: DeadId) -> ClientResult<MessageId> {
         let letter = self.letter(id).await?;
-        let Some(session) = &letter.session else { return Err(ClientError::Homeless(id)) };
+        let session = match &letter.session {
+            Some(session) if letter.reason != DeadLetter::REPLY_TO => session,
+            _ => return Err(ClientError::NoMessage(id)),
+        };
         let message = self.env.message_id();
         let mut pool = self.pool_of(&session.agent()).await?;
         for _ in 0..Self::MOST_POOLS {

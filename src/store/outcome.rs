@@ -539,6 +539,11 @@ pub struct DeadLetter {
     pub body: Body,
 }
 
+impl DeadLetter {
+    /// The reason of a reply that its key could not take.
+    pub const REPLY_TO: &str = "reply_to";
+}
+
 /// What retrying a dead letter came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revive {
