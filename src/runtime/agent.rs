@@ -132,23 +132,25 @@ impl<A: Agent> AnyAgent for A {
         state: Option<&'a str>,
         message: Message,
     ) -> Pin<Box<dyn Future<Output = Run> + Send + 'a>> {
+        // All of it: what reads and writes the state is the agent's code too.
+        let run = AssertUnwindSafe(run(self, context, state, message)).catch_unwind();
         Box::pin(async move {
-            let before = match state.map_or_else(|| Ok(A::State::default()), serde_json::from_str) {
-                Ok(state) => state,
-                Err(err) => return Run::Unreadable(format!("the agent's state does not fit: {err}")),
-            };
-            let mut turn = Turn::new(context, before);
-            let ended = AssertUnwindSafe(self.turn(&mut turn, message)).catch_unwind().await;
-            match ended {
-                Ok(Ok(Reply(reply))) => finish(turn, state, reply),
-                Ok(Err(AgentError { message, retry })) => {
-                    Run::Failed(Failure { reason: "failed", message, retry })
-                }
-                Err(panic) => {
-                    Run::Failed(Failure { reason: "panicked", message: panic_text(&*panic), retry: true })
-                }
-            }
+            run.await.unwrap_or_else(|panic| {
+                Run::Failed(Failure { reason: "panicked", message: panic_text(&*panic), retry: true })
+            })
         })
+    }
+}
+
+async fn run<A: Agent>(agent: &A, context: TurnContext, state: Option<&str>, message: Message) -> Run {
+    let before = match state.map_or_else(|| Ok(A::State::default()), serde_json::from_str) {
+        Ok(state) => state,
+        Err(err) => return Run::Unreadable(format!("the agent's state does not fit: {err}")),
+    };
+    let mut turn = Turn::new(context, before);
+    match agent.turn(&mut turn, message).await {
+        Ok(Reply(reply)) => finish(turn, state, reply),
+        Err(AgentError { message, retry }) => Run::Failed(Failure { reason: "failed", message, retry }),
     }
 }
 

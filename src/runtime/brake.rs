@@ -46,13 +46,26 @@ impl Brake {
         let mut partitions = self.lock();
         let Some(answers) = partitions.get_mut(&partition) else { return };
         let (then, server_then) = std::mem::replace(&mut answers.last, (now, server));
-        let own = now.since(then);
-        let theirs = server.0.abs_diff(server_then.0);
-        let backwards = server < server_then;
-        let drift = Duration::from_millis(theirs).abs_diff(own);
-        if backwards || drift > self.lease.ttl() / 3 || own > self.silence() {
+        let silent = now.since(then) > self.silence();
+        if silent || self.ran_off((then, server_then), (now, server)) {
             answers.spare_until = now.plus(self.lease.ttl());
         }
+    }
+
+    /// The server's clock, as something else than a renewal saw it: what it says of deadlines must not be believed
+    /// before it was compared with the own clock.
+    pub(super) fn seen(&self, partition: Partition, now: Moment, server: Millis) {
+        let mut partitions = self.lock();
+        let Some(answers) = partitions.get_mut(&partition) else { return };
+        if self.ran_off(answers.last, (now, server)) {
+            answers.spare_until = now.plus(self.lease.ttl());
+        }
+    }
+
+    /// Whether the server's clock and the own one went differently far from one moment to another.
+    fn ran_off(&self, (then, server_then): (Moment, Millis), (now, server): (Moment, Millis)) -> bool {
+        let theirs = Duration::from_millis(server.0.abs_diff(server_then.0));
+        server < server_then || theirs.abs_diff(now.since(then)) > self.lease.ttl() / 3
     }
 
     /// What to do, at `now`, with those past their deadline.
@@ -113,6 +126,15 @@ mod tests {
             brake.answered(P, at(3_000), server);
             assert_eq!(brake.overdue(P, at(3_000)), Overdue::Spare);
         }
+    }
+
+    #[test]
+    fn a_clock_that_ran_off_is_noticed_by_whoever_sees_it_first() {
+        let brake = brake();
+        brake.seen(P, at(1_000), Millis(501_000));
+        assert_eq!(brake.overdue(P, at(1_000)), Overdue::Bury);
+        brake.seen(P, at(1_100), Millis(561_100));
+        assert_eq!(brake.overdue(P, at(1_100)), Overdue::Spare);
     }
 
     #[test]

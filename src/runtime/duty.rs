@@ -16,7 +16,7 @@ use tracing::{debug, info};
 use super::{env::Moment, incarnation::Incarnation};
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
-    store::{Fire, Ground, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
+    store::{Fire, Ground, Member, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -35,6 +35,8 @@ const REAP: usize = 100;
 pub(super) struct Duty<S: Store> {
     shared: Arc<Incarnation<S>>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
+    /// What the workers that are there serve: an agent may have workers in more pools than the one declared last.
+    served: BTreeSet<(Pool, AgentName)>,
     /// Who was offered each session last, so that nobody is twice running.
     told: BTreeMap<SessionId, WorkerId>,
     /// The dead that hold nothing more, as far as we saw since the last refresh.
@@ -50,6 +52,7 @@ impl<S: Store> Duty<S> {
         Self {
             shared,
             agents: BTreeMap::new(),
+            served: BTreeSet::new(),
             told: BTreeMap::new(),
             emptied: BTreeSet::new(),
             passed: BTreeMap::new(),
@@ -82,7 +85,7 @@ impl<S: Store> Duty<S> {
             self.refresh(now).await;
         }
         let asked = self.asked();
-        let surveys = partitions.iter().map(|partition| self.shared.store.survey(*partition, &asked));
+        let surveys = partitions.iter().map(|partition| self.survey(*partition, &asked));
         let surveys = join_all(surveys).await;
         let mut told = BTreeMap::new();
         for (partition, survey) in partitions.iter().zip(surveys) {
@@ -102,6 +105,13 @@ impl<S: Store> Duty<S> {
         }
     }
 
+    /// One look at a partition; its clock is compared with the own one before anybody's deadline is judged by it.
+    async fn survey(&self, partition: Partition, asked: &[(Pool, AgentName)]) -> StoreResult<Survey> {
+        let survey = self.shared.store.survey(partition, asked).await?;
+        self.shared.brake.seen(partition, self.shared.env.now(), survey.now);
+        Ok(survey)
+    }
+
     /// What changes seldom: who serves what. Kept as it is if the server does not answer.
     async fn refresh(&mut self, now: Moment) {
         self.next_refresh = now.plus(self.shared.config.lease.renew_every());
@@ -109,13 +119,19 @@ impl<S: Store> Duty<S> {
         if let Ok(agents) = self.shared.store.agents().await {
             self.agents = agents;
         }
+        if let Ok(members) = self.shared.store.members().await {
+            let serves =
+                |member: Member| member.agents.into_iter().map(move |agent| (member.pool.clone(), agent));
+            self.served = members.into_iter().flat_map(serves).collect();
+        }
     }
 
-    /// Whose sessions may be waiting: what anybody declared, and what this worker serves.
+    /// Whose sessions may be waiting: what anybody declared, what anybody serves, and what this worker does.
     fn asked(&self) -> Vec<(Pool, AgentName)> {
         let declared = self.agents.iter().map(|(agent, how)| (how.pool.clone(), agent.clone()));
         let own = self.shared.agents.keys().map(|agent| (self.shared.pool().clone(), agent.clone()));
-        declared.chain(own).collect::<BTreeSet<_>>().into_iter().collect()
+        let served = self.served.iter().cloned();
+        declared.chain(own).chain(served).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The pool that a session most likely belongs to; the store says if that is wrong.

@@ -62,6 +62,8 @@ pub(super) struct Counts {
     pub(super) running: AtomicUsize,
     /// Workers within their deadline, by the last renewal.
     pub(super) alive: AtomicUsize,
+    /// Workers that take sessions, by the last look at the members; 0 before the first.
+    pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
     /// Told when there is room again.

@@ -122,7 +122,16 @@ impl<S: Store> Incarnation<S> {
         if let Err(err) = self.announce().await {
             warn!(worker = %self.worker, error = %err, "not announced");
         }
+        self.count_ready().await;
         attempt.plus(every).max(now)
+    }
+
+    /// How many share the duties. What was counted before stands if the server does not answer.
+    async fn count_ready(&self) {
+        if let Ok(members) = self.store.members().await {
+            let ready = members.iter().filter(|member| member.state == MemberState::Ready).count();
+            self.counts.ready.store(ready, Ordering::Relaxed);
+        }
     }
 
     fn renewed(self: &Arc<Self>, partition: Partition, attempt: Moment, renewal: Renewal) {
@@ -197,14 +206,18 @@ impl<S: Store> Incarnation<S> {
         }
     }
 
-    /// An even share of the partitions' duties for everybody who is alive.
+    /// An even share of the partitions' duties for everybody who is alive and does not drain.
     fn wish(&self, partition: Partition) -> DutyWish {
         if self.stops.drain.is_cancelled() {
             return DutyWish::GiveUp;
         }
         let mine = self.duties.all();
-        let alive = self.counts.alive.load(Ordering::Relaxed).max(1);
-        let share = usize::from(self.store.partitions().count()).div_ceil(alive);
+        let alive = self.counts.alive.load(Ordering::Relaxed);
+        let sharing = match self.counts.ready.load(Ordering::Relaxed) {
+            0 => alive,
+            ready => alive.min(ready),
+        };
+        let share = usize::from(self.store.partitions().count()).div_ceil(sharing.max(1));
         match mine.iter().position(|held| *held == partition) {
             Some(rank) if rank >= share => DutyWish::GiveUp,
             Some(_) => DutyWish::Leave,

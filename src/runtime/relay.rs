@@ -35,6 +35,8 @@ const DOOR: Partition = Partition(0);
 
 /// Relays whenever this worker has the duty of partition 0, until the incarnation is over.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
+    // What is in doubt stays so when relaying begins again: the stream itself does not tell any more.
+    let mut in_doubt = None;
     loop {
         tokio::select! {
             biased;
@@ -42,8 +44,8 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
             () = shared.stops.drain.cancelled() => return,
             () = shared.duties.until_has(DOOR) => (),
         }
-        let mut door =
-            Door { shared: &shared, cursors: BTreeMap::new(), agents: BTreeMap::new(), in_doubt: None };
+        let in_doubt = &mut in_doubt;
+        let mut door = Door { shared: &shared, cursors: BTreeMap::new(), agents: BTreeMap::new(), in_doubt };
         tokio::select! {
             biased;
             () = shared.stops.lost.cancelled() => return,
@@ -64,7 +66,7 @@ struct Door<'a, S: Store> {
     cursors: BTreeMap<Partition, StreamId>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
     /// The stream's ids went back: of entries up to here, those behind a cursor may or may not have been taken.
-    in_doubt: Option<StreamId>,
+    in_doubt: &'a mut Option<StreamId>,
 }
 
 impl<S: Store> Door<'_, S> {
@@ -76,16 +78,26 @@ impl<S: Store> Door<'_, S> {
             if read.entries.is_empty() {
                 continue;
             }
+            if self.is_any_behind(&read.entries) {
+                // What is behind is removed: so it is the server that says so, and not what we remember.
+                self.cursors = self.shared.store.cursors().await?;
+            }
             let furthest = self.cursors.values().max().copied().unwrap_or_default();
             if read.last < furthest {
                 warn!(last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
-                self.in_doubt = Some(furthest);
+                *self.in_doubt = (*self.in_doubt).max(Some(furthest));
                 self.shared.store.advance_ingress(furthest).await?;
             }
             self.agents = self.shared.store.agents().await?;
             self.take(read.entries).await?;
         }
         Ok(())
+    }
+
+    /// Whether any partition is further than the first of these entries.
+    fn is_any_behind(&self, entries: &[IngressEntry]) -> bool {
+        let first = entries.first().map(|entry| entry.id);
+        self.cursors.values().any(|cursor| Some(*cursor) >= first)
     }
 
     /// Hands entries to their partitions, then removes them.

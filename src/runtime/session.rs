@@ -23,15 +23,17 @@ use tracing::{debug, info, warn};
 use super::{
     agent::Run,
     boundary::{self, Position},
-    env::Moment,
+    env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     turn::TurnContext,
 };
 use crate::{
-    model::{Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict},
+    model::{
+        Entry, Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict,
+    },
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release,
-        Store, StoreError,
+        Store, StoreError, StoreResult,
     },
 };
 
@@ -94,7 +96,8 @@ impl Activity {
         self.0.store(u64::try_from(now.elapsed().as_millis()).unwrap_or(0), Ordering::Relaxed);
     }
 
-    fn set_busy(&self) {
+    /// Also of one that is told to leave: it is idle again if it stays after all.
+    pub(super) fn set_busy(&self) {
         self.0.store(Self::BUSY, Ordering::Relaxed);
     }
 }
@@ -199,6 +202,7 @@ impl<S: Store> Owner<S> {
     ) -> Self {
         let SessionActor { shared, nudges, activity, .. } = actor;
         let Claimed { lease, record, state, mail } = *claimed;
+        let mail = runnable_mail(&record, mail);
         let now = shared.env.now();
         // Spread over a lease, so that sessions claimed together do not look together.
         let jitter = shared.env.random_below(500);
@@ -212,7 +216,7 @@ impl<S: Store> Owner<S> {
             position: Position::of(&record),
             lease,
             state: state.as_deref().map(|stored| boundary::read_state(stored).map(Into::into)).transpose(),
-            queue: mail.into(),
+            queue: mail,
             boundaries: 0,
             idle_since: now,
             next_look: now.plus(first_look),
@@ -259,7 +263,7 @@ impl<S: Store> Owner<S> {
         };
         match nudge {
             Nudge::Mail(mail) => self.on_mail(*mail).await,
-            Nudge::Look => self.look(Look::Idle).await,
+            Nudge::Look => self.look().await,
             Nudge::Passivate => self.leave(Leaving::IfIdle).await,
         }
     }
@@ -284,15 +288,36 @@ impl<S: Store> Owner<S> {
             Mail::Message(message) | Mail::Malformed(message, _) if message.number < next => {
                 ControlFlow::Continue(())
             }
-            _ => self.look(Look::Idle).await,
+            _ => self.look().await,
         }
     }
 
     /// Lengthens `own`, and sees what hints may have missed.
-    async fn look(&mut self, during: Look) -> ControlFlow<Departure> {
-        let lease = &self.shared.config.lease;
-        self.next_look = self.shared.env.now().plus(lease.ttl());
-        match self.shared.store.refresh(&self.lease, lease.own_ttl(), PAGE).await {
+    async fn look(&mut self) -> ControlFlow<Departure> {
+        let seen = tokio::select! {
+            biased;
+            () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+            () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+            seen = self.refresh() => seen,
+        };
+        self.looked(seen, Look::Idle)
+    }
+
+    /// The look itself. May be dropped: then it is made again, at once where it was due.
+    async fn refresh(&self) -> StoreResult<Refresh> {
+        self.shared.store.refresh(&self.lease, self.shared.config.lease.own_ttl(), PAGE).await
+    }
+
+    /// The look of the slow round, when it is due.
+    async fn refresh_when_due(&self) -> StoreResult<Refresh> {
+        self.shared.env.sleep_until(self.next_look).await;
+        self.refresh().await
+    }
+
+    /// Takes in what a look saw.
+    fn looked(&mut self, seen: StoreResult<Refresh>, during: Look) -> ControlFlow<Departure> {
+        self.next_look = self.shared.env.now().plus(self.shared.config.lease.ttl());
+        match seen {
             Ok(Refresh::Held { record, mail }) => {
                 if during == Look::Idle {
                     self.adopt(&record, mail);
@@ -312,7 +337,7 @@ impl<S: Store> Owner<S> {
         if record.backoff.is_none() {
             self.advance(Event::TimerFired);
         }
-        self.queue = if record.hold.is_none() { mail.into() } else { VecDeque::new() };
+        self.queue = runnable_mail(record, mail);
     }
 
     fn advance(&mut self, event: Event) {
@@ -382,13 +407,14 @@ impl<S: Store> Owner<S> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
         let Hosted { agent, policy, slots } = self.hosted();
         let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
-        let context = self.context(turn, attempt, limit);
+        let mut context = self.context(turn, attempt);
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
         };
         let mut run = pin!(async {
             let _slot = slots.acquire_owned().await.expect("slots are never closed");
+            context.deadline = env.now().plus(limit);
             env.timeout(limit, agent.run(context, state.as_deref(), message.clone())).await
         });
         loop {
@@ -403,25 +429,26 @@ impl<S: Store> Owner<S> {
                     self.leave(Leaving::HandOff).await?;
                     return ControlFlow::Break(Departure::HandedOff);
                 }
-                () = env.sleep_until(self.next_look) => self.look(Look::Running).await?,
+                // The run goes on meanwhile.
+                seen = self.refresh_when_due() => self.looked(seen, Look::Running)?,
             }
         }
     }
 
-    fn context(&self, turn: u64, attempt: u32, limit: Duration) -> TurnContext {
-        let (store, session) = (self.shared.store.clone(), self.lease.session().clone());
+    /// What the agent sees; its deadline is set when the run begins.
+    fn context(&self, turn: u64, attempt: u32) -> TurnContext {
+        let (store, env) = (self.shared.store.clone(), self.shared.env.clone());
+        let session = self.lease.session().clone();
         TurnContext {
             session: session.clone(),
             turn,
             attempt,
-            deadline: self.shared.env.now().plus(limit),
+            deadline: Moment::default(),
             env: self.shared.env.clone(),
             history: self.hosted().policy.history,
             read_history: Arc::new(move |most| {
-                let (store, session) = (store.clone(), session.clone());
-                Box::pin(
-                    async move { store.history(&session, HistoryRange::Newest(most), Duration::ZERO).await },
-                )
+                let (store, env, session) = (store.clone(), env.clone(), session.clone());
+                Box::pin(read_history(store, env, session, most))
             }),
         }
     }
@@ -519,6 +546,11 @@ impl<S: Store> Owner<S> {
     }
 }
 
+/// The mail of a session that is set aside is kept, and not run.
+fn runnable_mail(record: &SessionRecord, mail: Vec<Mail>) -> VecDeque<Mail> {
+    if record.hold.is_none() { mail.into() } else { VecDeque::new() }
+}
+
 /// What an actor is about when it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -526,6 +558,22 @@ enum Look {
     Idle,
     /// In a turn: only ownership counts; the commit brings the mail.
     Running,
+}
+
+/// A session's newest entries. A server that does not answer is asked again: that is no failure of the run.
+async fn read_history<S: Store>(
+    store: S,
+    env: Env,
+    session: SessionId,
+    most: usize,
+) -> StoreResult<Vec<Entry>> {
+    loop {
+        match store.history(&session, HistoryRange::Newest(most), Duration::ZERO).await {
+            Err(err) if err.may_have_happened() => debug!(%session, error = %err, "reading again"),
+            read => return read,
+        }
+        env.sleep(REPEAT_AFTER).await;
+    }
 }
 
 fn malformed(why: &str) -> Failure {

@@ -116,8 +116,10 @@ impl<S: Store> Supervisor<S> {
         } else if self.actors.len() < self.shared.config.capacity {
             self.start(session);
         } else if let Some(idle) = self.longest_idle() {
-            // A hint that is lost here is repeated by the duty.
-            let _ = idle.nudges.try_send(Nudge::Passivate);
+            // A hint that is lost here is repeated by the duty. The next offer puts out another session than this one.
+            if idle.nudges.try_send(Nudge::Passivate).is_ok() {
+                idle.activity.set_busy();
+            }
         } else {
             debug!(%session, "no room");
         }

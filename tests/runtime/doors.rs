@@ -1,10 +1,18 @@
 //! The plain door: any entry ends in a history or in `dead`, in order, once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tenure::{model::Partition, model::ReplyTo, store::Store};
+use tenure::{
+    Worker, WorkerHandle,
+    agents::Echo,
+    model::{Partition, ReplyTo, SessionId, Settings, StreamId},
+    store::{MemoryStore, Relayed, RelayedKind, Store},
+};
 
-use crate::fleet::Fleet;
+use crate::{
+    flaky::{Cable, Flaky},
+    fleet::Fleet,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -62,4 +70,51 @@ async fn relaying_goes_on_with_another_worker_when_the_relay_dies() {
     let _second = fleet.worker("second").await;
     let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     fleet.until(MINUTE, async || fleet.texts("count/a").await == expected).await;
+}
+
+async fn echo_worker(fleet: &Fleet) -> (WorkerHandle, Cable) {
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let builder = Worker::builder(store).env(fleet.env.fork()).agent("echo", Echo);
+    (builder.start().await.unwrap(), cable)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_in_doubt_goes_to_dead_though_its_first_relaying_fails() {
+    let fleet = Fleet::new(4);
+    let session: SessionId = "echo/a".parse().unwrap();
+    let partition = fleet.store.partitions().of(&session);
+    // As if the door had given ids of an hour from now, and went back.
+    let ahead = StreamId { millis: fleet.env.wall().plus(MINUTE * 60).0, seq: 0 };
+    let earlier = RelayedKind::Message(Box::new(fleet.message("echo/a", "earlier")));
+    fleet.store.relay(partition, None, &[Relayed { id: ahead, what: earlier }]).await.unwrap();
+    let (_worker, cable) = echo_worker(&fleet).await;
+    fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["earlier"]).await;
+    cable.lose_next("relay");
+    post(&fleet, &[("to", b"echo/a"), ("body", b"in doubt")]).await;
+    fleet.until(MINUTE, async || cable.has_lost()).await;
+    let reasons = async || {
+        let dead = fleet.store.dead(partition, None, 10).await.unwrap();
+        dead.into_iter().map(|letter| letter.reason).collect::<Vec<_>>()
+    };
+    fleet.until(MINUTE, async || reasons().await == ["ambiguous"]).await;
+    post(&fleet, &[("to", b"echo/a"), ("body", b"later")]).await;
+    fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["earlier", "later"]).await;
+    assert_eq!(reasons().await, ["ambiguous"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_whose_taking_the_server_forgot_is_taken_again() {
+    let fleet = Fleet::new(5);
+    let earlier = MemoryStore::new("test".parse().unwrap(), Settings::default(), Arc::new(fleet.env.clone()));
+    let (_worker, cable) = echo_worker(&fleet).await;
+    let now_and_then = [fleet.store.clone(), earlier.clone()];
+    for store in &now_and_then {
+        let fields = [("to", "echo/a"), ("body", "x")];
+        let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        store.post(&fields).await.unwrap();
+    }
+    fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["x"]).await;
+    cable.replace(earlier.clone());
+    let after = Fleet { store: earlier, env: fleet.env.clone() };
+    fleet.until(MINUTE, async || after.texts("echo/a").await == ["x"]).await;
 }

@@ -117,6 +117,39 @@ async fn a_state_that_does_not_fit_is_set_aside_and_not_overwritten() {
     assert!(state.contains('1'), "{state}");
 }
 
+/// A state that cannot be written without a panic.
+#[derive(Default, serde::Deserialize)]
+struct Booby;
+
+impl serde::Serialize for Booby {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("cannot be written")
+    }
+}
+
+struct Trapped;
+
+impl Agent for Trapped {
+    type State = Booby;
+
+    async fn turn(&self, _: &mut Turn<Booby>, _: Message) -> Result<Reply, AgentError> {
+        Ok(Reply::none())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_an_agents_state_fails_its_turn_too() {
+    let fleet = Fleet::new(8);
+    let _worker = Worker::builder(fleet.store.clone())
+        .env(fleet.env.fork())
+        .agent("trapped", Trapped)
+        .start()
+        .await
+        .unwrap();
+    let error = fleet.ask("trapped/a", "x").await.error.unwrap();
+    assert_eq!(error.reason, "panicked");
+}
+
 async fn all_dead(fleet: &Fleet) -> Vec<(String, u32, String)> {
     let mut dead = Vec::new();
     for partition in (0..64).map(Partition) {

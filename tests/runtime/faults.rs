@@ -54,6 +54,22 @@ async fn a_worker_that_is_cut_off_stops_before_its_lease_ends_and_writes_nothing
 }
 
 #[tokio::test(start_paused = true)]
+async fn trust_ends_on_time_though_the_server_keeps_a_look_waiting() {
+    let fleet = Fleet::new(4);
+    let (worker, cable) = flaky_worker(&fleet, "w").await;
+    for n in 0..10 {
+        fleet.ask_text(&format!("count/{n}"), "x").await;
+    }
+    for n in 0..30 {
+        fleet.send("slow/a", &n.to_string()).await;
+    }
+    fleet.until(MINUTE, async || worker.load().sessions == 11).await;
+    cable.give_up_after(MINUTE);
+    cable.cut();
+    fleet.until(Duration::from_secs(10), async || worker.load().sessions == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_shorter_than_the_lease_costs_nothing_but_time() {
     let fleet = Fleet::new(2);
     let (worker, cable) = flaky_worker(&fleet, "w").await;

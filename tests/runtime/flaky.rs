@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,14 +20,18 @@ use tenure::{
 };
 use tokio::sync::watch;
 
-/// How long a lost call takes to be given up.
-const LOST_AFTER: Duration = Duration::from_millis(500);
+/// How long a lost call takes to be given up, in milliseconds.
+const LOST_AFTER_MS: u64 = 500;
 
 /// One worker's way to the store.
 #[derive(Clone)]
 pub struct Flaky {
-    inner: MemoryStore,
+    partitions: MemoryStore,
+    inner: Arc<Mutex<MemoryStore>>,
     env: Env,
+    /// The operation whose next request is lost.
+    lost_next: Arc<Mutex<Option<&'static str>>>,
+    lost_after_ms: Arc<AtomicU64>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
     cut: watch::Receiver<bool>,
@@ -36,6 +40,9 @@ pub struct Flaky {
 /// Cuts a worker off, and lets it back.
 pub struct Cable {
     cut: watch::Sender<bool>,
+    inner: Arc<Mutex<MemoryStore>>,
+    lost_next: Arc<Mutex<Option<&'static str>>>,
+    lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
 }
 
@@ -52,28 +59,70 @@ impl Cable {
     pub fn heal(&self) {
         self.cut.send_replace(false);
     }
+
+    /// From now on it takes this long until a lost call is given up.
+    pub fn give_up_after(&self, patience: Duration) {
+        let ms = u64::try_from(patience.as_millis()).unwrap();
+        self.lost_after_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// The next request of this operation is lost.
+    pub fn lose_next(&self, operation: &'static str) {
+        *self.lost_next.lock().unwrap() = Some(operation);
+    }
+
+    /// Whether that request was made, and lost.
+    pub fn has_lost(&self) -> bool {
+        self.lost_next.lock().unwrap().is_none()
+    }
+
+    /// From now on another server answers, which holds what this store holds.
+    pub fn replace(&self, server: MemoryStore) {
+        *self.inner.lock().unwrap() = server;
+    }
 }
 
 impl Flaky {
     pub fn new(inner: MemoryStore, env: Env) -> (Self, Cable) {
         let (sender, cut) = watch::channel(false);
         let lost_in_1000 = Arc::<AtomicU64>::default();
-        let cable = Cable { cut: sender, lost_in_1000: lost_in_1000.clone() };
-        (Self { inner, env, lost_in_1000, cut }, cable)
+        let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
+        let (partitions, lost_next) = (inner.clone(), Arc::default());
+        let inner = Arc::new(Mutex::new(inner));
+        let cable = Cable {
+            cut: sender,
+            inner: inner.clone(),
+            lost_next: Arc::clone(&lost_next),
+            lost_after_ms: lost_after_ms.clone(),
+            lost_in_1000: lost_in_1000.clone(),
+        };
+        (Self { partitions, inner, env, lost_next, lost_after_ms, lost_in_1000, cut }, cable)
+    }
+
+    fn server(&self) -> MemoryStore {
+        self.inner.lock().unwrap().clone()
     }
 
     /// Passes a call on, or loses it on its way there or back.
-    async fn through<T>(&self, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
+    async fn through<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = StoreResult<T>> + Send,
+    ) -> StoreResult<T> {
         let lost = || StoreError::Unavailable("lost".into());
+        let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
+        if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+            return Err(lost());
+        }
         let draw = self.env.random_below(1_000);
         let rate = self.lost_in_1000.load(Ordering::Relaxed);
         if *self.cut.borrow() || draw < rate {
-            self.env.sleep(LOST_AFTER).await;
+            self.env.sleep(patience()).await;
             return Err(lost());
         }
         let answer = call.await;
         if *self.cut.borrow() || draw >= 1_000 - rate {
-            self.env.sleep(LOST_AFTER).await;
+            self.env.sleep(patience()).await;
             return Err(lost());
         }
         answer
@@ -105,7 +154,7 @@ impl Listener for FlakyListener {
 macro_rules! pass_on {
     ($(fn $name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*) => {
         $(async fn $name(&self, $($arg: $kind),*) -> StoreResult<$out> {
-            self.through(self.inner.$name($($arg),*)).await
+            self.through(stringify!($name), self.server().$name($($arg),*)).await
         })*
     };
 }
@@ -114,11 +163,11 @@ impl Store for Flaky {
     type Listener = FlakyListener;
 
     fn partitions(&self) -> &Partitions {
-        self.inner.partitions()
+        self.partitions.partitions()
     }
 
     async fn listen(&self, worker: &WorkerId) -> StoreResult<FlakyListener> {
-        let inner = self.through(self.inner.listen(worker)).await?;
+        let inner = self.through("listen", self.server().listen(worker)).await?;
         Ok(FlakyListener { inner, cut: self.cut.clone() })
     }
 

@@ -9,3 +9,4 @@ mod faults;
 mod ownership;
 mod placement;
 mod turns;
+mod upkeep;

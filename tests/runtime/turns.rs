@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use tenure::{Body, model::IdempotencyKey, model::NewMessage, model::ReplyTo};
+use tenure::{
+    Agent, AgentError, Body, Message, Reply, Turn, Worker,
+    model::{IdempotencyKey, NewMessage, ReplyTo, TurnPolicy},
+};
 
-use crate::fleet::Fleet;
+use crate::{flaky::Flaky, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -102,4 +105,43 @@ impl Fleet {
         use tenure::store::Store;
         self.store.send(message).await.unwrap();
     }
+}
+
+/// Replies with how long its run may still take when it begins, and on which attempt; reads its history before.
+struct Curious;
+
+impl Agent for Curious {
+    type State = ();
+
+    fn policy(&self) -> TurnPolicy {
+        TurnPolicy { concurrency: 1, ..TurnPolicy::default() }
+    }
+
+    async fn turn(&self, cx: &mut Turn<()>, _: Message) -> Result<Reply, AgentError> {
+        let remaining = cx.remaining();
+        cx.history().await?;
+        cx.sleep(Duration::from_secs(1)).await;
+        Ok(Reply::text(format!("{} s, attempt {}", remaining.as_secs(), cx.attempt())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_has_all_its_time_though_it_waited_for_others() {
+    let fleet = Fleet::new(7);
+    let builder = Worker::builder(fleet.store.clone()).env(fleet.env.fork());
+    let _worker = builder.agent("curious", Curious).start().await.unwrap();
+    let replies = tokio::join!(fleet.ask_text("curious/a", "x"), fleet.ask_text("curious/b", "x"));
+    let all = "60 s, attempt 1".to_owned();
+    assert_eq!(replies, (all.clone(), all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_that_the_server_did_not_give_is_asked_for_again_and_fails_no_run() {
+    let fleet = Fleet::new(8);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let builder = Worker::builder(store).env(fleet.env.fork());
+    let _worker = builder.agent("curious", Curious).start().await.unwrap();
+    cable.lose_next("history");
+    assert_eq!(fleet.ask_text("curious/a", "x").await, "60 s, attempt 1");
+    assert!(cable.has_lost());
 }
