@@ -74,6 +74,27 @@ fn a_session_whose_state_is_not_utf_8_is_quarantined_with_its_mail() {
 }
 
 #[test]
+fn a_session_that_cannot_be_read_any_more_does_not_hold_up_a_drain_and_goes_on_once_it_can() {
+    let server = RedisServer::start();
+    let mut conn = server.client().get_connection().unwrap();
+    let keys = end(on(&server, &["keys", "echo/a", "--json"])).json().remove(0);
+    let mut version = |v: &str| -> () {
+        redis::cmd("HSET").arg(keys["meta"].as_str()).arg("v").arg(v).query(&mut conn).unwrap()
+    };
+    let mut worker = RunningWorker::start(&server, &["--lease", "1s"]);
+    end(on(&server, &["send", "echo/a", "one", "--wait"])).well();
+    version("2");
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is looked at")]
+    let began = std::time::Instant::now();
+    worker.signal("TERM");
+    assert_eq!(worker.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "the grace period was waited for");
+    version("1");
+    let _next = RunningWorker::start(&server, &["--lease", "1s"]);
+    assert_eq!(end(on(&server, &["send", "echo/a", "two", "--wait"])).well(), "two\n");
+}
+
+#[test]
 fn a_namespace_with_other_settings_is_refused_by_name() {
     let server = RedisServer::start();
     let mut conn = server.client().get_connection().unwrap();
