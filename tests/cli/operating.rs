@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    command::{RunningWorker, end, is_time, members, on},
+    command::{RunningWorker, end, end_with_input, is_time, members, on},
     support::{RedisServer, wait_until},
 };
 
@@ -59,6 +59,16 @@ fn all_dead_letters_are_retried_or_dropped_at_once() {
     assert_eq!(end(on(&server, &["dead", "drop", "--all", "--json"])).json().len(), 2);
     assert_eq!(end(on(&server, &["dead", "drop", "--all"])).well(), "");
     end(on(&server, &["dead", "drop", "60000-1-1"])).badly(3);
+}
+
+#[test]
+fn a_dead_letter_of_any_size_is_listed() {
+    let server = RedisServer::start();
+    let large = "x".repeat(1_000_000);
+    end_with_input(on(&server, &["send", "echo/a", "-"]), large.as_bytes()).well();
+    end(on(&server, &["delete", "echo/a"])).well();
+    assert!(end(on(&server, &["dead", "ls"])).well().contains("xxx…\n"));
+    assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json()[0]["body"]["text"], large);
 }
 
 #[test]
