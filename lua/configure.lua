@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- configure: make these the namespace's settings if it has none.
 --
 -- KEYS   1 conf

@@ -225,9 +225,6 @@ end
 -- `m`: session message body pool body_limit inbox_limit, and where given id reply_to group resume.
 -- Gives the reply, and if somebody must be told, what `tell` takes.
 local function accept(keys, m, at)
-  if #m.body > m.body_limit then
-    return { "refused", "too_large" }
-  end
   local f = call("HMGET", keys.meta, "v", "pool", "hold", "token", "given", "backoff", "last_message")
   local known = f[1] == LAYOUT
   if not known and (f[1] or f[2] or f[5]) then
@@ -246,6 +243,9 @@ local function accept(keys, m, at)
   end
   if f[7] == m.message then
     return { "repeat", m.message, "" }
+  end
+  if #m.body > m.body_limit then
+    return { "refused", "too_large" }
   end
   if f[3] == "stopped" then
     return { "refused", "stopped" }

@@ -210,6 +210,26 @@ async fn a_deleted_session_is_gone_and_its_mail_is_in_dead() {
 }
 
 #[tokio::test]
+async fn a_reply_that_its_key_could_not_take_is_no_message_to_retry() {
+    let client = client();
+    let worker = worker(&client, "default", Echo).await;
+    let taken = "taken".parse().unwrap();
+    client.store().occupy(&taken);
+    client.send(text("echo/a", "hello").reply_to(taken)).await.unwrap();
+    let mut letter = None;
+    support::eventually("the reply is in dead", SOON, async || {
+        letter = client.dead().next_page().await.unwrap().and_then(|page| page.first().cloned());
+        letter.is_some()
+    })
+    .await;
+    let letter = letter.expect("waited for");
+    assert_eq!(letter.reason, "reply_to");
+    let refused = client.retry(DeadId::of(&letter)).await.unwrap_err();
+    assert!(matches!(refused, ClientError::NoMessage(_)), "{refused}");
+    worker.drain().await;
+}
+
+#[tokio::test]
 async fn following_gives_every_entry_once_and_in_order() {
     let client = client();
     let worker = worker(&client, "default", Echo).await;

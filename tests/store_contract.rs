@@ -24,7 +24,7 @@ macro_rules! store_contract {
                     a_first_message_makes_its_session,
                     messages_are_numbered_and_kept_in_the_order_of_their_acceptance,
                     a_message_is_kept_as_it_was_given,
-                    a_body_over_the_limit_is_refused_before_all_else,
+                    a_body_over_the_limit_is_refused_unless_it_repeats_an_id,
                     the_message_accepted_last_is_a_repeat_and_adds_nothing,
                     an_id_is_the_same_message_whatever_else_differs,
                     an_id_counts_for_one_session_only,

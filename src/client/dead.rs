@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::{Client, ClientError, ClientResult, Pages};
 use crate::{
     model::{MessageId, Partition, StreamId},
-    store::{DeadLetter, Revive, Sent, Store},
+    store::{DeadLetter, Refusal, Revive, Sent, Store},
 };
 
 /// Names a dead letter: `<partition>-<id in its stream>`, such as `17-1690000000000-0`.
@@ -52,7 +52,10 @@ impl<S: Store> Client<S> {
     /// Puts a dead letter back into its session's inbox, as a new message; what that is called.
     pub async fn retry(&self, id: DeadId) -> ClientResult<MessageId> {
         let letter = self.letter(id).await?;
-        let Some(session) = &letter.session else { return Err(ClientError::Homeless(id)) };
+        let session = match &letter.session {
+            Some(session) if is_message(&letter) => session,
+            _ => return Err(ClientError::NoMessage(id)),
+        };
         let message = self.env.message_id();
         let mut pool = self.pool_of(&session.agent()).await?;
         for _ in 0..Self::MOST_POOLS {
@@ -88,6 +91,13 @@ impl<S: Store> Client<S> {
         let known = id.partition.0 < self.store.partitions().count();
         if known { Ok(()) } else { Err(ClientError::NoLetter(id)) }
     }
+}
+
+/// Whether a letter holds what was to be its session's message: a reply that could not be pushed does not,
+/// nor does a malformed entry of the plain door, of which `dead` has all the fields.
+fn is_message(letter: &DeadLetter) -> bool {
+    let entry = letter.message.is_none() && letter.reason == Refusal::Malformed.as_str();
+    letter.reason != DeadLetter::REPLY_TO && !entry
 }
 
 /// The last id that a stream could give before `id`.

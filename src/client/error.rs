@@ -20,9 +20,10 @@ pub enum ClientError {
     /// There is no dead letter of this id (any more).
     #[error("there is no dead letter {0}")]
     NoLetter(DeadId),
-    /// The dead letter names no session, so it can only be dropped.
-    #[error("dead letter {0} belongs to no session")]
-    Homeless(DeadId),
+    /// The dead letter is no session's message but a malformed entry, or a reply that its key could not take: it
+    /// can only be read and dropped.
+    #[error("dead letter {0} is not a session's message")]
+    NoMessage(DeadId),
     /// The agent gave up on the message; it is in `dead`.
     #[error("{}: {}", .error.reason, .error.message)]
     Failed {

@@ -13,7 +13,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust};
 use crate::{
-    model::{AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId},
+    model::{
+        AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
+    },
     store::Store,
 };
 
@@ -23,6 +25,13 @@ pub(super) struct Hosted {
     pub(super) policy: TurnPolicy,
     /// One permit per turn that may run at once.
     pub(super) slots: Arc<Semaphore>,
+}
+
+impl Hosted {
+    /// What clients are to know of it, served in `pool`.
+    pub(super) fn declaration(&self, pool: &Pool) -> AgentDeclaration {
+        AgentDeclaration { pool: pool.clone(), resume: self.policy.resume, durability: "memory".to_owned() }
+    }
 }
 
 /// What all tasks of one incarnation share.

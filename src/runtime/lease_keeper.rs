@@ -48,7 +48,18 @@ impl<S: Store> Incarnation<S> {
                 Renewal::Lost => self.stops.lost.cancel(),
             }
         }
+        self.declare_missing().await?;
         self.announce().await
+    }
+
+    /// Declares again what the server has forgotten of the agents served here, as after the loss of
+    /// its data. What another worker declared stays.
+    async fn declare_missing(&self) -> Result<(), StoreError> {
+        let known = self.store.agents().await?;
+        for (agent, hosted) in self.agents.iter().filter(|(agent, _)| !known.contains_key(*agent)) {
+            self.store.declare(agent, &hosted.declaration(self.pool())).await?;
+        }
+        Ok(())
     }
 
     /// One partition's join; what was not answered is asked again before the start is given up.
@@ -137,6 +148,9 @@ impl<S: Store> Incarnation<S> {
             warn!(worker = %self.worker, error = %err, "not announced");
         }
         self.count_ready().await;
+        if let Err(err) = self.declare_missing().await {
+            warn!(worker = %self.worker, error = %err, "agents may not be declared");
+        }
     }
 
     /// How many share the duties. What was counted before stands if the server does not answer.

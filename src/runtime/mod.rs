@@ -7,6 +7,7 @@ mod agent;
 mod boundary;
 mod brake;
 mod duty;
+mod entry;
 mod env;
 mod incarnation;
 mod intake;

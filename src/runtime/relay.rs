@@ -6,14 +6,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use super::incarnation::Incarnation;
+use super::{entry::read, incarnation::Incarnation};
 use crate::{
-    model::{
-        AgentDeclaration, AgentName, Body, Group, IdempotencyKey, NewMessage, Partition, Pool, ReplyTo,
-        Resume, SessionId, StreamId,
-    },
+    model::{AgentDeclaration, AgentName, Partition, StreamId},
     store::{IngressEntry, Refused, Relay, Relayed, RelayedKind, Store, StoreResult},
 };
 
@@ -22,6 +20,12 @@ const BATCH: usize = 256;
 
 /// How many of them one operation takes.
 const CHUNK: usize = 100;
+
+/// After how many bytes of bodies an operation takes no further entry: a script holds up everybody.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How many bytes one look should give: when entries are large, fewer are read.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// How long one look waits for an entry.
 const WAIT: Duration = Duration::from_secs(1);
@@ -72,8 +76,10 @@ impl<S: Store> Door<'_, S> {
     /// Relays as long as the duty is ours.
     async fn relay(&mut self) -> StoreResult<()> {
         self.cursors = self.shared.store.cursors().await?;
+        let mut batch = BATCH;
         while self.shared.duties.has(DOOR) {
-            let read = self.shared.store.ingress(BATCH, WAIT).await?;
+            let read = self.shared.store.ingress(batch, WAIT).await?;
+            batch = next_batch(&read.entries);
             if read.entries.is_empty() {
                 continue;
             }
@@ -107,18 +113,38 @@ impl<S: Store> Door<'_, S> {
             let (partition, relayed) = self.place(entry);
             batches.entry(partition).or_default().extend(relayed);
         }
-        for (partition, batch) in batches {
-            for chunk in batch.chunks(CHUNK) {
-                self.take_chunk(partition, chunk.to_vec()).await?;
+        // Side by side: only within a partition does the order matter.
+        let taken = batches.into_iter().map(|(partition, batch)| self.take_batch(partition, batch));
+        for (partition, taken) in join_all(taken).await {
+            let cursor = taken?;
+            match cursor {
+                Some(cursor) => _ = self.cursors.insert(partition, cursor),
+                None => _ = self.cursors.remove(&partition),
             }
         }
         self.shared.store.remove_ingress(&ids).await
     }
 
+    /// Has one partition take its part, chunk by chunk; how far it is then.
+    async fn take_batch(
+        &self,
+        partition: Partition,
+        batch: Vec<Relayed>,
+    ) -> (Partition, StoreResult<Option<StreamId>>) {
+        let mut cursor = self.cursors.get(&partition).copied();
+        for chunk in chunks(batch) {
+            match self.take_chunk(partition, cursor, chunk).await {
+                Ok(reached) => cursor = reached,
+                Err(err) => return (partition, Err(err)),
+            }
+        }
+        (partition, Ok(cursor))
+    }
+
     /// Where an entry belongs, and what is still to be done with it: nothing if its partition has it already.
     fn place(&self, entry: IngressEntry) -> (Partition, Option<Relayed>) {
         let id = entry.id;
-        let what = read(&entry, self.shared, &self.agents);
+        let what = read(&entry, self.shared.env.message_id(), &self.agents);
         let session = match &what {
             RelayedKind::Message(message) => Some(&message.session),
             RelayedKind::Refuse(refused) => refused.session.as_ref(),
@@ -134,24 +160,23 @@ impl<S: Store> Door<'_, S> {
         (partition, Some(Relayed { id, what }))
     }
 
-    /// Has one partition take a chunk; a wrong idea of pool or cursor is corrected and tried again.
-    async fn take_chunk(&mut self, partition: Partition, mut chunk: Vec<Relayed>) -> StoreResult<()> {
+    /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
+    async fn take_chunk(
+        &self,
+        partition: Partition,
+        mut cursor: Option<StreamId>,
+        mut chunk: Vec<Relayed>,
+    ) -> StoreResult<Option<StreamId>> {
         while !chunk.is_empty() {
-            let previous = self.cursors.get(&partition).copied();
-            match self.shared.store.relay(partition, previous, &chunk).await? {
+            match self.shared.store.relay(partition, cursor, &chunk).await? {
                 Relay::Taken(outcomes) => {
                     debug!(%partition, entries = outcomes.len(), "relayed");
-                    let last = chunk.iter().map(|entry| entry.id).max().expect("not empty");
-                    let cursor = self.cursors.entry(partition).or_default();
-                    *cursor = last.max(*cursor);
-                    return Ok(());
+                    let last = chunk.iter().map(|entry| entry.id).max();
+                    return Ok(last.max(cursor));
                 }
-                Relay::Elsewhere(cursor) => {
-                    info!(%partition, ours = ?previous, theirs = ?cursor, "another relay was here");
-                    match cursor {
-                        Some(cursor) => _ = self.cursors.insert(partition, cursor),
-                        None => _ = self.cursors.remove(&partition),
-                    }
+                Relay::Elsewhere(reached) => {
+                    info!(%partition, ours = ?cursor, theirs = ?reached, "another relay was here");
+                    cursor = reached;
                     chunk.retain(|entry| Some(entry.id) > cursor);
                 }
                 Relay::OtherPool { index, pool } => {
@@ -163,7 +188,7 @@ impl<S: Store> Door<'_, S> {
                 }
             }
         }
-        Ok(())
+        Ok(cursor)
     }
 }
 
@@ -184,124 +209,73 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
     RelayedKind::Refuse(Box::new(Refused { reason: "ambiguous".to_owned(), sentence, ..refused }))
 }
 
-/// Reads an entry: a message, or the reason why it is none.
-fn read<S: Store>(
-    entry: &IngressEntry,
-    shared: &Incarnation<S>,
-    agents: &BTreeMap<AgentName, AgentDeclaration>,
-) -> RelayedKind {
-    let fields = Fields::of(entry);
-    match fields.message() {
-        Ok(Parsed { session, id, reply_to, group, resume, body }) => {
-            let pool = agents.get(&session.agent()).map_or_else(Pool::default, |how| how.pool.clone());
-            let message = shared.env.message_id();
-            RelayedKind::Message(Box::new(NewMessage {
-                session,
-                message,
-                id,
-                reply_to,
-                body,
-                group,
-                resume,
-                pool,
-            }))
-        }
-        Err(sentence) => RelayedKind::Refuse(Box::new(Refused {
-            session: fields.parse("to").ok().flatten(),
-            id: fields.parse("id").ok().flatten(),
-            reply_to: fields.parse("reply_to").ok().flatten(),
-            reason: "malformed".to_owned(),
-            sentence,
-            body: fields.as_body(),
-        })),
-    }
+/// How many entries to read after these: as many as are likely to stay within the bytes of one look.
+fn next_batch(entries: &[IngressEntry]) -> usize {
+    let bytes = |entry: &IngressEntry| entry.fields.iter().map(|(_, value)| value.len()).sum::<usize>();
+    let largest = entries.iter().map(bytes).max().unwrap_or_default();
+    (BATCH_BYTES / largest.max(1)).clamp(1, BATCH)
 }
 
-/// An entry's fields by name; of a name given twice the last counts.
-struct Fields<'a>(BTreeMap<&'a [u8], &'a [u8]>);
-
-/// A message's parts.
-#[derive(Debug)]
-struct Parsed {
-    session: SessionId,
-    id: Option<IdempotencyKey>,
-    reply_to: Option<ReplyTo>,
-    group: Option<Group>,
-    resume: Option<Resume>,
-    body: Body,
+/// Cuts a partition's part into what one operation takes.
+fn chunks(batch: Vec<Relayed>) -> Vec<Vec<Relayed>> {
+    let mut chunks = Vec::<Vec<Relayed>>::new();
+    let mut bytes = 0;
+    for entry in batch {
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK && bytes < CHUNK_BYTES => {
+                bytes += body_bytes(&entry);
+                chunk.push(entry);
+            }
+            _ => {
+                bytes = body_bytes(&entry);
+                chunks.push(vec![entry]);
+            }
+        }
+    }
+    chunks
 }
 
-impl<'a> Fields<'a> {
-    const KNOWN: [&'static str; 6] = ["to", "body", "id", "reply_to", "group", "resume"];
-
-    fn of(entry: &'a IngressEntry) -> Self {
-        Self(entry.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect())
-    }
-
-    fn message(&self) -> Result<Parsed, String> {
-        let unknown = self.0.keys().find(|name| !Self::KNOWN.iter().any(|known| known.as_bytes() == **name));
-        if let Some(name) = unknown {
-            let name = String::from_utf8_lossy(name);
-            return Err(format!("`{name}` is not a field: {} are", Self::KNOWN.join(", ")));
-        }
-        let missing = |name| format!("the field `{name}` is missing: XADD … to SESSION body BODY");
-        Ok(Parsed {
-            session: self.parse("to")?.ok_or_else(|| missing("to"))?,
-            id: self.parse("id")?,
-            reply_to: self.parse("reply_to")?,
-            group: self.parse("group")?,
-            resume: self.parse("resume")?,
-            body: self.text("body")?.map(Body::from_door).ok_or_else(|| missing("body"))?,
-        })
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&'a str>, String> {
-        let value = self.0.get(name.as_bytes()).map(|bytes| std::str::from_utf8(bytes));
-        value.transpose().map_err(|_| format!("`{name}` is not UTF-8"))
-    }
-
-    fn parse<T: std::str::FromStr<Err: ToString>>(&self, name: &str) -> Result<Option<T>, String> {
-        let value = self.text(name)?.map(str::parse);
-        value.transpose().map_err(|err: T::Err| err.to_string())
-    }
-
-    /// All of it, for `dead`.
-    fn as_body(&self) -> Body {
-        let fields: BTreeMap<_, _> = self
-            .0
-            .iter()
-            .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
-            .collect();
-        Body::of(&fields).expect("an object")
+fn body_bytes(entry: &Relayed) -> usize {
+    match &entry.what {
+        RelayedKind::Message(message) => message.body.as_json().len(),
+        RelayedKind::Refuse(refused) => refused.body.as_json().len(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Body;
 
-    fn entry(fields: &[(&str, &[u8])]) -> IngressEntry {
-        let fields = fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
-        IngressEntry { id: StreamId { millis: 1, seq: 0 }, fields: fields.collect() }
+    fn entry(seq: u64, bytes: usize) -> Relayed {
+        let refused = Refused {
+            session: None,
+            id: None,
+            reply_to: None,
+            reason: String::new(),
+            sentence: String::new(),
+            body: Body::text(&"x".repeat(bytes)),
+        };
+        Relayed { id: StreamId { millis: 1, seq }, what: RelayedKind::Refuse(Box::new(refused)) }
     }
 
     #[test]
-    fn text_and_objects_are_bodies_and_a_missing_or_unknown_field_is_named() {
-        let text = entry(&[("to", b"echo/a"), ("body", b"hello")]);
-        let parsed = Fields::of(&text).message().unwrap();
-        assert_eq!(parsed.body.as_text().as_deref(), Some("hello"));
-        for (fields, named) in [
-            (vec![("body", b"x".as_slice())], "`to` is missing"),
-            (vec![("to", b"echo/a".as_slice())], "`body` is missing"),
-            (vec![("to", b"echo"), ("body", b"x")], "`echo` is not a session"),
-            (vec![("to", b"echo/a"), ("body", b"x"), ("reply", b"k")], "`reply` is not a field"),
-            (vec![("to", b"echo/a"), ("body", &[0xff])], "`body` is not UTF-8"),
-            (vec![("to", b"echo/a"), ("body", b"x"), ("resume", b"never")], "`never` is not a resume"),
-            (vec![("to", b"echo/a"), ("body", b"x"), ("reply_to", b"tenure:x")], "is not a reply_to"),
-        ] {
-            let entry = entry(&fields);
-            let why = Fields::of(&entry).message().unwrap_err();
-            assert!(why.contains(named), "{why}");
-        }
+    fn a_chunk_ends_after_a_hundred_entries_or_a_mebibyte_and_keeps_the_order() {
+        let small = chunks((0..250).map(|n| entry(n, 10)).collect());
+        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+        let large = chunks((0..5).map(|n| entry(n, CHUNK_BYTES / 2)).collect());
+        assert_eq!(large.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+        let ids: Vec<_> = large.into_iter().flatten().map(|entry| entry.id.seq).collect();
+        assert_eq!(ids, [0, 1, 2, 3, 4]);
+        assert!(chunks(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn fewer_entries_are_read_when_they_are_large() {
+        let of = |bytes| IngressEntry { id: StreamId::default(), fields: vec![(Vec::new(), vec![0; bytes])] };
+        assert_eq!(next_batch(&[of(10)]), BATCH);
+        assert_eq!(next_batch(&[of(10), of(1 << 20)]), 16);
+        assert_eq!(next_batch(&[of(1 << 28)]), 1);
+        assert_eq!(next_batch(&[]), BATCH);
     }
 }

@@ -71,6 +71,9 @@ pub(super) enum Departure {
     Lost,
     /// The server lost writes that this actor had seen acknowledged: to be claimed again at once.
     Behind,
+    /// It cannot be given back, for what Redis holds of it cannot be read: left as it is. Asking again
+    /// would not help, and must not hold up a drain; it is claimed again, or reaped, once it can be read.
+    Unreadable,
     /// A defect of ours ended it.
     Broken,
 }
@@ -464,6 +467,7 @@ impl<S: Store> Owner<S> {
         boundary.own_ttl = self.shared.config.lease.own_ttl();
         boundary.page = page;
         let session = self.lease.session();
+        let mut warned = false;
         loop {
             let answer = tokio::select! {
                 biased;
@@ -487,6 +491,11 @@ impl<S: Store> Owner<S> {
                     // Perhaps also this claim: the next one must not take its epoch again.
                     self.shared.counts.saw(Epoch(self.lease.epoch().0 + 1));
                     return ControlFlow::Break(Departure::Behind);
+                }
+                // An operator can mend it, if told: the turn's result is kept as long as the lease holds.
+                Err(err @ StoreError::Unreadable { .. }) if !warned => {
+                    warn!(%session, error = %err, "a turn's end cannot be written; trying on");
+                    warned = true;
                 }
                 Err(err) => debug!(%session, error = %err, "committing again"),
             }
@@ -525,6 +534,10 @@ impl<S: Store> Owner<S> {
                     self.queue = mail.into();
                     self.idle_since = self.shared.env.now();
                     return ControlFlow::Continue(());
+                }
+                Err(err @ StoreError::Unreadable { .. }) => {
+                    warn!(session = %self.lease.session(), error = %err, "a session cannot be given back");
+                    return ControlFlow::Break(Departure::Unreadable);
                 }
                 Err(err) => debug!(session = %self.lease.session(), error = %err, "releasing again"),
             }

@@ -18,9 +18,7 @@ use super::{
     trust::Trust,
 };
 use crate::{
-    model::{
-        AgentDeclaration, AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId,
-    },
+    model::{AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId},
     store::{Configured, Store, StoreError},
 };
 
@@ -127,14 +125,10 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let declaration = AgentDeclaration {
-                pool: config.pool.clone(),
-                resume: policy.resume,
-                durability: "memory".to_owned(),
-            };
-            self.store.declare(&name, &declaration).await?;
             let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-            agents.insert(name, Hosted { agent, policy, slots });
+            let hosted = Hosted { agent, policy, slots };
+            self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
+            agents.insert(name, hosted);
         }
         let parts = Parts {
             store: self.store,

@@ -86,11 +86,10 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Puts a message into its session's inbox, making the session if there is none. `lua/send.lua`
     ///
-    /// In this order: a body over the limit is `Refused(TooLarge)`; an unreadable record is an
-    /// error; an `id` seen within a day, or the very message accepted last by this session, is
+    /// In this order: an unreadable record is an error; an `id` seen within a day, or the very message accepted last by this session, is
     /// `Repeat` (with a `reply_to` and an `id`: an answer that is there goes to it through `out`,
-    /// else it is added to those the answer will go to, 100 at most and each once); a stopped session and then a
-    /// full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
+    /// else it is added to those the answer will go to, 100 at most and each once); a body over the limit, a
+    /// stopped session and then a full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
     /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
     /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
     /// was empty, with the message if its record is at most 1 KiB. If it has none and is runnable:

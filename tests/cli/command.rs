@@ -124,9 +124,7 @@ impl RunningWorker {
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid]).status();
-        assert!(sent.expect("there is a shell").success());
+        signal(&self.child, name);
     }
 
     pub fn ended(&mut self) -> ExitStatus {
@@ -145,6 +143,13 @@ impl Drop for RunningWorker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a child of ours.
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid]).status();
+    assert!(sent.expect("there is a shell").success());
 }
 
 fn next_event(events: &mut BufReader<ChildStdout>) -> Option<Value> {

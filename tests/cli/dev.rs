@@ -1,6 +1,11 @@
 //! `tenure dev`, in a pipe.
 
-use crate::command::{end, end_with_input, tenure};
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::Stdio,
+};
+
+use crate::command::{end, end_with_input, signal, tenure};
 
 #[test]
 fn each_line_in_is_one_reply_out_and_nothing_else() {
@@ -32,11 +37,26 @@ fn a_line_that_is_not_text_or_too_long_ends_dev_with_a_reason() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mut command = tenure(&["dev"]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    command.stderr(std::process::Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"one\ntwo\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn an_interrupt_ends_dev_with_0_while_it_waits_for_a_line() {
+    let mut command = tenure(&["dev"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"hello\n").unwrap();
+    let mut reply = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut reply).unwrap();
+    assert_eq!(reply, "hello\n");
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    drop(stdin);
 }

@@ -91,6 +91,12 @@ fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
 }
 
 #[test]
+fn how_to_write_an_address_is_told_whole() {
+    let ended = end(tenure(&["show", "echo/a", "--redis", "nonsense"]));
+    assert!(ended.badly(2).contains("redis://HOST:PORT") && !ended.stderr.contains("***"), "{ended:?}");
+}
+
+#[test]
 fn a_wrong_password_is_told_without_showing_it() {
     let server = RedisServer::builder().requirepass("sesame").start();
     let with = |password: &str| {

@@ -1,10 +1,12 @@
 //! `tenure dead` and `tenure delete`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::{
-    command::{end, is_time, members, on},
-    support::RedisServer,
+    command::{RunningWorker, end, end_with_input, is_time, members, on},
+    support::{RedisServer, wait_until},
 };
 
 /// A namespace with two dead letters: mail of a session that was deleted.
@@ -57,4 +59,37 @@ fn all_dead_letters_are_retried_or_dropped_at_once() {
     assert_eq!(end(on(&server, &["dead", "drop", "--all", "--json"])).json().len(), 2);
     assert_eq!(end(on(&server, &["dead", "drop", "--all"])).well(), "");
     end(on(&server, &["dead", "drop", "60000-1-1"])).badly(3);
+}
+
+#[test]
+fn a_dead_letter_of_any_size_is_listed() {
+    let server = RedisServer::start();
+    let large = "x".repeat(1_000_000);
+    end_with_input(on(&server, &["send", "echo/a", "-"]), large.as_bytes()).well();
+    end(on(&server, &["delete", "echo/a"])).well();
+    assert!(end(on(&server, &["dead", "ls"])).well().contains("xxx…\n"));
+    assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json()[0]["body"]["text"], large);
+}
+
+#[test]
+fn what_is_no_message_is_not_sent_again_but_can_be_dropped() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &[]);
+    let mut conn = server.client().get_connection().unwrap();
+    redis::cmd("SET").arg("no:list").arg("x").exec(&mut conn).unwrap();
+    let mut post = |fields: [&str; 6]| {
+        redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(&fields).exec(&mut conn).unwrap();
+    };
+    post(["to", "echo/a", "body", "hello", "reply_to", "no:list"]);
+    post(["to", "echo/a", "body", "hello", "resume", "never"]);
+    let dead = || end(on(&server, &["dead", "ls", "--json"])).json();
+    wait_until("both are in dead", Duration::from_secs(30), || dead().len() == 2);
+    let turns = || end(on(&server, &["show", "echo/a", "--json"])).json()[0]["turns"].clone();
+    for letter in dead() {
+        let refused = end(on(&server, &["dead", "retry", letter["id"].as_str().unwrap()]));
+        assert!(refused.badly(4).contains("tenure dead drop"));
+    }
+    assert!(end(on(&server, &["dead", "retry", "--all"])).badly(4).contains("2 of 2"));
+    assert_eq!((turns(), dead().len()), (json!(1), 2));
+    assert_eq!(end(on(&server, &["dead", "drop", "--all", "--json"])).json().len(), 2);
 }

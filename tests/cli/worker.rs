@@ -1,11 +1,15 @@
 //! `tenure worker` and `tenure bench`.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
     command::{RunningWorker, end, on},
-    support::RedisServer,
+    support::{RedisServer, wait_until},
 };
+
+const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_worker_hands_everything_off_at_sigterm_and_ends_with_0() {
@@ -26,6 +30,68 @@ fn a_worker_hands_everything_off_at_sigterm_and_ends_with_0() {
         let view = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
         assert_eq!((&view["status"], &view["owner"]), (&json!("passive"), &json!(null)));
     }
+}
+
+#[test]
+fn a_worker_that_hangs_on_its_server_still_ends_at_the_second_signal() {
+    let server = RedisServer::start();
+    let mut worker = RunningWorker::start(&server, &[]);
+    server.pause();
+    worker.signal("TERM");
+    assert_eq!(worker.event(), Some(json!({"event": "draining", "worker": worker.id})));
+    worker.signal("TERM");
+    assert_eq!(worker.ended().code(), Some(1));
+    server.resume();
+}
+
+#[test]
+fn a_workers_pool_is_found_again_after_the_server_has_lost_everything() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &["--pool", "gpu", "--lease", "1s"]);
+    end(on(&server, &["send", "echo/a", "hello", "--wait"])).well();
+    let mut conn = server.client().get_connection().unwrap();
+    for forget in [&["FLUSHALL"][..], &["DEL", "tenure:{default}:agents"]] {
+        redis::cmd(forget[0]).arg(&forget[1..]).exec(&mut conn).unwrap();
+        end(on(&server, &["send", "echo/b", "hello", "--wait=30s"])).well();
+        end(on(&server, &["delete", "echo/b"])).well();
+    }
+}
+
+#[test]
+fn a_session_whose_state_is_not_utf_8_is_quarantined_with_its_mail() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &[]);
+    let mut conn = server.client().get_connection().unwrap();
+    let keys = end(on(&server, &["keys", "echo/a", "--json"])).json().remove(0);
+    redis::cmd("SET").arg(keys["state"].as_str()).arg(b"\xff\xfe").exec(&mut conn).unwrap();
+    end(on(&server, &["send", "echo/a", "hello"])).well();
+    wait_until("it is quarantined", SOON, || {
+        let view = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
+        view["status"] == "quarantined" && view["cause"] == "unreadable" && view["waiting"] == 1
+    });
+    let kept: Vec<u8> = redis::cmd("GET").arg(keys["state"].as_str()).query(&mut conn).unwrap();
+    assert_eq!(kept, b"\xff\xfe");
+}
+
+#[test]
+fn a_session_that_cannot_be_read_any_more_does_not_hold_up_a_drain_and_goes_on_once_it_can() {
+    let server = RedisServer::start();
+    let mut conn = server.client().get_connection().unwrap();
+    let keys = end(on(&server, &["keys", "echo/a", "--json"])).json().remove(0);
+    let mut version = |v: &str| -> () {
+        redis::cmd("HSET").arg(keys["meta"].as_str()).arg("v").arg(v).query(&mut conn).unwrap()
+    };
+    let mut worker = RunningWorker::start(&server, &["--lease", "1s"]);
+    end(on(&server, &["send", "echo/a", "one", "--wait"])).well();
+    version("2");
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is looked at")]
+    let began = std::time::Instant::now();
+    worker.signal("TERM");
+    assert_eq!(worker.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "the grace period was waited for");
+    version("1");
+    let _next = RunningWorker::start(&server, &["--lease", "1s"]);
+    assert_eq!(end(on(&server, &["send", "echo/a", "two", "--wait"])).well(), "two\n");
 }
 
 #[test]

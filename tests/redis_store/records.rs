@@ -60,6 +60,19 @@ async fn mail_that_is_not_utf_8_is_malformed_and_mail_of_a_newer_version_unreada
 }
 
 #[tokio::test]
+async fn a_state_that_is_not_utf_8_is_claimed_in_a_form_that_nobody_can_read() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    send(&store, &message(&alice, 1)).await;
+    let state = b"{\"v\":1,\"state\":\"caf\xe9\"}";
+    let key = store.keys().session(&alice).state();
+    by_hand(&server).await.set::<_, _, ()>(key, state).await.unwrap();
+    let found = claim(&store, &alice).await.state.unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(&found).is_err(), "{found}");
+    assert!(found.contains("UTF-8"));
+}
+
+#[tokio::test]
 async fn a_plain_door_entry_of_any_bytes_is_given_as_it_is() {
     let server = RedisServer::start();
     let store = store_on(&server).await;

@@ -1,8 +1,11 @@
 //! Servers that refuse say why, and what to do; a full one still completes what was begun.
 
-use tenure::store::{
-    Commit, RedisStore, Sent, Store, StoreError,
-    redis::{CheckStatus, checks},
+use tenure::{
+    model::{AgentDeclaration, Resume, Settings},
+    store::{
+        Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
+        redis::{CheckStatus, checks},
+    },
 };
 
 use crate::{
@@ -80,6 +83,18 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
     store.deliver(partition, &out).await.unwrap();
     let reply = store.take_reply(&out[0].to, std::time::Duration::ZERO).await.unwrap();
     assert_eq!(reply.as_deref(), Some("{\"reply\":null}"));
+
+    // What an operator needs to find out, and to make room; and a worker that has to start again.
+    assert!(matches!(store.look(&alice).await.unwrap(), Look::Here(_)));
+    assert_eq!(store.configure(&Settings::default()).await.unwrap(), Configured::Agreed);
+    let how = AgentDeclaration {
+        pool: "default".parse().unwrap(),
+        resume: Resume::Lazy,
+        durability: "memory".to_owned(),
+    };
+    store.declare(&alice.agent(), &how).await.unwrap();
+    let bob = session("echo/bob");
+    assert_eq!(store.delete(&bob, &how.pool, None).await.unwrap(), Delete::Absent);
 
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("64mb").exec_async(&mut connection).await.unwrap();
     send(&store, &message(&alice, 2)).await;

@@ -24,7 +24,7 @@ const TRIES: usize = 3;
 /// How Redis is reached; a malformed address is found here, and not repeated.
 pub(crate) fn options(global: &Global) -> Result<Options, Failure> {
     if global.redis.as_str().into_connection_info().is_err() {
-        let line = "--redis (TENURE_REDIS) is not an address: write redis://[[user]:password@]host[:port]";
+        let line = "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, with USER:PASSWORD@ before HOST if it wants them";
         return Err(Failure::new(Exit::Usage, line));
     }
     let (namespace, timeout) = (global.namespace.clone(), global.timeout);

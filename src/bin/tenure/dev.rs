@@ -64,10 +64,13 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         lines: BufReader::new(tokio::io::stdin()).lines(),
         prompts: stdin().is_terminal() && stdout().is_terminal(),
     };
-    let interrupt = tokio::signal::ctrl_c();
+    let prompts = conversation.prompts;
     let ended = tokio::select! {
         biased;
-        interrupted = interrupt => Ok(interrupted?),
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            Ok(()) if prompts => output::line(""),
+            interrupted => interrupted.map_err(Failure::from),
+        },
         ended = conversation.run() => ended,
     };
     worker.drain().await;

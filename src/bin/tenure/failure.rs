@@ -88,7 +88,7 @@ impl From<ClientError> for Failure {
                 format!("{line}: its first message makes it (`tenure send {session} …`)"),
             ),
             ClientError::NoLetter(_) => Self::new(Exit::NotFound, format!("{line}: see `tenure dead ls`")),
-            ClientError::Homeless(id) => {
+            ClientError::NoMessage(id) => {
                 Self::new(Exit::Refused, format!("{line}: drop it (`tenure dead drop {id}`)"))
             }
             ClientError::Failed { message, error, .. } => Self::new(

@@ -69,14 +69,13 @@ fn main() {
         Ok(cli) => run(cli).err(),
         Err(usage) => usage::answer(&usage).err(),
     };
-    // Not by returning: a thread that still reads a terminal must not hold up the end.
     std::process::exit(failure.map_or(0, |failure| failure.report()));
 }
 
 fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
     log_to_stderr(&command);
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
@@ -91,7 +90,10 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
         }
-    })
+    });
+    // A thread that still reads a terminal must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
 /// `RUST_LOG` decides; without it a worker says what it does, and all else only what is wrong.

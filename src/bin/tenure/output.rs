@@ -19,10 +19,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(io::Error::from)?)
 }
 
-/// Prints rows under a header, in columns as wide as their widest cell.
+/// The most characters that a cell shows: a body may have a million, and a column's width is limited.
+const WIDEST: usize = 300;
+
+/// Prints rows under a header, in columns as wide as their widest cell; what a cell cannot show is in the JSON.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let mut widths = header.map(str::len);
-    for row in rows {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| clipped(cell))).collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -35,6 +39,13 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
 pub(crate) fn facts(facts: &[(&str, String)]) -> Result<(), Failure> {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     facts.iter().try_for_each(|(name, value)| line(format!("{name:width$}  {value}").trim_end()))
+}
+
+fn clipped(cell: &str) -> String {
+    match cell.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{}…", &cell[..end]),
+        None => cell.to_owned(),
+    }
 }
 
 fn aligned(cells: &[String], widths: &[usize]) -> String {
@@ -89,6 +100,12 @@ impl Serialize for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_of_any_length_is_shown_as_far_as_it_goes() {
+        assert_eq!(clipped(&"ü".repeat(WIDEST)), "ü".repeat(WIDEST));
+        assert_eq!(clipped(&"ü".repeat(1_000_000)).chars().count(), WIDEST + 1);
+    }
 
     #[test]
     fn times_are_rfc_3339_in_utc_with_milliseconds() {

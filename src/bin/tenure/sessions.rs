@@ -54,10 +54,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             false => rows.extend(wanted.iter().map(row)),
         }
     }
-    match global.json {
-        true => Ok(()),
-        false => output::table(HEADER, &rows),
+    if global.json {
+        return Ok(());
     }
+    output::table(HEADER, &rows)?;
+    if left == 0 {
+        eprintln!("these are the first {}: --limit 0 lists all", args.limit);
+    }
+    Ok(())
 }
 
 const HEADER: [&str; 8] = ["SESSION", "STATUS", "CAUSE", "OWNER", "TURNS", "WAITING", "POOL", "UPDATED"];

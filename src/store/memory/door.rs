@@ -25,11 +25,11 @@ const MOST_WAITERS: usize = 100;
 
 impl Keyspace {
     pub(super) fn send(&mut self, step: &mut Step, message: &NewMessage) -> StoreResult<Sent> {
-        if message.body.as_json().len() > step.limits.body {
-            return Ok(Sent::Refused(Refusal::TooLarge));
-        }
         if let Some(repeat) = self.repeat(step, message)? {
             return Ok(repeat);
+        }
+        if message.body.as_json().len() > step.limits.body {
+            return Ok(Sent::Refused(Refusal::TooLarge));
         }
         if let Some(session) = self.sessions.get(&message.session) {
             if session.record.hold == Some(Hold::Stopped) {

@@ -100,7 +100,7 @@ impl State {
                 id: StreamId::default(),
                 session: reply.session,
                 message: reply.message,
-                reason: "reply_to".to_owned(),
+                reason: DeadLetter::REPLY_TO.to_owned(),
                 tries: 0,
                 time: now,
                 reply_to: Some(reply.to),

@@ -175,7 +175,7 @@ impl RedisStore {
                 names.extend([keys.meta(), keys.inbox(), ids, keys.ready(&new.pool), keys.idle(&new.pool)]);
             }
         }
-        let server = self.shared.leases.server().await?;
+        let server = self.shared.turns.server().await?;
         let call = self
             .script(Name::Relay, &names)
             .arg(INGRESS)
@@ -189,7 +189,7 @@ impl RedisStore {
             RelayedKind::Message(new) => with_message(call, new),
             RelayedKind::Refuse(refused) => with_refused(call, refused),
         });
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = ask(&self.shared.turns, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "taken" => {

@@ -75,7 +75,7 @@ pub(super) fn is_no_script(error: &RedisError) -> bool {
 
 fn refused_login(address: &str) -> StoreError {
     StoreError::Refused(format!(
-        "{address} wants a user name and password, or does not know the ones given: check the address, redis://user:password@host:port"
+        "{address} wants a user name and password, or does not know the ones given: check --redis, where user:password@ stands before the host"
     ))
 }
 

@@ -54,9 +54,8 @@ impl RedisStore {
 
     pub(super) async fn declare_agent(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
         let json = serde_json::to_string(how).expect("a declaration is plain data");
-        let mut set = redis::cmd("HSET");
-        set.arg(self.keys().agents()).arg(agent.as_str()).arg(json);
-        self.shared.admin.run(&set).await.map(drop)
+        let call = self.script(Name::Declare, &[self.keys().agents()]).arg(agent.as_str()).arg(json);
+        self.shared.leases.call(call).await.map(drop)
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

@@ -187,7 +187,7 @@ impl RedisStore {
 
 fn won(session: &SessionId, mut reply: Reply) -> StoreResult<Claim> {
     let lease = Lease::granted(session.clone(), reply.parse()?);
-    let state = reply.maybe_text()?;
+    let state = reply.maybe_lossy()?;
     let record = read_record(session, reply.list()?)?;
     let mail = read_mail(session, reply.rest())?;
     Ok(Claim::Won(Box::new(Claimed { lease, record, state, mail })))

@@ -6,9 +6,10 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{at_least_a_millisecond, unreadable, unreadable_in},
+    ask::{ask, at_least_a_millisecond, unreadable, unreadable_in},
     records::{Fields, dead_letter, entry, session_record, stream},
-    replies::{bytes, count, names},
+    replies::{bytes, names},
+    scripts::Name,
 };
 use crate::{
     model::{Entry, EntryId, Partition, SessionId, StreamId},
@@ -21,16 +22,14 @@ const PAGE: usize = 1_000;
 impl RedisStore {
     pub(super) async fn look_at(&self, session: &SessionId) -> StoreResult<Look> {
         let keys = self.keys().session(session);
-        let mut look = redis::pipe();
-        look.atomic().cmd("HGETALL").arg(keys.meta()).cmd("LLEN").arg(keys.inbox());
-        let mut answers = self.shared.reads.all(&look).await?.into_iter();
-        let (meta, inbox) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+        let mut reply =
+            ask(&self.shared.reads, self.script(Name::Look, &[keys.meta(), keys.inbox()])).await?;
+        let (meta, waiting) = (reply.list()?, reply.parse()?);
         let bad = |why| StoreError::unreadable(format!("session {session}"), why);
-        let meta = Fields::read(meta).map_err(bad)?;
+        let meta = Fields::read(Value::Array(meta)).map_err(bad)?;
         if meta.is_empty() {
             return Ok(Look::Absent);
         }
-        let waiting = count(inbox).map_err(bad)?;
         match session_record(&meta) {
             Ok(record) => {
                 self.saw_pool(session.agent(), &record.pool);

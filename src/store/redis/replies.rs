@@ -1,6 +1,6 @@
 //! Reading what a script answered: a word, then data. Never panics, whatever the answer.
 
-use std::{fmt::Display, str::FromStr, vec::IntoIter};
+use std::{fmt::Display, str::FromStr, string::FromUtf8Error, vec::IntoIter};
 
 use redis::Value;
 
@@ -50,6 +50,22 @@ impl Reply {
                 Ok(text) => Ok((!text.is_empty()).then_some(text)),
                 Err(why) => Err(unreadable(script, why)),
             },
+        }
+    }
+
+    /// The next part, as text; none if it is nil. What is no UTF-8 comes in a form that is no JSON
+    /// either, whatever it holds: so nobody takes it for something that can be read.
+    pub(super) fn maybe_lossy(&mut self) -> StoreResult<Option<String>> {
+        let script = self.script;
+        match self.next()? {
+            Value::Nil => Ok(None),
+            part => {
+                let found = bytes(part).map_err(|why| unreadable(script, why))?;
+                let lossy = |error: FromUtf8Error| {
+                    format!("not UTF-8: {}", String::from_utf8_lossy(error.as_bytes()))
+                };
+                Ok(Some(String::from_utf8(found).unwrap_or_else(lossy)))
+            }
         }
     }
 
@@ -125,14 +141,6 @@ pub(super) fn text(value: Value) -> Result<String, String> {
     String::from_utf8(bytes(value)?).map_err(|error| error.to_string())
 }
 
-/// A value that is a count.
-pub(super) fn count(value: Value) -> Result<u64, String> {
-    match value {
-        Value::Int(number) => u64::try_from(number).map_err(|error| error.to_string()),
-        other => text(other)?.parse().map_err(|error| format!("not a count: {error}")),
-    }
-}
-
 fn unreadable(script: Name, why: impl ToString) -> StoreError {
     StoreError::unreadable(format!("the reply of `{}`", script.as_str()), why)
 }
@@ -166,7 +174,7 @@ mod tests {
         for value in strange {
             let list = || reply(vec![value.clone()]);
             _ = (list().text(), list().maybe_text(), list().list(), list().parse::<u64>());
-            _ = (list().maybe::<u64>(), list().names::<WorkerId>("a list"), count(value.clone()));
+            _ = (list().maybe::<u64>(), list().names::<WorkerId>("a list"), list().maybe_lossy());
             _ = Reply::of(Name::Offer, value);
         }
     }

@@ -11,9 +11,11 @@ pub(super) enum Name {
     Claim,
     Commit,
     Configure,
+    Declare,
     Delete,
     Deliver,
     Fire,
+    Look,
     Mend,
     Offer,
     Reap,
@@ -30,16 +32,18 @@ pub(super) enum Name {
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 
 /// In the order of [`Name`].
-const SOURCES: [(&str, &str); 20] = [
+const SOURCES: [(&str, &str); 22] = [
     ("advance", include_str!("../../../lua/advance.lua")),
     ("announce", include_str!("../../../lua/announce.lua")),
     ("bury", include_str!("../../../lua/bury.lua")),
     ("claim", include_str!("../../../lua/claim.lua")),
     ("commit", include_str!("../../../lua/commit.lua")),
     ("configure", include_str!("../../../lua/configure.lua")),
+    ("declare", include_str!("../../../lua/declare.lua")),
     ("delete", include_str!("../../../lua/delete.lua")),
     ("deliver", include_str!("../../../lua/deliver.lua")),
     ("fire", include_str!("../../../lua/fire.lua")),
+    ("look", include_str!("../../../lua/look.lua")),
     ("mend", include_str!("../../../lua/mend.lua")),
     ("offer", include_str!("../../../lua/offer.lua")),
     ("reap", include_str!("../../../lua/reap.lua")),

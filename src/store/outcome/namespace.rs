@@ -1,0 +1,45 @@
+//! The namespace: its settings and who is there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AgentName, Millis, Pool, Settings, WorkerId};
+
+/// What `configure` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Configured {
+    /// The namespace has these settings now, or had them already.
+    Agreed,
+    /// It has others; nothing was changed.
+    Differs(Settings),
+}
+
+/// A worker, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its incarnation.
+    pub worker: WorkerId,
+    /// The pool it serves.
+    pub pool: Pool,
+    /// The agents it serves.
+    pub agents: Vec<AgentName>,
+    /// Sessions it owns.
+    pub sessions: usize,
+    /// Turns under way.
+    pub running: usize,
+    /// Sessions it owns at most.
+    pub capacity: usize,
+    /// When it started.
+    pub since: Millis,
+    /// Whether it takes sessions.
+    pub state: MemberState,
+}
+
+/// Whether a worker takes sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberState {
+    /// It does.
+    Ready,
+    /// It hands off what it has and ends.
+    Draining,
+}

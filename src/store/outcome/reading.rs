@@ -1,0 +1,83 @@
+//! Reading and operating.
+
+use super::Sent;
+use crate::model::{
+    Body, EntryId, MessageId, Millis, Partition, ReplyTo, SessionId, SessionRecord, StreamId,
+};
+
+/// A message or entry that was given up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The partition it lies in.
+    pub partition: Partition,
+    /// Where it stands in `dead`.
+    pub id: StreamId,
+    /// The session, where one could be read.
+    pub session: Option<SessionId>,
+    /// The message, if it was accepted.
+    pub message: Option<MessageId>,
+    /// One word: why.
+    pub reason: String,
+    /// Runs that failed.
+    pub tries: u32,
+    /// When it was given up on.
+    pub time: Millis,
+    /// Where its reply was to go.
+    pub reply_to: Option<ReplyTo>,
+    /// What it held.
+    pub body: Body,
+}
+
+impl DeadLetter {
+    /// The reason of a reply that its key could not take.
+    pub const REPLY_TO: &str = "reply_to";
+}
+
+/// What retrying a dead letter came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revive {
+    /// It is back in its session's inbox, under a new name, and not in `dead` any more; or it was refused and stays.
+    Sent(Sent),
+    /// There is no such letter (any more).
+    Gone,
+}
+
+/// What looking at a session found. Unavailable is an error, never one of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It is there.
+    Here(Box<Sight>),
+    /// There is no such session.
+    Absent,
+    /// It was written by a newer version.
+    Unreadable(String),
+}
+
+/// A session, looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// Its record.
+    pub record: SessionRecord,
+    /// Messages in its inbox.
+    pub waiting: u64,
+}
+
+/// What deleting a session came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delete {
+    /// It is gone.
+    Deleted,
+    /// Up to 100 waiting messages went to `dead`, and there are more: ask again.
+    More,
+    /// There was no such session.
+    Absent,
+}
+
+/// Which part of a history is wanted; always given oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryRange {
+    /// The newest so many; 0 is all.
+    Newest(usize),
+    /// At most so many after this entry (all from the start if none).
+    After(Option<EntryId>, usize),
+}

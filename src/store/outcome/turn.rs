@@ -1,0 +1,93 @@
+//! The boundary write and what it releases.
+
+use super::Mail;
+use crate::model::{Cause, IdempotencyKey, MessageId, NewEntry, ReplyTo, StreamId};
+
+/// A point where the session becomes durable: everything one `commit` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    /// Drawn for this boundary; the same again is the same boundary.
+    pub commit: String,
+    /// The number of the last entry the writer knows of.
+    pub after: u64,
+    /// The turn that its entries belong to.
+    pub turn: u64,
+    /// Turns that have ended once this is written.
+    pub turns: u64,
+    /// Entries to append, in order.
+    pub entries: Vec<NewEntry>,
+    /// What becomes of the agent's state.
+    pub state: StateChange,
+    /// The message that is done, if one is: it must be at the head of the inbox.
+    pub done: Option<Done>,
+    /// Failed runs of the message that is at the head afterwards.
+    pub tries: u32,
+    /// If set, the session is not runnable until this much later.
+    pub backoff: Option<std::time::Duration>,
+    /// If set, the session is set aside, with its mail kept: the cause and a sentence.
+    pub quarantine: Option<(Cause, String)>,
+    /// How long `own` is lengthened to.
+    pub own_ttl: std::time::Duration,
+    /// How many waiting messages to return.
+    pub page: usize,
+}
+
+/// What a boundary does to the agent's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateChange {
+    /// It stays.
+    Keep,
+    /// It becomes this.
+    Set(String),
+    /// There is none any more.
+    Clear,
+}
+
+/// A message that is done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub message: MessageId,
+    /// The sender's own key, if any: the answer is kept under it.
+    pub id: Option<IdempotencyKey>,
+    /// Where the answer goes, if anywhere.
+    pub reply_to: Option<ReplyTo>,
+    /// The JSON of an [`Envelope`](crate::model::Envelope).
+    pub answer: String,
+    /// If set, the message is given up on, for this reason and after this many tries.
+    pub dead: Option<(String, u32)>,
+}
+
+/// What a commit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Commit {
+    /// It is written, now or by an earlier call with the same commit id (then `out` is empty: the duty delivers).
+    Done {
+        /// Replies that may be handed out now.
+        out: Vec<OutReply>,
+        /// The first waiting messages.
+        mail: Vec<Mail>,
+    },
+    /// A later claim came, or the session was reaped or deleted; nothing was changed, and never will be by this lease.
+    Fenced,
+    /// The writer is buried or unknown; nothing was changed.
+    Lost,
+    /// The server has fewer entries than the writer knows of, or another message at the head: it lost writes. Nothing was changed.
+    Behind {
+        /// The number of the last entry it has.
+        seq: u64,
+    },
+}
+
+/// A reply in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutReply {
+    /// Where it stands in `out`.
+    pub id: StreamId,
+    /// Where it goes.
+    pub to: ReplyTo,
+    /// The JSON of an [`Envelope`](crate::model::Envelope).
+    pub payload: String,
+}

@@ -1,0 +1,67 @@
+//! A worker's own lease in a partition.
+
+use crate::model::{AgentName, Millis, Pool, WorkerId};
+
+/// What a renewal came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// The deadline is set.
+    Renewed {
+        /// The server's time.
+        now: Millis,
+        /// Who has the partition's duty.
+        duty: Option<WorkerId>,
+        /// Workers within their deadline here, the caller included.
+        alive: usize,
+    },
+    /// Buried, or never joined: the process must go on as a fresh incarnation.
+    Lost,
+}
+
+/// What a worker tells a partition with every renewal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// The incarnation.
+    pub worker: WorkerId,
+    /// Its lease.
+    pub lease: std::time::Duration,
+    /// Its pool.
+    pub pool: Pool,
+    /// The agents it serves.
+    pub agents: Vec<AgentName>,
+    /// Its load in thousandths of a session (with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
+    pub load: Option<u64>,
+    /// What it wants with the partition's duty.
+    pub duty: DutyWish,
+}
+
+/// What a worker wants with a partition's duty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DutyWish {
+    /// Have it, if nobody within its deadline does.
+    Take,
+    /// Nothing: keep it if it has it.
+    Leave,
+    /// Give it up, if it has it.
+    GiveUp,
+}
+
+/// What a burial came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bury {
+    /// It is buried, now or before.
+    Buried,
+    /// It is within its deadline; nothing was changed.
+    Alive,
+    /// Nobody of that name joined this partition.
+    Unknown,
+}
+
+/// On what ground somebody is buried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Its deadline has passed; checked in the same step.
+    Overdue,
+    /// It says so itself.
+    OwnWish,
+}
