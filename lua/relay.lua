@@ -24,12 +24,26 @@ end
 
 -- A batch is taken whole or not at all: so pools are looked at before anything is written.
 local pools, key = {}, 5
+
+-- A session with a key of another type (somebody set it by hand) cannot be read, and stops nobody.
+local function guarded(operation, ...)
+  local fine, first, second = pcall(operation, ...)
+  if fine then
+    return first, second
+  end
+  local why = type(first) == "table" and first.err or tostring(first)
+  if not string.find(why, "WRONGTYPE", 1, true) then
+    error(first, 0)
+  end
+  return nil, nil, true
+end
+
 for i = 8, #ARGV, 8 do
   if ARGV[i] == "message" then
     local session = ARGV[i + 1]
     if not pools[session] then
-      local record, unreadable = read(KEYS[key])
-      pools[session] = record and record.pool or unreadable and "" or ARGV[i + 4]
+      local record, unreadable, broken = guarded(read, KEYS[key])
+      pools[session] = record and record.pool or (unreadable or broken) and "" or ARGV[i + 4]
     end
     if pools[session] ~= "" and pools[session] ~= ARGV[i + 4] then
       return { "other_pool", (i - 8) / 8, pools[session] }
@@ -56,12 +70,12 @@ for i = 8, #ARGV, 8 do
     key = key + 5
     local resume, group = string.match(ARGV[i + 7], "^(%S*) (.*)$")
     local session, id, reply_to = ARGV[i + 1], some(ARGV[i + 5]), some(ARGV[i + 6])
-    local reply, notice = accept(keys, {
+    local reply, notice, broken = guarded(accept, keys, {
       session = session, message = ARGV[i + 2], body = ARGV[i + 3], pool = ARGV[i + 4],
       body_limit = tonumber(ARGV[5]), inbox_limit = tonumber(ARGV[6]),
       id = id, reply_to = reply_to, resume = some(resume), group = some(group),
     }, at)
-    if reply[1] == "unreadable" then
+    if broken or reply[1] == "unreadable" then
       reply = { "refused", "unreadable" }
     end
     if reply[1] == "refused" then

@@ -133,6 +133,7 @@ macro_rules! store_contract {
                     an_owner_is_woken_when_its_wait_ends,
                     a_session_without_owner_is_ready_and_offered_when_its_wait_ends,
                     firing_names_the_right_pool_or_changes_nothing,
+                    a_timer_that_stands_for_no_wait_is_put_right_when_it_is_fired,
                     a_survey_gives_due_timers_in_order_of_their_time,
                     a_survey_tells_overdue_from_buried_and_both_from_living_workers,
                     a_deadline_further_away_than_its_lease_is_cut_to_that,

@@ -249,6 +249,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = StoreResult<Survey>> + Send;
 
     /// Ends a session's wait if its time has come: an owner gets a [`Hint::Wake`]; without one, and runnable, into `ready` and offered. `lua/fire.lua`
+    ///
+    /// Also where it is not due its timer is made to agree: taken out where the session waits for nothing, is not there or
+    /// cannot be read, so that nothing stands for ever before those that are due.
     fn fire(&self, session: &SessionId, pool: &Pool) -> impl Future<Output = StoreResult<Fire>> + Send;
 
     /// Offers a session that is in `ready` to the least loaded worker other than `except`. `lua/offer.lua`

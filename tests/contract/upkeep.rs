@@ -5,7 +5,8 @@ use std::time::Duration;
 use tenure::{
     model::{Body, Limits, NewMessage, SessionId, StreamId},
     store::{
-        Fire, Ground as Reason, Hint, Leaving, Mend, Relayed, RelayedKind, Store, Survey, memory::Meddling,
+        Fire, Ground as Reason, Hint, Leaving, Mend, Relayed, RelayedKind, Store, StoreError, Survey,
+        memory::Meddling,
     },
 };
 
@@ -72,6 +73,22 @@ pub async fn firing_names_the_right_pool_or_changes_nothing(w: World<impl Ground
     assert_eq!(w.store().fire(&s, &pool("other")).await.unwrap(), Fire::OtherPool(pool("default")));
     assert_eq!(fire(&w, &session("none")).await, Fire::NotDue);
     assert_eq!(w.snapshot().await, before);
+}
+
+pub async fn a_timer_that_stands_for_no_wait_is_put_right_when_it_is_fired(w: World<impl Ground>) {
+    let (idle, waiting, newer) = (session("{x}1"), session("{x}2"), session("{x}3"));
+    w.send(&idle, "hello").await;
+    w.backing_off("w", &waiting, WAIT).await;
+    let right = w.holds(&waiting).await.timers;
+    w.backing_off("w", &newer, WAIT).await;
+    w.meddle(&idle, Meddling::EnterTimers).await;
+    w.meddle(&waiting, Meddling::EnterTimers).await;
+    w.meddle(&newer, Meddling::NewerVersion).await;
+    assert_eq!(fire(&w, &idle).await, Fire::NotDue);
+    assert_eq!(fire(&w, &waiting).await, Fire::NotDue);
+    let fired = w.store().fire(&newer, &pool("default")).await;
+    assert!(matches!(fired, Err(StoreError::Unreadable { .. })), "{fired:?}");
+    assert_eq!(w.holds(&waiting).await.timers, right, "none stands in front of those that are due");
 }
 
 // ---- survey

@@ -86,11 +86,26 @@ async fn a_wrong_call_is_an_error_and_changes_nothing() {
         (keys(&tag), with(2, "[1]")),
         (keys(&tag), with(2, "{")),
         (keys(&tag), with(4, "many")),
+        (keys(&tag), with(0, "alice")),
+        (keys(&tag), with(0, "Echo/alice")),
+        (keys(&tag), with(0, "echo/alice smith")),
+        (keys(&tag), with(0, "echo/alice\u{a0}smith")),
+        (keys(&tag), with(0, &format!("echo/{}", "x".repeat(252)))),
+        (keys(&tag), with(3, "a pool")),
+        (keys(&tag), with(7, "two\nlines")),
+        (keys(&tag), with(7, &"x".repeat(257))),
+        (keys(&tag), with(8, "tenure:mine")),
+        (keys(&tag), with(9, "a group")),
+        (keys(&tag), with(10, "never")),
     ];
     for (keys, arguments) in wrong {
         let error = call(&server, &keys, &arguments).await.unwrap_err();
         assert_eq!(error.code(), Some("ERR"), "{error}");
     }
+    let mut not_utf_8 = redis::cmd("EVAL");
+    not_utf_8.arg(script("send")).arg(7).arg(keys(&tag)).arg(&b"echo/\xed\xa0\x80"[..]).arg(&good()[1..]);
+    let error = not_utf_8.exec_async(&mut by_hand(&server).await).await.unwrap_err();
+    assert_eq!(error.code(), Some("ERR"), "{error}");
     assert_eq!(store.look(&alice).await.unwrap(), Look::Absent);
     let all: Vec<String> = by_hand(&server).await.keys("*").await.unwrap();
     assert!(all.is_empty(), "{all:?}");

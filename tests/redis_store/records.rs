@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{Body, Group},
-    store::{Commit, Mail, Store},
+    model::{Body, Group, Pool, StreamId},
+    store::{Commit, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store},
 };
 
 use crate::{
-    desk::{boundary, by_hand, claim, first, message, send, session, store_on},
+    desk::{boundary, by_hand, claim, first, join, message, send, session, store_on, worker},
     support::RedisServer,
 };
 
@@ -117,4 +117,54 @@ async fn a_history_longer_than_a_page_is_read_whole_from_both_ends() {
     let after = Some("7-2498".parse().unwrap());
     assert_eq!(seqs(HistoryRange::After(after, 10)).await, [2_499, 2_500]);
     assert_eq!(seqs(HistoryRange::After(None, 1_001)).await.len(), 1_001);
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_taken_for_unreadable_at_the_plain_door_and_stops_nobody() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let [fine, spoiled, worse] = ["echo/{x}1", "echo/{x}2", "echo/{x}3"].map(session);
+    let mut connection = by_hand(&server).await;
+    for key in [store.keys().session(&spoiled).inbox(), store.keys().session(&worse).meta()] {
+        connection.set::<_, _, ()>(key, "by hand").await.unwrap();
+    }
+    let partition = store.partitions().of(&fine);
+    let entry = |n, to| Relayed {
+        id: StreamId { millis: n, seq: 0 },
+        what: RelayedKind::Message(Box::new(message(to, n))),
+    };
+    let batch = [entry(1, &fine), entry(2, &spoiled), entry(3, &worse), entry(4, &fine)];
+    let Relay::Taken(sent) = store.relay(partition, None, &batch).await.unwrap() else { panic!() };
+    assert!(matches!(sent[0], Sent::Accepted { number: 1, .. }), "{sent:?}");
+    assert_eq!(sent[1..3], [Sent::Refused(Refusal::Unreadable), Sent::Refused(Refusal::Unreadable)]);
+    assert!(matches!(sent[3], Sent::Accepted { number: 2, .. }), "{sent:?}");
+    assert_eq!(store.dead(partition, None, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn names_that_are_none_hold_up_no_upkeep_of_the_others() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    send(&store, &message(&alice, 1)).await;
+    let partition = store.partitions().of(&alice);
+    join(&store, partition).await;
+    let (of, pool) = (store.keys().partition(partition), Pool::default());
+    let mut connection = by_hand(&server).await;
+    let ready = store.keys().session(&alice).ready(&pool);
+    for set in [&ready, &of.timers(), &of.index()] {
+        for n in 0..40 {
+            connection.zadd::<_, _, _, ()>(set, format!("Alice {n}"), 0).await.unwrap();
+        }
+    }
+    connection.sadd::<_, _, ()>(of.held(&worker()), "no session").await.unwrap();
+    connection.zadd::<_, _, _, ()>(of.timers(), alice.as_str(), 1).await.unwrap();
+    let to = [("to", "tenure:x"), ("payload", "{}"), ("time", "1")];
+    connection.xadd::<_, _, _, _, ()>(of.out(), "*", &to).await.unwrap();
+
+    let queue = (pool, alice.agent());
+    let found = store.survey(partition, std::slice::from_ref(&queue)).await.unwrap();
+    assert_eq!(found.ready.get(&queue), Some(&vec![alice.clone()]));
+    assert_eq!((found.due, found.out), (vec![alice.clone()], vec![]));
+    assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), []);
+    assert_eq!(store.sessions(partition, None, 32).await.unwrap(), [alice]);
 }

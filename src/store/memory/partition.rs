@@ -97,10 +97,7 @@ impl Keyspace {
             (None, true) => _ = self.ready.entry(queue).or_default().entry(session.clone()).or_insert(now),
             _ => leave(&mut self.ready, &queue, session),
         }
-        match record.backoff {
-            Some(due) => _ = self.timers.insert(session.clone(), due),
-            None => _ = self.timers.remove(session),
-        }
+        set_timer(&mut self.timers, session, record.backoff);
         if let Some(owner) = &record.owner {
             self.held.entry(owner.worker.clone()).or_default().insert(session.clone());
         }
@@ -179,6 +176,14 @@ impl Keyspace {
         if let Some(held) = self.held.get_mut(worker) {
             held.remove(session);
         }
+    }
+}
+
+/// Makes the timer of `session` agree with what it waits for.
+pub(super) fn set_timer(timers: &mut BTreeMap<SessionId, Millis>, session: &SessionId, due: Option<Millis>) {
+    match due {
+        Some(due) => _ = timers.insert(session.clone(), due),
+        None => _ = timers.remove(session),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::partition::{Keyspace, Outgoing, Standing, Step, WorkerLease, leave};
+use super::partition::{Keyspace, Outgoing, Standing, Step, WorkerLease, leave, set_timer};
 use crate::{
     model::{AgentName, Millis, Pool, SessionId, StreamId, WorkerId},
     store::{Fire, Mend, Offer, OutReply, StoreResult, Survey},
@@ -76,11 +76,20 @@ impl Keyspace {
     }
 
     pub(super) fn fire(&mut self, step: &mut Step, id: &SessionId, pool: &Pool) -> StoreResult<Fire> {
-        let Some(session) = self.session(id)? else { return Ok(Fire::NotDue) };
+        let session = match self.session(id) {
+            Ok(Some(session)) => session,
+            nothing => {
+                let nothing = nothing.map(|_| Fire::NotDue);
+                self.timers.remove(id);
+                return nothing;
+            }
+        };
         if session.record.pool != *pool {
             return Ok(Fire::OtherPool(session.record.pool.clone()));
         }
-        if session.record.backoff.is_none_or(|due| due > step.now) {
+        let due = session.record.backoff;
+        if due.is_none_or(|due| due > step.now) {
+            set_timer(&mut self.timers, id, due);
             return Ok(Fire::NotDue);
         }
         session.record.backoff = None;

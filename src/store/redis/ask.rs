@@ -7,7 +7,7 @@ use redis::Value;
 use super::{
     RedisStore,
     lanes::Lane,
-    replies::Reply,
+    replies::{Reply, names},
     scripts::{Call, Name},
 };
 use crate::{
@@ -38,16 +38,15 @@ pub(super) fn unreadable_in(what: &str, partition: Partition) -> impl Fn(String)
     move |why| StoreError::unreadable(format!("`{what}` of partition {partition}"), why)
 }
 
-/// A list of what `T` stands for.
-pub(super) fn parse_list<T: std::str::FromStr<Err: std::fmt::Display>>(
+/// A list of names; see [`names`].
+pub(super) fn parse_names<T: std::str::FromStr<Err: std::fmt::Display>>(
     what: &'static str,
     value: Value,
 ) -> StoreResult<Vec<T>> {
-    let Value::Array(parts) = value else { return Err(StoreError::unreadable(what, "not a list")) };
-    let parse = |part| -> Result<T, String> {
-        super::replies::text(part)?.parse().map_err(|error: T::Err| error.to_string())
-    };
-    parts.into_iter().map(parse).collect::<Result<_, _>>().map_err(unreadable(what))
+    match value {
+        Value::Array(parts) => Ok(names(what, parts)),
+        _ => Err(StoreError::unreadable(what, "not a list")),
+    }
 }
 
 /// A duration in whole milliseconds, at least one: to Redis zero is for ever, or an error.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     RedisStore,
-    ask::{at_least_a_millisecond, parse_list},
+    ask::{at_least_a_millisecond, parse_names},
     lanes::Lane,
     records::Fields,
     replies::text,
@@ -72,7 +72,7 @@ impl RedisStore {
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
         let mut list = redis::cmd("HKEYS");
         list.arg(self.keys().members());
-        let others: Vec<WorkerId> = parse_list("the members", self.shared.leases.run(&list).await?)?;
+        let others: Vec<WorkerId> = parse_names("the members", self.shared.leases.run(&list).await?)?;
         let others: Vec<_> =
             others.into_iter().filter(|other| *other != member.worker).take(MEMBERS_AT_ONCE).collect();
         let mut names = vec![self.keys().members(), self.keys().alive(&member.worker)];

@@ -6,8 +6,9 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, parse_list, unreadable_in},
+    ask::{ask, at_least_a_millisecond, unreadable, unreadable_in},
     records::{Fields, dead_letter, entry, session_record, stream},
+    replies::{bytes, names},
     scripts::Name,
 };
 use crate::{
@@ -44,11 +45,20 @@ impl RedisStore {
         after: Option<&SessionId>,
         limit: usize,
     ) -> StoreResult<Vec<SessionId>> {
-        let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-        let mut look = redis::cmd("ZRANGE");
-        look.arg(self.keys().partition(partition).index()).arg(from).arg("+").arg("BYLEX");
-        look.arg("LIMIT").arg(0).arg(limit);
-        parse_list("`index`", self.shared.admin.run(&look).await?)
+        let index = self.keys().partition(partition).index();
+        let mut from = after.map_or_else(|| b"-".to_vec(), |after| format!("({after}").into_bytes());
+        // A page with nothing but names that are none is not the end.
+        loop {
+            let mut look = redis::cmd("ZRANGE");
+            look.arg(&index).arg(&from).arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
+            let Value::Array(page) = self.shared.admin.run(&look).await? else { return Ok(Vec::new()) };
+            let Some(last) = page.last().cloned() else { return Ok(Vec::new()) };
+            let sessions = names("`index`", page);
+            if !sessions.is_empty() {
+                return Ok(sessions);
+            }
+            from = [b"(", bytes(last).map_err(unreadable("`index`"))?.as_slice()].concat();
+        }
     }
 
     pub(super) async fn read_history(

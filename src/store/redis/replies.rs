@@ -7,6 +7,17 @@ use redis::Value;
 use super::scripts::Name;
 use crate::store::{StoreError, StoreResult};
 
+/// The names in a list of what everybody shares. One that is none, which somebody wrote by hand, is left where it is
+/// and out of this: it must not hide the others.
+pub(super) fn names<T: FromStr<Err: Display>>(what: &'static str, parts: Vec<Value>) -> Vec<T> {
+    let name = |part| -> Result<T, String> { text(part)?.parse().map_err(|why: T::Err| why.to_string()) };
+    let read = parts
+        .into_iter()
+        .map(name)
+        .filter_map(|name| name.inspect_err(|why| tracing::warn!(what, why, "not a name; left out")).ok());
+    read.collect()
+}
+
 /// A reply, read from front to back.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -78,16 +89,9 @@ impl Reply {
         }
     }
 
-    /// The next part, a list of what `T` stands for.
-    pub(super) fn parse_list<T: FromStr<Err: Display>>(&mut self) -> StoreResult<Vec<T>> {
-        let script = self.script;
-        let parts = self.list()?.into_iter();
-        parts
-            .map(|part| {
-                let text = text(part).map_err(|why| unreadable(script, why))?;
-                text.parse().map_err(|why| unreadable(script, why))
-            })
-            .collect()
+    /// The next part, a list of names; see [`names`].
+    pub(super) fn names<T: FromStr<Err: Display>>(&mut self, what: &'static str) -> StoreResult<Vec<T>> {
+        Ok(names(what, self.list()?))
     }
 
     /// The reply as it is left, out of a borrowed one.
@@ -170,7 +174,7 @@ mod tests {
         for value in strange {
             let list = || reply(vec![value.clone()]);
             _ = (list().text(), list().maybe_text(), list().list(), list().parse::<u64>());
-            _ = (list().maybe::<u64>(), list().parse_list::<WorkerId>(), list().maybe_lossy());
+            _ = (list().maybe::<u64>(), list().names::<WorkerId>("a list"), list().maybe_lossy());
             _ = Reply::of(Name::Offer, value);
         }
     }

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{parse_list, unreadable},
+    ask::{parse_names, unreadable},
     door::cursor_id,
     keys::PartitionKeys,
     records::{Fields, dead_letter, entry, mails, out_reply, record_of_any_layout, stream},
@@ -45,7 +45,7 @@ impl RedisStore {
             };
             let mut parts = parts.into_iter();
             cursor = text(parts.next().unwrap_or_default()).map_err(unreadable("the answer of SCAN"))?;
-            names.extend(parse_list::<String>("the answer of SCAN", parts.next().unwrap_or_default())?);
+            names.extend(parse_names::<String>("the answer of SCAN", parts.next().unwrap_or_default())?);
             if cursor == "0" {
                 names.sort();
                 names.dedup();
@@ -94,7 +94,7 @@ impl RedisStore {
                     let held = self.get("SMEMBERS", &key).await?;
                     all.held.insert(
                         parse("a worker's name", rest)?,
-                        parse_list("`held`", held)?.into_iter().collect(),
+                        parse_names("`held`", held)?.into_iter().collect(),
                     );
                 }
                 "index" => all.index = self.scores::<SessionId>(&key).await?.into_keys().collect(),

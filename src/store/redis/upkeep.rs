@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use redis::Value;
+use tracing::warn;
 
 use super::{
     RedisStore,
-    ask::{ask, parse_list, unreadable},
+    ask::{ask, parse_names, unreadable},
     records::mail,
     replies::{Reply, bytes},
     scripts::Name,
@@ -29,20 +30,23 @@ impl RedisStore {
         let mut names = vec![of.workers(), of.timers(), of.out()];
         names.extend(agents.iter().flat_map(|(pool, agent)| [of.ready(pool, agent), of.idle(pool, agent)]));
         let mut reply = ask(&self.shared.leases, self.script(Name::Survey, &names)).await?;
-        let (now, due) = (Millis(reply.parse()?), reply.parse_list()?);
+        let (now, due) = (Millis(reply.parse()?), reply.names("`timers`")?);
         let (mut overdue, mut buried): (Vec<WorkerId>, Vec<WorkerId>) =
-            (reply.parse_list()?, reply.parse_list()?);
+            (reply.names("`workers`")?, reply.names("`workers`")?);
         // They come in the order of a hash.
         overdue.sort();
         buried.sort();
         let mut ready = BTreeMap::new();
         for (queue, sessions) in agents.iter().zip(reply.list()?) {
-            let sessions: Vec<SessionId> = parse_list("`ready`", sessions)?;
+            let sessions: Vec<SessionId> = parse_names("`ready`", sessions)?;
             if !sessions.is_empty() {
                 ready.insert(queue.clone(), sessions);
             }
         }
-        let out = reply.list()?.into_iter().map(left_in_out).collect::<StoreResult<_>>()?;
+        let out = reply.list()?.into_iter().filter_map(|left| {
+            left_in_out(left).inspect_err(|why| warn!(%partition, error = %why, "a reply left in `out`")).ok()
+        });
+        let out = out.collect();
         Ok(Survey { now, due, overdue, buried, ready, out })
     }
 

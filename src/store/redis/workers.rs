@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, parse_list},
+    ask::{ask, at_least_a_millisecond, parse_names},
     scripts::Name,
 };
 use crate::{
@@ -113,7 +113,7 @@ impl RedisStore {
         look.arg(self.keys().partition(partition).held(worker)).arg(limit);
         match self.shared.leases.run(&look).await? {
             Value::Nil => Ok(Vec::new()),
-            found => parse_list("the sessions that a worker holds", found),
+            found => parse_names("the sessions that a worker holds", found),
         }
     }
 }
