@@ -3,6 +3,7 @@
 //! A run is a function of its [`Store`](crate::store::Store), its clock and its random numbers: all
 //! three come from outside ([`Env`]), maps are ordered, and every `select!` is biased.
 
+mod actor;
 mod agent;
 mod boundary;
 mod brake;

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use super::{
+    actor::{Activity, Departure, Nudge, SessionActor},
     incarnation::Incarnation,
-    session::{Activity, Departure, Nudge, SessionActor},
 };
 use crate::{
     model::SessionId,
@@ -25,6 +25,9 @@ const NUDGES: usize = 16;
 
 /// The pause before a session is claimed again whose actor broke.
 const BROKEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The pause before a session is claimed again of which the server lost writes.
+const BEHIND_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What the supervisor is told.
 #[derive(Debug)]
@@ -171,20 +174,21 @@ impl<S: Store> Supervisor<S> {
         self.count();
         self.shared.counts.made_room();
         match departure {
-            Departure::Behind => self.start(session),
+            // Not at once: what is behind for ever, because somebody edited it, must not keep us busy.
+            Departure::Behind => self.recover_after(BEHIND_AGAIN_AFTER, session),
             Departure::Broken => {
                 error!(%session, "an actor broke: this is a defect of tenure");
-                self.recover_later(session);
+                self.recover_after(BROKEN_AGAIN_AFTER, session);
             }
             _ if again => self.start(session),
             _ => (),
         }
     }
 
-    fn recover_later(&self, session: SessionId) {
+    fn recover_after(&self, pause: Duration, session: SessionId) {
         let (env, commands) = (self.shared.env.clone(), self.shared.commands.clone());
         self.shared.spawn(async move {
-            env.sleep(BROKEN_AGAIN_AFTER).await;
+            env.sleep(pause).await;
             let _ = commands.send(Command::Recover(vec![session])).await;
         });
     }

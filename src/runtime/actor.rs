@@ -1,0 +1,157 @@
+//! An actor of a session until it owns it: how it is told things, how it ends, and its claim.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{env::Moment, incarnation::Incarnation, session::Owner};
+use crate::{
+    model::{Partition, SessionId},
+    store::{Claim, Claimant, Claimed, Mail, Store, StoreError},
+};
+
+/// How many waiting messages are asked for at once.
+pub(super) const PAGE: usize = 8;
+
+/// The pause before an unanswered write is repeated.
+pub(super) const REPEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// Something that the actor should know.
+#[derive(Debug)]
+pub(super) enum Nudge {
+    /// This arrived in the inbox.
+    Mail(Box<Mail>),
+    /// Something changed: look.
+    Look,
+    /// The worker is full: leave if there is nothing to do.
+    Passivate,
+}
+
+/// Why an actor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// Nothing to do for a while, or set aside: given back.
+    Released,
+    /// The worker drains: given back, with what there is to run offered to another.
+    HandedOff,
+    /// There was nothing to claim.
+    NotClaimed,
+    /// Another owner came.
+    Fenced,
+    /// The worker's lease is not trusted any more; nothing was said to the server.
+    Distrusted,
+    /// The whole incarnation is buried.
+    Lost,
+    /// The server lost writes that this actor had seen acknowledged: to be claimed again.
+    Behind,
+    /// It cannot be given back, for what Redis holds of it cannot be read: left as it is. Asking again
+    /// would not help, and must not hold up a drain; it is claimed again, or reaped, once it can be read.
+    Unreadable,
+    /// A defect of ours ended it.
+    Broken,
+}
+
+/// Since when an actor is idle, for whoever looks for the longest idle.
+#[derive(Debug)]
+pub(super) struct Activity(AtomicU64);
+
+impl Activity {
+    const BUSY: u64 = u64::MAX;
+
+    pub(super) fn busy() -> Self {
+        Self(AtomicU64::new(Self::BUSY))
+    }
+
+    /// Since when, in milliseconds of the process' clock; none while a turn is under way.
+    pub(super) fn idle_since(&self) -> Option<u64> {
+        let since = self.0.load(Ordering::Relaxed);
+        (since != Self::BUSY).then_some(since)
+    }
+
+    pub(super) fn set_idle(&self, now: Moment) {
+        self.0.store(u64::try_from(now.elapsed().as_millis()).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Also of one that is told to leave: it is idle again if it stays after all.
+    pub(super) fn set_busy(&self) {
+        self.0.store(Self::BUSY, Ordering::Relaxed);
+    }
+}
+
+/// An actor before its claim.
+pub(super) struct SessionActor<S: Store> {
+    pub(super) shared: Arc<Incarnation<S>>,
+    pub(super) session: SessionId,
+    pub(super) nudges: mpsc::Receiver<Nudge>,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl<S: Store> SessionActor<S> {
+    /// Claims the session and serves it until it leaves.
+    pub(super) async fn run(self) -> Departure {
+        let partition = self.shared.store.partitions().of(&self.session);
+        let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
+            return Departure::Distrusted;
+        };
+        match self.claim(partition, &window).await {
+            Ok(claimed) => Owner::new(self, partition, window, claimed).serve().await,
+            Err(departure) => departure,
+        }
+    }
+
+    /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
+    async fn claim(
+        &self,
+        partition: Partition,
+        window: &CancellationToken,
+    ) -> Result<Box<Claimed>, Departure> {
+        let claimant = Claimant {
+            worker: self.shared.worker.clone(),
+            pool: self.shared.pool().clone(),
+            nonce: self.shared.env.nonce(),
+            own_ttl: self.shared.config.lease.own_ttl(),
+            seen: self.shared.counts.seen(),
+            overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
+        };
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
+                () = window.cancelled() => return Err(Departure::Distrusted),
+                answer = self.shared.store.claim(&self.session, &claimant, PAGE) => answer,
+            };
+            match answer {
+                Ok(Claim::Won(claimed)) => {
+                    self.shared.counts.saw(claimed.lease.epoch());
+                    return Ok(claimed);
+                }
+                Ok(Claim::Lost) => {
+                    self.shared.stops.lost.cancel();
+                    return Err(Departure::Lost);
+                }
+                Ok(Claim::Unreadable(why)) => {
+                    warn!(session = %self.session, why, "a session was written by a newer version; left alone");
+                    return Err(Departure::NotClaimed);
+                }
+                Ok(other) => {
+                    debug!(session = %self.session, outcome = ?other, "not claimed");
+                    return Err(Departure::NotClaimed);
+                }
+                Err(err @ StoreError::Unreadable { .. }) => {
+                    warn!(session = %self.session, error = %err, "a session cannot be claimed");
+                    return Err(Departure::NotClaimed);
+                }
+                Err(err) => debug!(session = %self.session, error = %err, "claiming again"),
+            }
+            self.shared.env.sleep(REPEAT_AFTER).await;
+        }
+    }
+}
