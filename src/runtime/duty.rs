@@ -16,7 +16,7 @@ use tracing::{debug, info};
 use super::{env::Moment, incarnation::Incarnation};
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
-    store::{Fire, Ground, Member, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
+    store::{Bury, Fire, Ground, Member, Mend, Offer, Overdue, Reap, Store, StoreError, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -41,6 +41,10 @@ pub(super) struct Duty<S: Store> {
     told: BTreeMap<SessionId, WorkerId>,
     /// The dead that hold nothing more, as far as we saw since the last refresh.
     emptied: BTreeSet<(Partition, WorkerId)>,
+    /// Who was buried in this round, in how many partitions.
+    buried: BTreeMap<WorkerId, usize>,
+    /// From whom sessions were taken in this round, and how many.
+    reaped: BTreeMap<WorkerId, usize>,
     /// How far the pass over each index has come.
     passed: BTreeMap<Partition, SessionId>,
     next_refresh: Moment,
@@ -55,6 +59,8 @@ impl<S: Store> Duty<S> {
             served: BTreeSet::new(),
             told: BTreeMap::new(),
             emptied: BTreeSet::new(),
+            buried: BTreeMap::new(),
+            reaped: BTreeMap::new(),
             passed: BTreeMap::new(),
             next_refresh: Moment::default(),
             next_page: Moment::default(),
@@ -88,6 +94,7 @@ impl<S: Store> Duty<S> {
         let surveys = partitions.iter().map(|partition| self.survey(*partition, &asked));
         let surveys = join_all(surveys).await;
         let mut told = BTreeMap::new();
+        (self.buried, self.reaped) = (BTreeMap::new(), BTreeMap::new());
         for (partition, survey) in partitions.iter().zip(surveys) {
             match survey {
                 Ok(survey) => told.extend(self.tend(*partition, survey).await),
@@ -95,6 +102,7 @@ impl<S: Store> Duty<S> {
             }
         }
         self.told = told;
+        self.say_who_died();
         if now >= self.next_page {
             self.next_page = now.plus(PAGE_EVERY);
             for partition in partitions {
@@ -102,6 +110,16 @@ impl<S: Store> Duty<S> {
                     debug!(%partition, error = %err, "not mended");
                 }
             }
+        }
+    }
+
+    /// One line for each worker, and not one for each of its partitions.
+    fn say_who_died(&self) {
+        for (worker, partitions) in &self.buried {
+            info!(%worker, partitions, "buried: its lease ran out");
+        }
+        for (worker, sessions) in self.reaped.iter().filter(|(_, sessions)| **sessions > 0) {
+            info!(%worker, sessions, "reaped");
         }
     }
 
@@ -156,8 +174,8 @@ impl<S: Store> Duty<S> {
         if self.shared.brake.overdue(partition, self.shared.env.now()) == Overdue::Bury {
             for worker in survey.overdue {
                 match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
-                    Ok(crate::store::Bury::Buried) => {
-                        info!(%partition, %worker, "buried: its lease ran out");
+                    Ok(Bury::Buried) => {
+                        *self.buried.entry(worker.clone()).or_default() += 1;
                         buried.push(worker);
                     }
                     Ok(_) => (),
@@ -195,12 +213,19 @@ impl<S: Store> Duty<S> {
                 Err(err) => return debug!(%partition, %worker, error = %err, "not reaped"),
             };
             let reaped = join_all(held.iter().map(|session| self.reap(session, worker))).await;
-            let failed =
-                reaped.iter().filter(|answer| !matches!(answer, Ok(Reap::Reaped { .. } | Reap::NotTheirs)));
-            if let Some(answer) = failed.into_iter().next() {
-                return debug!(%partition, %worker, ?answer, "reaping again in the next round");
+            let is_reaped = |answer: &&StoreResult<Reap>| matches!(answer, Ok(Reap::Reaped { .. }));
+            *self.reaped.entry(worker.clone()).or_default() += reaped.iter().filter(is_reaped).count();
+            match reaped.iter().find(|answer| !matches!(answer, Ok(Reap::Reaped { .. } | Reap::NotTheirs))) {
+                None => (),
+                // Not before the next refresh: asking ten times a second makes it no more readable.
+                Some(Err(err @ StoreError::Unreadable { .. })) => {
+                    debug!(%partition, %worker, error = %err, "left for a newer version to reap");
+                    break;
+                }
+                Some(answer) => {
+                    return debug!(%partition, %worker, ?answer, "reaping again in the next round");
+                }
             }
-            info!(%partition, %worker, sessions = held.len(), "reaped");
         }
         self.emptied.insert(key);
     }
