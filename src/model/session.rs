@@ -64,6 +64,31 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// The record of a session in `pool` that its first message makes at `now`.
+    pub fn made(pool: Pool, now: Millis) -> Self {
+        Self {
+            pool,
+            group: None,
+            resume: None,
+            owner: None,
+            last_owner: None,
+            epoch: None,
+            seq: 0,
+            given: 0,
+            taken: 0,
+            turns: 0,
+            commit: None,
+            tries: 0,
+            crashes: 0,
+            backoff: None,
+            hold: None,
+            orphaned: false,
+            last_message: None,
+            created: now,
+            updated: now,
+        }
+    }
+
     /// Whether a worker should run it now: it has mail, and neither a hold nor a wait stands before that.
     ///
     /// Reads no clock: a wait is over when its timer has fired. The same table stands in
@@ -181,27 +206,7 @@ mod tests {
     use crate::model::Nonce;
 
     fn record() -> SessionRecord {
-        SessionRecord {
-            pool: Pool::default(),
-            group: None,
-            resume: None,
-            owner: None,
-            last_owner: None,
-            epoch: None,
-            seq: 0,
-            given: 0,
-            taken: 0,
-            turns: 0,
-            commit: None,
-            tries: 0,
-            crashes: 0,
-            backoff: None,
-            hold: None,
-            orphaned: false,
-            last_message: None,
-            created: Millis(1),
-            updated: Millis(1),
-        }
+        SessionRecord::made(Pool::default(), Millis(1))
     }
 
     #[test]

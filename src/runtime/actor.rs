@@ -12,7 +12,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{env::Moment, incarnation::Incarnation, session::Owner};
+use super::{
+    env::Moment,
+    incarnation::{Hosted, Incarnation},
+    session::Owner,
+};
 use crate::{
     model::{Partition, SessionId},
     store::{Claim, Claimant, Claimed, Mail, Store, StoreError},
@@ -90,6 +94,7 @@ impl Activity {
 pub(super) struct SessionActor<S: Store> {
     pub(super) shared: Arc<Incarnation<S>>,
     pub(super) session: SessionId,
+    pub(super) hosted: Arc<Hosted>,
     pub(super) nudges: mpsc::Receiver<Nudge>,
     pub(super) activity: Arc<Activity>,
 }

@@ -41,7 +41,7 @@ pub(super) struct Incarnation<S> {
     pub(super) config: Arc<WorkerConfig>,
     pub(super) worker: WorkerId,
     pub(super) since: Millis,
-    pub(super) agents: Arc<BTreeMap<AgentName, Hosted>>,
+    pub(super) agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
     pub(super) trust: Trust,
     pub(super) brake: Brake,
     pub(super) stops: Stops,

@@ -27,7 +27,8 @@ use super::{
 };
 use crate::{
     model::{
-        Entry, Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord, Verdict,
+        Effect, Entry, Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord,
+        Verdict,
     },
     store::{
         Boundary, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release, Store,
@@ -44,6 +45,7 @@ pub(super) struct Owner<S: Store> {
     nudges: mpsc::Receiver<Nudge>,
     activity: Arc<Activity>,
     lease: Lease,
+    hosted: Arc<Hosted>,
     phase: Phase,
     position: Position,
     /// The agent's state as JSON, or why it cannot be read.
@@ -63,7 +65,7 @@ impl<S: Store> Owner<S> {
         window: CancellationToken,
         claimed: Box<Claimed>,
     ) -> Self {
-        let SessionActor { shared, nudges, activity, .. } = actor;
+        let SessionActor { shared, hosted, nudges, activity, .. } = actor;
         let Claimed { lease, record, state, mail } = *claimed;
         let mail = runnable_mail(&record, mail);
         let now = shared.env.now();
@@ -78,6 +80,7 @@ impl<S: Store> Owner<S> {
             phase: Phase::claimed(record.turns, record.tries, record.backoff.is_some()),
             position: Position::of(&record),
             lease,
+            hosted,
             state: state.as_deref().map(|stored| boundary::read_state(stored).map(Into::into)).transpose(),
             queue: mail,
             boundaries: 0,
@@ -132,12 +135,7 @@ impl<S: Store> Owner<S> {
     }
 
     fn idle(&self) -> Duration {
-        self.hosted().policy.idle.unwrap_or(self.shared.config.idle)
-    }
-
-    fn hosted(&self) -> &Hosted {
-        let agent = self.lease.session().agent();
-        self.shared.agents.get(&agent).expect("only sessions of served agents are claimed")
+        self.hosted.policy.idle.unwrap_or(self.shared.config.idle)
     }
 
     /// A hint brought a message: the next one expected goes into the queue, an old one is ignored, a gap is looked at.
@@ -203,10 +201,11 @@ impl<S: Store> Owner<S> {
         self.queue = runnable_mail(record, mail);
     }
 
-    fn advance(&mut self, event: Event) {
-        let (phase, _) =
+    fn advance(&mut self, event: Event) -> Option<Effect> {
+        let (phase, effect) =
             self.phase.on(event, self.position.tries).expect("the actor follows the turn's table");
         self.phase = phase;
+        effect
     }
 
     /// Runs the agent over `mail` and makes the result durable.
@@ -228,16 +227,17 @@ impl<S: Store> Owner<S> {
     }
 
     async fn run_and_commit(&mut self, mail: Mail, message: Message) -> ControlFlow<Departure> {
-        self.advance(Event::MessageArrived);
+        let Some(Effect::Run { turn, attempt }) = self.advance(Event::MessageArrived) else {
+            unreachable!("mail is only taken by a session that is idle")
+        };
         let run = match &mail {
             Mail::Malformed(_, why) => Run::Failed(malformed(why)),
-            _ => self.run_agent(&message).await?,
+            _ => self.run_agent(&message, turn, attempt).await?,
         };
-        let Phase::Running { turn, attempt } = self.phase else { unreachable!("the agent ran") };
         let write = match run {
             Run::Finished(output) => boundary::finished(&self.lease, &self.position, turn, &message, output),
             Run::Failed(failure) => {
-                let verdict = Verdict::of(&failure, attempt, &self.hosted().policy);
+                let verdict = Verdict::of(&failure, attempt, &self.hosted.policy);
                 info!(
                     session = %self.lease.session(), epoch = %self.lease.epoch(), turn, attempt,
                     reason = failure.reason, error = failure.message, ?verdict, "a run failed"
@@ -250,12 +250,12 @@ impl<S: Store> Owner<S> {
         let keeps_message = matches!(write.verdict, Verdict::Retry(_));
         let page = if keeps_message || !self.queue.is_empty() { 0 } else { PAGE };
         let (out, more) = self.commit(write.boundary, page).await?;
-        self.advance(Event::Committed);
+        let is_done = self.advance(Event::Committed) == Some(Effect::Release);
         self.position = write.position;
         if let Some(state) = write.state {
             self.state = Ok(Some(state.into()));
         }
-        if keeps_message {
+        if !is_done {
             self.queue.push_front(mail);
         } else if page > 0 {
             self.queue = more.into();
@@ -265,10 +265,9 @@ impl<S: Store> Owner<S> {
     }
 
     /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.
-    async fn run_agent(&mut self, message: &Message) -> ControlFlow<Departure, Run> {
-        let Phase::Running { turn, attempt } = self.phase else { unreachable!("a turn has begun") };
+    async fn run_agent(&mut self, message: &Message, turn: u64, attempt: u32) -> ControlFlow<Departure, Run> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
-        let Hosted { agent, policy, slots } = self.hosted();
+        let Hosted { agent, policy, slots } = &*self.hosted;
         let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
         let mut context = self.context(turn, attempt);
         let state = match &self.state {
@@ -308,7 +307,7 @@ impl<S: Store> Owner<S> {
             attempt,
             deadline: Moment::default(),
             env: self.shared.env.clone(),
-            history: self.hosted().policy.history,
+            history: self.hosted.policy.history,
             read_history: Arc::new(move |most| {
                 let (store, env, session) = (store.clone(), env.clone(), session.clone());
                 Box::pin(read_history(store, env, session, most))

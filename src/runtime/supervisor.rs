@@ -145,15 +145,15 @@ impl<S: Store> Supervisor<S> {
         if stops.drain.is_cancelled() || stops.lost.is_cancelled() {
             return;
         }
-        if !self.shared.agents.contains_key(&session.agent()) {
-            debug!(%session, "not an agent of ours");
-            return;
-        }
+        let Some(hosted) = self.shared.agents.get(&session.agent()).cloned() else {
+            return debug!(%session, "not an agent of ours");
+        };
         let (nudges, inbox) = mpsc::channel(NUDGES);
         let activity = Arc::new(Activity::busy());
         let actor = SessionActor {
             shared: self.shared.clone(),
             session: session.clone(),
+            hosted,
             nudges: inbox,
             activity: activity.clone(),
         };

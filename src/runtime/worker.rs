@@ -128,7 +128,7 @@ impl<S: Store> WorkerBuilder<S> {
             let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
             let hosted = Hosted { agent, policy, slots };
             self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
-            agents.insert(name, hosted);
+            agents.insert(name, Arc::new(hosted));
         }
         let parts = Parts {
             store: self.store,
@@ -145,7 +145,7 @@ struct Parts<S> {
     store: S,
     env: Env,
     config: Arc<WorkerConfig>,
-    agents: Arc<BTreeMap<AgentName, Hosted>>,
+    agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
 }
 
 /// Something that a worker says of itself.

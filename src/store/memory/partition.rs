@@ -197,27 +197,7 @@ pub(super) fn leave<K: Ord, M: Ord, V>(family: &mut BTreeMap<K, BTreeMap<M, V>>,
 impl Session {
     /// A session that its first message is about to make.
     pub(super) fn made(pool: Pool, now: Millis) -> Self {
-        let record = SessionRecord {
-            pool,
-            group: None,
-            resume: None,
-            owner: None,
-            last_owner: None,
-            epoch: None,
-            seq: 0,
-            given: 0,
-            taken: 0,
-            turns: 0,
-            commit: None,
-            tries: 0,
-            crashes: 0,
-            backoff: None,
-            hold: None,
-            orphaned: false,
-            last_message: None,
-            created: now,
-            updated: now,
-        };
+        let record = SessionRecord::made(pool, now);
         let (inbox, history) = (VecDeque::new(), Vec::new());
         Self { record, newer: None, own: None, state: None, inbox, history }
     }

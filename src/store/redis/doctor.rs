@@ -207,7 +207,9 @@ fn notifications(events: StoreResult<Value>) -> Check {
         check: "notifications",
         status: if on { CheckStatus::Ok } else { CheckStatus::Warn },
         found,
-        advice: (!on).then_some("CONFIG SET notify-keyspace-events Ex: dead owners are noticed sooner"),
+        advice: (!on).then_some(
+            "CONFIG SET notify-keyspace-events Ex: leases that lapse are announced to whoever listens",
+        ),
     }
 }
 
