@@ -11,7 +11,7 @@ use crate::{
     client::{Client, ClientError, Outgoing, Receipt},
     model::{Body, MessageId, SessionId},
     runtime::Env,
-    store::Store,
+    store::{Store, memory::Meddling},
 };
 
 type Code = Arc<dyn Fn(SimClient) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -126,6 +126,12 @@ impl SimClient {
         let answer = self.client.ask(Outgoing::text(session.clone(), text), LONG).await?;
         self.accepted(session, answer.message, Body::text(text));
         Ok(answer.reply)
+    }
+
+    /// Changes what the server holds of a session by hand, as a person with access to it might.
+    pub(super) fn meddle(&self, session: &SessionId, how: Meddling) {
+        let store = self.client.store().world.state().server.store().clone();
+        store.meddle(session, how);
     }
 
     fn accepted(&self, session: SessionId, message: MessageId, body: Body) {
