@@ -23,13 +23,15 @@ impl Agent for Count {
 
 fn main() {
     let given: Vec<u64> = std::env::args().skip(1).map(|given| given.parse().expect("a seed")).collect();
+    let harsh = given.get(2) == Some(&1);
     let (first, last) = (given.first().copied().unwrap_or(1), given.get(1).copied().unwrap_or(200));
     let (mut steps, mut failed, mut time) = (0, 0, Duration::ZERO);
+    let rates = Rates { failovers: u32::from(harsh), clocks: 2 * u32::from(harsh), ..Rates::rough() };
     for seed in first..=last {
         let report = Simulation::new(seed)
             .agent("count", Count)
             .workload(Workload::messages("count", 20, 100))
-            .faults(Faults::Rates(Rates::rough()))
+            .faults(Faults::Rates(rates.clone()))
             .run();
         steps += report.steps;
         time += report.time;

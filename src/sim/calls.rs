@@ -92,10 +92,11 @@ impl State {
             op,
             stage: Stage::Sent,
             due: now,
-            gives_up: now + self.patience,
+            gives_up: now.saturating_add(self.patience),
             verdict: None,
             waker: None,
         };
+        call.verdict = self.is_direct.then_some(Verdict::Go);
         let is_cut = self.process(actor).link == Link::Cut(Cut::Drop);
         match self.fates.of_call(now, choice.id) {
             _ if is_cut => call.lose(None),

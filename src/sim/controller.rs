@@ -320,7 +320,7 @@ impl super::world::State {
         match fault {
             Fault::Partition { worker, how } if worker < self.workers => {
                 let actor = Actor::Worker(worker);
-                self.process_mut(actor).link = Link::Cut(how);
+                self.process_mut(actor).cut(now, how);
                 if how == Cut::Drop {
                     self.lose_calls(Some(actor), None);
                     self.lose_hints(Some(actor));
@@ -328,13 +328,13 @@ impl super::world::State {
             }
             Fault::Heal { worker } if worker < self.workers => {
                 let actor = Actor::Worker(worker);
-                let link = std::mem::take(&mut self.process_mut(actor).link);
+                let link = self.process_mut(actor).heal();
                 if link == Link::Cut(Cut::Drop) {
                     self.resubscribe(Some(actor));
                 }
             }
             Fault::Pause { worker, lasting } if worker < self.workers => {
-                self.process_mut(Actor::Worker(worker)).paused_until = Some(now + lasting);
+                self.process_mut(Actor::Worker(worker)).pause(now, lasting);
             }
             Fault::Leap { worker, by } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).clock.jump(now, by);

@@ -8,23 +8,24 @@ use super::faults::{Fault, Planned, Rates, When};
 pub(super) struct Fates {
     seed: u64,
     rates: Option<Rates>,
+    until: Duration,
     given: BTreeMap<u64, Fault>,
     /// All that happened, as a plan that makes it happen again.
     pub(super) happened: Vec<Planned>,
 }
 
 impl Fates {
-    pub(super) fn new(seed: u64, rates: Option<Rates>, plan: &[Planned]) -> Self {
+    pub(super) fn new(seed: u64, rates: Option<Rates>, until: Duration, plan: &[Planned]) -> Self {
         let given = plan.iter().filter_map(|planned| match planned.when {
             When::To(id) => Some((id, planned.fault)),
             When::At(_) | When::Step(_) => None,
         });
-        Self { seed, rates, given: given.collect(), happened: Vec::new() }
+        Self { seed, rates, until, given: given.collect(), happened: Vec::new() }
     }
 
     /// Until when the seed may bring something.
     pub(super) fn until(&self) -> Duration {
-        self.rates.as_ref().map_or(Duration::ZERO, |rates| rates.until)
+        self.until
     }
 
     /// What happens to a call before it takes effect.

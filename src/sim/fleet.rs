@@ -147,7 +147,8 @@ impl Fleet {
 fn end(world: &World, worker: u16) {
     let mut state = world.state();
     let actor = Actor::Worker(worker);
-    state.process_mut(actor).stop();
+    let now = state.now();
+    state.process_mut(actor).stop(now);
     state.unsubscribe(actor);
     state.distrust(actor);
 }

@@ -14,6 +14,8 @@ pub(super) struct Process {
     /// Asked to end in good order.
     pub(super) is_draining: bool,
     pub(super) paused_until: Option<Duration>,
+    /// Since when others cannot reach it: it does not run, stands still or is cut off.
+    silent_since: Option<Duration>,
     pub(super) link: Link,
     pub(super) clock: LocalClock,
     pub(super) timers: BTreeMap<(Moment, u64), (Choice, Waker)>,
@@ -39,15 +41,43 @@ impl Process {
         self.is_up = true;
         self.is_draining = false;
         self.paused_until = None;
+        self.silent_since = None;
         self.timers.clear();
         self.clock = LocalClock::started(now);
         self.generation
     }
 
     /// The end of it.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, now: Duration) {
         self.is_up = false;
         self.timers.clear();
+        self.silent_since.get_or_insert(now);
+    }
+
+    /// It stands still for a while.
+    pub(super) fn pause(&mut self, now: Duration, lasting: Duration) {
+        self.paused_until = Some(now + lasting);
+        self.silent_since.get_or_insert(now);
+    }
+
+    /// Its connection is cut.
+    pub(super) fn cut(&mut self, now: Duration, how: Cut) {
+        self.link = Link::Cut(how);
+        self.silent_since.get_or_insert(now);
+    }
+
+    /// Its connection is there again; gives what it was.
+    pub(super) fn heal(&mut self) -> Link {
+        if self.is_up {
+            self.silent_since = None;
+        }
+        std::mem::take(&mut self.link)
+    }
+
+    /// For how long others have not reached it; none if they do.
+    pub(super) fn silent_for(&self, now: Duration) -> Option<Duration> {
+        let since = self.silent_since.filter(|_| !self.hears(now))?;
+        Some(now - since)
     }
 
     /// Whether its code runs.

@@ -54,6 +54,15 @@ pub struct Simulation {
     patience: Duration,
 }
 
+/// What goes wrong in one run.
+struct Script {
+    plan: Vec<Planned>,
+    rates: Option<Rates>,
+    /// Until when.
+    until: Duration,
+    time_one_in: u64,
+}
+
 impl Simulation {
     /// Three workers without agents, no clients, no faults.
     pub fn new(seed: u64) -> Self {
@@ -149,23 +158,24 @@ impl Simulation {
             }
         };
         plan.sort();
-        self.carry_out(strategy, plan, rates.cloned(), self.bounds.time_one_in)
+        let until = rates.map_or(Duration::ZERO, |rates| rates.until);
+        let script = Script { plan, rates: rates.cloned(), until, time_one_in: self.bounds.time_one_in };
+        self.carry_out(strategy, script)
     }
 
     /// Runs again what was recorded: the same picks, the same faults.
     pub fn replay(&self, recorded: &Recorded) -> Report {
         let this = Self { seed: recorded.seed, ..self.clone() };
         let mut again = Again(recorded.picks.clone().into_iter());
-        // Faults keep their order: the plan's moments are those at which they happened.
-        this.carry_out(&mut again, recorded.faults.clone(), None, 1)
+        // Time may pass at every step: the recording says at which it did.
+        let (plan, until) = (recorded.faults.clone(), recorded.until);
+        this.carry_out(&mut again, Script { plan, rates: None, until, time_one_in: 1 })
     }
 
     fn carry_out(
         &self,
         strategy: &mut dyn Strategy,
-        plan: Vec<Planned>,
-        rates: Option<Rates>,
-        time_one_in: u64,
+        Script { plan, rates, until, time_one_in }: Script,
     ) -> Report {
         let clock = ManualClock::at(START);
         let namespace = "sim".parse().expect("a good name");
@@ -174,7 +184,7 @@ impl Simulation {
             workers: self.workers,
             clients: self.workload.len(),
             server: Server::new(store, clock),
-            fates: Fates::new(mixed(self.seed ^ 1), rates, &plan),
+            fates: Fates::new(mixed(self.seed ^ 1), rates, until, &plan),
             patience: self.patience,
         }));
         let quiet = Arc::<Quiet>::default();
@@ -242,7 +252,7 @@ impl Simulation {
             self.check_end(&mut state, acked);
         }
         let mut trace = std::mem::take(&mut state.trace);
-        trace.seed = self.seed;
+        (trace.seed, trace.until) = (self.seed, state.fates.until());
         trace.objects = state.names.texts();
         trace.faults = std::mem::take(&mut state.fates.happened);
         let mut faults = BTreeMap::new();

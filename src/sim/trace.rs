@@ -50,6 +50,8 @@ impl Said {
 pub struct Trace {
     /// The run's seed.
     pub seed: u64,
+    /// Until when its faults were drawn.
+    pub until: Duration,
     /// All faults that happened, as a plan that makes them happen again.
     pub faults: Vec<Planned>,
     /// All steps.
@@ -63,6 +65,8 @@ pub struct Trace {
 pub struct Recorded {
     /// The run's seed.
     pub seed: u64,
+    /// Until when its faults were drawn.
+    pub until: Duration,
     /// Its faults.
     pub faults: Vec<Planned>,
     /// The ids that were picked, in order; faults are not among them.
@@ -120,6 +124,7 @@ impl Trace {
         let picks = self.events.iter().filter(|event| event.choice.kind != Kind::Fault);
         Recorded {
             seed: self.seed,
+            until: self.until,
             faults: self.faults.clone(),
             picks: picks.map(|event| event.choice.id).collect(),
             hash: self.hash(),
@@ -170,7 +175,11 @@ impl Trace {
 
     /// As lines of JSON: a head with the seed, a line a fault, a line a step.
     pub fn to_jsonl(&self) -> String {
-        let mut lines = vec![json(&Line::Run { seed: self.seed, hash: format!("{:016x}", self.hash()) })];
+        let mut lines = vec![json(&Line::Run {
+            seed: self.seed,
+            until: self.until,
+            hash: format!("{:016x}", self.hash()),
+        })];
         lines.extend(self.faults.iter().map(|fault| json(&Line::Planned(*fault))));
         lines.extend(self.events.iter().map(|event| json(&self.as_line(event))));
         lines.join("\n") + "\n"
@@ -193,8 +202,8 @@ impl Recorded {
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let bad = |why: &dyn std::fmt::Display| format!("line {}: {why}", number + 1);
             match serde_json::from_str(line).map_err(|err| bad(&err))? {
-                Line::Run { seed, hash } => {
-                    recorded.seed = seed;
+                Line::Run { seed, until, hash } => {
+                    (recorded.seed, recorded.until) = (seed, until);
                     recorded.hash = u64::from_str_radix(&hash, 16).map_err(|err| bad(&err))?;
                 }
                 Line::Planned(fault) => recorded.faults.push(fault),
@@ -212,6 +221,7 @@ impl Recorded {
 enum Line {
     Run {
         seed: u64,
+        until: Duration,
         hash: String,
     },
     Planned(Planned),

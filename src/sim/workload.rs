@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{choice::Actor, fleet::process, store::SimStore, world::World};
+use super::{choice::Actor, fleet::process, membership::Reach, store::SimStore, world::World};
 use crate::{
     client::{Client, ClientError, Outgoing, Receipt},
-    model::{Body, MessageId, SessionId},
+    model::{Body, MessageId, SessionId, Token},
     runtime::Env,
     store::{Store, memory::Meddling},
 };
@@ -110,6 +110,16 @@ impl SimClient {
     /// Sends and asks with this one.
     pub fn client(&self) -> &Client<SimStore> {
         &self.client
+    }
+
+    /// How each worker, by number, is seen by others, if one that is out of reach for `tick` counts as down.
+    pub fn members(&self, tick: Duration) -> Vec<Reach> {
+        self.client.store().world.state().members(tick)
+    }
+
+    /// Who owns a session by the server's word, if somebody does: looked up from the side, and no step of the run.
+    pub fn owner_of(&self, session: &SessionId) -> Option<Token> {
+        self.client.store().world.state().owner_of(session)
     }
 
     /// Sends a message; what was accepted is remembered, and must have been answered at the end of the run.

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) watch: Watch,
     /// How long a caller waits for an answer.
     pub(super) patience: Duration,
+    /// Whether calls take effect at once: there is no controller.
+    pub(super) is_direct: bool,
     /// When the last fault of a machine was over.
     faults_ended: Duration,
     /// Whether the server lost writes: then what was accepted may be gone.
@@ -87,6 +89,7 @@ impl World {
             server,
             fates,
             patience,
+            is_direct: false,
             faults_ended: Duration::ZERO,
             lost_writes: false,
             failure: None,

@@ -1,12 +1,10 @@
 //! Seeds, schedules and replays.
 
-use crate::fleet::{assert_ok, counters};
+use crate::fleet::counters;
 
 #[test]
 fn whatever_goes_wrong_each_message_is_one_turn() {
-    for seed in 1..=200 {
-        assert_ok(&counters(seed).run());
-    }
+    tenure::sim::test(1..=200, counters);
 }
 
 #[test]
