@@ -8,6 +8,8 @@ mod linear;
 mod register;
 #[path = "sim_parts/session.rs"]
 mod session;
+#[path = "sim_parts/shrinking.rs"]
+mod shrinking;
 #[path = "sim_parts/strategies.rs"]
 mod strategies;
 #[path = "sim_parts/toy.rs"]
