@@ -9,13 +9,13 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
     env::Moment,
     incarnation::{Hosted, Incarnation},
     session::Owner,
+    trust::Window,
 };
 use crate::{
     model::{Partition, SessionId},
@@ -113,11 +113,7 @@ impl<S: Store> SessionActor<S> {
     }
 
     /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
-    async fn claim(
-        &self,
-        partition: Partition,
-        window: &CancellationToken,
-    ) -> Result<Box<Claimed>, Departure> {
+    async fn claim(&self, partition: Partition, window: &Window) -> Result<Box<Claimed>, Departure> {
         let claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
@@ -130,7 +126,7 @@ impl<S: Store> SessionActor<S> {
             let answer = tokio::select! {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
-                () = window.cancelled() => return Err(Departure::Distrusted),
+                () = window.ended(&self.shared.env) => return Err(Departure::Distrusted),
                 answer = self.shared.store.claim(&self.session, &claimant, PAGE) => answer,
             };
             match answer {

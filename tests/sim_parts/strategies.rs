@@ -35,7 +35,7 @@ proptest! {
     #[test]
     fn a_recording_replays_to_the_letter(program in programs(), seed in 0..u64::MAX) {
         let recorded = run(&program, 50, &mut *Campaign::new(named("random:stalls=100")).strategy(seed));
-        let mut replay = Replay::exact(recorded.picks.iter().map(Pick::from).collect());
+        let mut replay = Replay::exact(recorded.picks.iter().map(|choice| choice.id).collect());
         let diverged = replay.divergence();
         prop_assert_eq!(run(&program, 50, &mut replay), recorded);
         prop_assert_eq!(diverged.get(), None);
@@ -136,9 +136,9 @@ fn time_passes_while_somebody_is_slow_and_only_then() {
 fn a_replay_says_where_it_could_not_follow() {
     let program = [writes(0, 3), writes(0, 3)];
     let recorded = run(&program, 0, &mut *Campaign::new(named("random")).strategy(1));
-    let mut picks: Vec<Pick> = recorded.picks.iter().map(Pick::from).collect();
-    picks[2].id = 99;
-    let mut replay = Replay::exact(picks);
+    let mut ids: Vec<u64> = recorded.picks.iter().map(|choice| choice.id).collect();
+    ids[2] = 99;
+    let mut replay = Replay::exact(ids);
     let diverged = replay.divergence();
     assert!(run(&program, 0, &mut replay).valid);
     assert_eq!(diverged.get().expect("there is no choice 99").step, 3);

@@ -25,40 +25,46 @@ impl From<&Choice> for Pick {
 /// Where a replay could not do what the recording did: the program has changed, or the run depends on something that
 /// is not in the trace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at step {step} the recording picked {expected:?}, which is not enabled here")]
+#[error("at step {step} the recording picked choice {expected}, which is not enabled here")]
 pub struct Divergence {
     /// The step, from 1.
     pub step: u64,
-    /// What the recording picked.
-    pub expected: Pick,
+    /// The id of the choice that the recording picked.
+    pub expected: u64,
+}
+
+/// What is to be followed.
+#[derive(Debug)]
+enum Course {
+    Exact(Vec<u64>),
+    Loose(Vec<Pick>),
 }
 
 /// Follows a recording.
 #[derive(Debug)]
 pub struct Replay {
-    picks: Vec<Pick>,
+    course: Course,
     next: usize,
     step: u64,
-    loose: bool,
     diverged: Arc<OnceLock<Divergence>>,
     rest: RoundRobin,
 }
 
 impl Replay {
     /// The recording to the letter. Where that is impossible the first divergence is noted, and the first enabled
-    /// choice picked; after its end it goes on [in turn](RoundRobin).
-    pub fn exact(picks: Vec<Pick>) -> Self {
-        Self::new(picks, false)
+    /// choice picked; after its end it goes on [in turn](RoundRobin). Ids are all that this needs.
+    pub fn exact(ids: Vec<u64>) -> Self {
+        Self::new(Course::Exact(ids))
     }
 
     /// The recording as far as it makes sense, for schedules from which something was taken out: a pick whose choice
     /// is not there stands for the task's (else the actor's) oldest, and is left out if there is none.
     pub fn loose(picks: Vec<Pick>) -> Self {
-        Self::new(picks, true)
+        Self::new(Course::Loose(picks))
     }
 
-    fn new(picks: Vec<Pick>, loose: bool) -> Self {
-        Self { picks, next: 0, step: 0, loose, diverged: Arc::default(), rest: RoundRobin::default() }
+    fn new(course: Course) -> Self {
+        Self { course, next: 0, step: 0, diverged: Arc::default(), rest: RoundRobin::default() }
     }
 
     /// Where the first divergence will be, once there is one. Of a loose replay there is none.
@@ -66,8 +72,8 @@ impl Replay {
         self.diverged.clone()
     }
 
-    fn follow_exactly(&mut self, enabled: &[Choice], expected: Pick) -> usize {
-        let found = enabled.binary_search_by_key(&expected.id, |choice| choice.id);
+    fn follow_exactly(&self, enabled: &[Choice], expected: u64) -> usize {
+        let found = enabled.binary_search_by_key(&expected, |choice| choice.id);
         found.unwrap_or_else(|_| {
             self.diverged.get_or_init(|| Divergence { step: self.step, expected });
             0
@@ -89,15 +95,20 @@ impl Strategy for Replay {
 
     fn pick(&mut self, enabled: &[Choice]) -> usize {
         self.step += 1;
-        while let Some(&expected) = self.picks.get(self.next) {
-            self.next += 1;
-            if !self.loose {
-                return self.follow_exactly(enabled, expected);
+        let picked = match &self.course {
+            Course::Exact(ids) => {
+                let expected = ids.get(self.next).copied();
+                self.next += 1;
+                expected.map(|expected| self.follow_exactly(enabled, expected))
             }
-            if let Some(picked) = Self::follow_loosely(enabled, expected) {
-                return picked;
+            Course::Loose(picks) => {
+                let rest = picks.get(self.next..).unwrap_or_default();
+                let follow = |(nth, pick): (usize, &Pick)| Some((nth, Self::follow_loosely(enabled, *pick)?));
+                let found = rest.iter().enumerate().find_map(follow);
+                self.next += found.map_or(rest.len(), |(nth, _)| nth + 1);
+                found.map(|(_, picked)| picked)
             }
-        }
-        self.rest.pick(enabled)
+        };
+        picked.unwrap_or_else(|| self.rest.pick(enabled))
     }
 }

@@ -12,7 +12,9 @@
 mod clock;
 mod delete;
 mod door;
+mod fork;
 mod hints;
+mod inspect;
 mod meddling;
 mod methods;
 mod namespace;
@@ -37,6 +39,7 @@ pub use self::meddling::Meddling;
 pub use self::{
     clock::{ManualClock, ServerClock},
     hints::MemoryListener,
+    inspect::SessionSight,
 };
 use self::{
     namespace::State,

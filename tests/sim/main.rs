@@ -1,0 +1,4 @@
+//! The simulator on the fleet's own agents.
+
+mod fleet;
+mod schedules;
