@@ -5,7 +5,10 @@
 //! the model says when an answer *may* be given. What has been lost with a server is not in it either: check a run
 //! that loses acknowledged writes in parts, up to the loss.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use super::Model;
 
@@ -211,17 +214,17 @@ impl State {
     }
 }
 
-/// Numbers in a row that only grows, with a digest, so that a state is hashed in no time.
+/// Numbers in a row that only grows: shared, as most steps leave it alone, and with a digest, so that it is hashed in no time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Row {
     digest: u64,
-    items: Vec<u64>,
+    items: Arc<[u64]>,
 }
 
 impl Row {
     fn with(&self, more: &[u64]) -> Self {
         let digest = more.iter().fold(self.digest, |digest, &item| mix(digest ^ mix(item)));
-        Self { digest, items: [&self.items, more].concat() }
+        Self { digest, items: [&self.items, more].concat().into() }
     }
 
     fn len(&self) -> u64 {
