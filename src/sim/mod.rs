@@ -70,6 +70,7 @@
 
 mod basic;
 mod calls;
+pub mod check;
 mod choice;
 mod clock;
 mod controller;
@@ -80,6 +81,7 @@ mod faults;
 mod fleet;
 mod hints;
 mod membership;
+pub mod history;
 mod names;
 mod panics;
 mod process;
@@ -88,8 +90,11 @@ mod scenario;
 mod scenarios;
 mod seeds;
 mod server;
+pub mod shrink;
 mod simulation;
+pub mod slice;
 mod store;
+pub mod strategy;
 mod trace;
 mod watch;
 mod words;
