@@ -83,6 +83,7 @@ mod hints;
 mod membership;
 pub mod history;
 mod names;
+mod order;
 mod panics;
 mod process;
 mod report;

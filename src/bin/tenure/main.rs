@@ -14,6 +14,7 @@ mod output;
 mod send;
 mod sessions;
 mod show;
+mod sim;
 mod usage;
 mod values;
 mod worker;
@@ -62,6 +63,7 @@ enum Command {
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
+    Sim(sim::Args),
 }
 
 fn main() {
@@ -89,6 +91,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
+            Command::Sim(args) => sim::run(args, &global).await,
         }
     });
     // A thread that still reads a terminal must not hold up the end.
