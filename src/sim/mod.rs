@@ -68,8 +68,8 @@
 //!
 //! In a test, [`test`] runs many seeds and says how to run a failing one again.
 
-mod basic;
 mod calls;
+pub mod check;
 mod choice;
 mod clock;
 mod controller;
@@ -79,15 +79,20 @@ mod fates;
 mod faults;
 mod fleet;
 mod hints;
+pub mod history;
 mod membership;
 mod names;
 mod panics;
 mod process;
+mod record;
 mod report;
 mod seeds;
 mod server;
+pub mod shrink;
 mod simulation;
+pub mod slice;
 mod store;
+pub mod strategy;
 mod trace;
 mod watch;
 mod words;
