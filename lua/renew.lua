@@ -6,6 +6,7 @@
 --        5 duty: take | leave | give_up   6 what it serves: <pool>/<agent>,<agent>…
 -- Reply  {"renewed", server time in ms, holder of the duty or "", workers within their deadline}
 --        {"lost"}: it is buried, or never joined
+-- Deadlines further away than their own lease (the clock went back) are cut to that.
 -- A repeat renews.
 
 local workers, duty, worker, lease = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
@@ -23,6 +24,15 @@ for i = 3, #KEYS do
   end
 end
 
+-- Before the duty is looked at: a dead holder's deadline must not lie where the clock was once.
+local alive, leases = 0, call("HGETALL", workers)
+for i = 1, #leases, 2 do
+  local value = leases[i + 1]
+  if not gone(value) and standing(cut(workers, leases[i], value, at), at) == "alive" then
+    alive = alive + 1
+  end
+end
+
 local holder = call("GET", duty)
 if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), at) ~= "alive") then
   call("SET", duty, worker)
@@ -30,11 +40,5 @@ if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), 
 elseif ARGV[5] == "give_up" and holder == worker then
   call("DEL", duty)
   holder = false
-end
-local alive = 0
-for _, value in ipairs(call("HVALS", workers)) do
-  if standing(value, at) == "alive" then
-    alive = alive + 1
-  end
 end
 return { "renewed", int(at), holder or "", alive }

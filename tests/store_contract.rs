@@ -58,6 +58,7 @@ macro_rules! store_contract {
                     a_worker_counts_as_alive_up_to_its_deadline,
                     a_load_is_shown_for_each_agent_and_taken_away_without_room,
                     the_duty_is_one_workers_until_its_deadline_passes,
+                    the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back,
                     the_duty_is_given_up_by_its_holder_only,
                     only_a_passed_deadline_or_its_own_wish_buries_a_worker,
                     a_burial_frees_the_duty_and_ends_offers_but_not_others,

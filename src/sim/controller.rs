@@ -342,7 +342,10 @@ impl super::world::State {
             Fault::Drift { worker, ppm } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).clock.drift(now, ppm);
             }
-            Fault::SetServerClock { by_ms } => self.server.set_clock(now, by_ms),
+            Fault::SetServerClock { by_ms } => {
+                self.server.set_clock(now, by_ms);
+                self.watch.clock_was_set(now);
+            }
             Fault::RestartServer => {
                 self.server.started = Some(now);
                 self.lose_connections();

@@ -68,7 +68,6 @@
 //!
 //! In a test, [`test`] runs many seeds and says how to run a failing one again.
 
-mod basic;
 mod calls;
 pub mod check;
 mod choice;
@@ -80,12 +79,13 @@ mod fates;
 mod faults;
 mod fleet;
 mod hints;
-mod membership;
 pub mod history;
+mod membership;
 mod names;
 mod order;
 mod panics;
 mod process;
+mod record;
 mod report;
 mod scenario;
 mod scenarios;

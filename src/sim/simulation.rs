@@ -10,7 +10,10 @@ use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    basic::{Again, Any},
+    check::{
+        linear::{NotLinearizable, check_history},
+        session::Session,
+    },
     choice::Strategy,
     clock::START,
     controller::{Bounds, Clients, Controller, Quiet},
@@ -19,10 +22,13 @@ use super::{
     faults::{Faults, Planned, Rates, When, mixed},
     fleet::Fleet,
     panics::{Noted, Watched},
+    record::Records,
     report::Report,
     server::Server,
     store::SimStore,
+    strategy::{Campaign, Replay, StrategyName},
     trace::Recorded,
+    watch::invariants,
     workload::{Acked, Workload},
     world::{Making, World},
 };
@@ -144,7 +150,8 @@ impl Simulation {
 
     /// Runs it, picking at random.
     pub fn run(&self) -> Report {
-        self.run_with(&mut Any::seeded(mixed(self.seed)))
+        let random: StrategyName = "random".parse().expect("a strategy");
+        self.run_with(&mut *Campaign::new(random).strategy(self.seed))
     }
 
     /// Runs it, and has `strategy` pick.
@@ -163,13 +170,18 @@ impl Simulation {
         self.carry_out(strategy, script)
     }
 
-    /// Runs again what was recorded: the same picks, the same faults.
+    /// Runs again what was recorded: the same picks, the same faults. Where that cannot be followed the trace differs, and
+    /// so does its [hash](super::Trace::hash).
     pub fn replay(&self, recorded: &Recorded) -> Report {
+        self.follow(recorded, &mut Replay::exact(recorded.picks.iter().map(|pick| pick.id).collect()))
+    }
+
+    /// Runs with the seed and faults of a recording, and `strategy` to pick.
+    pub fn follow(&self, recorded: &Recorded, strategy: &mut dyn Strategy) -> Report {
         let this = Self { seed: recorded.seed, ..self.clone() };
-        let mut again = Again(recorded.picks.clone().into_iter());
         // Time may pass at every step: the recording says at which it did.
         let (plan, until) = (recorded.faults.clone(), recorded.until);
-        this.carry_out(&mut again, Script { plan, rates: None, until, time_one_in: 1 })
+        this.carry_out(strategy, Script { plan, rates: None, until, time_one_in: 1 })
     }
 
     fn carry_out(
@@ -277,8 +289,18 @@ impl Simulation {
         let end = End { acked, store: state.server.store().clone(), lost_writes: state.lost_writes };
         let standard = end.standard();
         let own = || self.checks.iter().find_map(|(name, holds)| Some((name.as_str(), holds(&end).err()?)));
-        if let Some((invariant, sentence)) = standard.or_else(own) {
+        let (records, lost) = (&state.records, state.lost_writes);
+        let linear = || if lost { None } else { not_linear(records) };
+        if let Some((invariant, sentence)) = standard.or_else(linear).or_else(own) {
             state.fail(invariant, sentence);
         }
+    }
+}
+
+/// Whether each session's answers could have been given one after the other. Where the server lost writes they could not.
+fn not_linear(records: &Records) -> Option<(&'static str, String)> {
+    match check_history(&Session, records) {
+        Err(NotLinearizable::Undecided { .. }) | Ok(()) => None,
+        Err(violated) => Some((invariants::LINEAR, violated.to_string())),
     }
 }

@@ -8,7 +8,9 @@ use super::{
     calls::{Late, Verdict},
     choice::{Actor, Object, Op},
     hints::SimListener,
+    history::Asked,
     names::Names,
+    record::{self, Told},
     trace::Said,
     words::Answer,
     world::World,
@@ -97,6 +99,15 @@ impl SimStore {
         if waits && call.verdict().await == Verdict::GiveUp {
             return Err(no_answer());
         }
+        answer
+    }
+
+    fn asks(&self, session: &SessionId, call: record::SessionCall) -> Asked {
+        self.world.state().asks(self.actor, session, call)
+    }
+
+    fn told<T: Told>(&self, asked: Asked, answer: StoreResult<T>) -> StoreResult<T> {
+        self.world.state().told(asked, &answer);
         answer
     }
 
@@ -195,8 +206,10 @@ impl Store for SimStore {
     }
 
     async fn send(&self, message: &NewMessage) -> StoreResult<Sent> {
-        call!(self.Send on self.session(&message.session), keeps [message = message.clone()],
-            store => store.send(message))
+        let asked = self.asks(&message.session, record::send(message));
+        let sent = call!(self.Send on self.session(&message.session), keeps [message = message.clone()],
+            store => store.send(message));
+        self.told(asked, sent)
     }
 
     async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
@@ -235,9 +248,15 @@ impl Store for SimStore {
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        self.world.state().watch.relays(batch);
-        call!(self.Relay on Names::partition(partition), keeps [batch = batch.to_vec()],
-            store => store.relay(partition, previous, batch))
+        let asked = {
+            let mut state = self.world.state();
+            state.watch.relays(batch);
+            state.asks_relay(self.actor, batch)
+        };
+        let relayed = call!(self.Relay on Names::partition(partition), keeps [batch = batch.to_vec()],
+            store => store.relay(partition, previous, batch));
+        self.world.state().told_relay(asked, &relayed);
+        relayed
     }
 
     async fn join(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
@@ -279,13 +298,17 @@ impl Store for SimStore {
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
-        call!(self.Claim on self.session(session), keeps [session = session.clone(), claimant = claimant.clone()],
-            store => store.claim(session, claimant, page))
+        let asked = self.asks(session, record::claim(&claimant.worker));
+        let claimed = call!(self.Claim on self.session(session), keeps [session = session.clone(), claimant = claimant.clone()],
+            store => store.claim(session, claimant, page));
+        self.told(asked, claimed)
     }
 
     async fn release(&self, lease: &Lease, leaving: Leaving, page: usize) -> StoreResult<Release> {
-        call!(self.Release on self.session(lease.session()), keeps [lease = copy_of(lease)],
-            store => store.release(lease, leaving, page))
+        let asked = self.asks(lease.session(), record::leave(&lease.token().worker));
+        let released = call!(self.Release on self.session(lease.session()), keeps [lease = copy_of(lease)],
+            store => store.release(lease, leaving, page));
+        self.told(asked, released)
     }
 
     async fn refresh(&self, lease: &Lease, own_ttl: Duration, page: usize) -> StoreResult<Refresh> {
@@ -294,16 +317,20 @@ impl Store for SimStore {
     }
 
     async fn reap(&self, session: &SessionId, from: &WorkerId, pool: &Pool) -> StoreResult<Reap> {
-        call!(self.Reap on self.session(session),
+        let asked = self.asks(session, record::leave(from));
+        let reaped = call!(self.Reap on self.session(session),
             keeps [session = session.clone(), from = from.clone(), pool = pool.clone()],
-            store => store.reap(session, from, pool))
+            store => store.reap(session, from, pool));
+        self.told(asked, reaped)
     }
 
     async fn commit(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
         self.world.state().commits(self.actor, self.partitions.of(lease.session()), lease);
-        call!(self.Commit on self.session(lease.session()),
+        let asked = self.asks(lease.session(), record::commit(lease, boundary));
+        let committed = call!(self.Commit on self.session(lease.session()),
             keeps [lease = copy_of(lease), boundary = boundary.clone()],
-            store => store.commit(lease, boundary))
+            store => store.commit(lease, boundary));
+        self.told(asked, committed)
     }
 
     async fn survey(&self, partition: Partition, agents: &[(Pool, AgentName)]) -> StoreResult<Survey> {
@@ -360,7 +387,14 @@ impl Store for SimStore {
         let look = || async {
             call!(self.History on self.session(session), store => store.history(session, range, Duration::ZERO))
         };
-        self.patient(wait, look, |entries: &Vec<Entry>| !entries.is_empty()).await
+        let invoked = self.world.state().step();
+        let read = self.patient(wait, look, |entries: &Vec<Entry>| !entries.is_empty()).await;
+        if let Some((call, answer)) = read.as_ref().ok().and_then(|entries| record::read(entries)) {
+            let (object, mut state) = (self.session(session), self.world.state());
+            let asked = state.records.invoke(self.actor, object, call, invoked);
+            state.hears(asked, answer);
+        }
+        read
     }
 
     async fn dead(

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     choice::{Actor, Choice, Feedback, Kind, Object, ReadsFrom},
     faults::Planned,
+    strategy::Pick,
 };
 
 /// One step.
@@ -69,8 +70,8 @@ pub struct Recorded {
     pub until: Duration,
     /// Its faults.
     pub faults: Vec<Planned>,
-    /// The ids that were picked, in order; faults are not among them.
-    pub picks: Vec<u64>,
+    /// What was picked, in order; faults are not among it.
+    pub picks: Vec<Pick>,
     /// What the run's trace came to, by [`Trace::hash`].
     pub hash: u64,
 }
@@ -126,7 +127,7 @@ impl Trace {
             seed: self.seed,
             until: self.until,
             faults: self.faults.clone(),
-            picks: picks.map(|event| event.choice.id).collect(),
+            picks: picks.map(|event| Pick::from(&event.choice)).collect(),
             hash: self.hash(),
         }
     }
@@ -189,6 +190,8 @@ impl Trace {
         Line::Step {
             step: event.step,
             id: event.choice.id,
+            actor: event.choice.actor,
+            task: event.choice.task,
             is_fault: event.choice.kind == Kind::Fault,
             text: self.line(event),
         }
@@ -208,7 +211,7 @@ impl Recorded {
                 }
                 Line::Planned(fault) => recorded.faults.push(fault),
                 Line::Step { is_fault: true, .. } => (),
-                Line::Step { id, .. } => recorded.picks.push(id),
+                Line::Step { id, actor, task, .. } => recorded.picks.push(Pick { id, actor, task }),
             }
         }
         Ok(recorded)
@@ -228,6 +231,8 @@ enum Line {
     Step {
         step: u64,
         id: u64,
+        actor: Actor,
+        task: u32,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_fault: bool,
         text: String,
@@ -244,6 +249,13 @@ fn actor_number(actor: Actor) -> (u64, u64) {
         Actor::Client(client) => (2, client.into()),
         Actor::World => (3, 0),
     }
+}
+
+/// A number for some bytes.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
+    let mut hash = Fnv::new();
+    hash.bytes(bytes);
+    hash.0
 }
 
 /// Fowler, Noll and Vo's hash, 64 bits, 1a.

@@ -38,6 +38,8 @@ pub mod invariants {
     pub const LIVENESS: &str = "everything is finished when faults have stopped";
     /// What a client was told is accepted is answered in the end.
     pub const NO_LOSS: &str = "no acknowledged message is lost";
+    /// The answers that everybody got about a session could have been given one after the other.
+    pub const LINEAR: &str = "each session is linearizable";
     /// A run ends.
     pub const ENDS: &str = "a run ends";
 }
@@ -55,6 +57,8 @@ pub(super) struct Watch {
     relayed: BTreeSet<SessionId>,
     known: BTreeMap<SessionId, Known>,
     trust: BTreeMap<(WorkerId, Partition), Trusted>,
+    /// Until when a worker that has just come cannot know that the server's clock was set, and judge others by it.
+    clock_in_doubt: std::time::Duration,
 }
 
 /// How long a worker may believe in its lease in one partition.
@@ -121,14 +125,14 @@ impl Watch {
         self.known.clear();
     }
 
+    /// The server's clock was set: whoever joins within a lease of that has nothing to compare it with.
+    pub(super) fn clock_was_set(&mut self, now: std::time::Duration) {
+        self.clock_in_doubt = now + LeaseTimes::default().ttl();
+    }
+
     /// Sessions met, and messages that every one of them has not finished.
     pub(super) fn unfinished(&self) -> u64 {
         self.known.values().map(|known| known.given - known.taken).sum()
-    }
-
-    /// All messages of a session that have ended.
-    pub(super) fn has_ended(&self, session: &SessionId, message: MessageId) -> bool {
-        self.known.get(session).is_some_and(|known| known.ended.contains(&message))
     }
 
     fn sessions(&mut self, names: &Names) -> Vec<(SessionId, Op)> {
@@ -149,6 +153,7 @@ impl Watch {
         partition: Partition,
         op: Op,
         sight: Option<SessionSight>,
+        now: std::time::Duration,
         processes: &dyn Fn(Actor) -> (bool, Moment),
     ) -> Result<(), Broken> {
         let Some(sight) = sight else {
@@ -169,7 +174,8 @@ impl Watch {
             let new = sight.record.owner.as_ref();
             let is_own =
                 matches!(op, Op::Release | Op::Delete) || new.is_some_and(|new| new.worker == old.worker);
-            if !is_own && trusted.is_some_and(|trusted| trusted.holds(processes)) {
+            let is_judged = now >= self.clock_in_doubt;
+            if !is_own && is_judged && trusted.is_some_and(|trusted| trusted.holds(processes)) {
                 let new = new.map_or("nobody".to_owned(), ToString::to_string);
                 let how =
                     format!("{session} went from {old}, who trusts its lease, to {new} by {}", op.as_str());
@@ -373,7 +379,7 @@ impl State {
             Actor::World => (false, Moment::default()),
         };
         let watch = &mut self.watch;
-        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, &there));
+        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, now, &there));
         if let Err((invariant, sentence)) = looked {
             self.fail(invariant, sentence);
         }

@@ -11,7 +11,7 @@ use crate::{
     client::{Client, ClientError, Outgoing, Receipt},
     model::{Body, MessageId, SessionId, Token},
     runtime::Env,
-    store::{Store, memory::Meddling},
+    store::{HistoryRange, Store, memory::Meddling},
 };
 
 type Code = Arc<dyn Fn(SimClient) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -164,7 +164,10 @@ async fn chatter(client: SimClient, agent: String, sessions: u64, share: u32) {
                 let id = client.client.new_id();
                 _ = client.send(Outgoing::text(session, &text).id(id)).await;
             }
-            8 => _ = client.send(Outgoing::text(session, &text)).await,
+            8 => {
+                _ = client.send(Outgoing::text(session.clone(), &text)).await;
+                _ = client.client.history(&session, HistoryRange::Newest(0)).await;
+            }
             _ => {
                 let fields = [("to", session.as_str()), ("body", text.as_str())];
                 let fields =

@@ -18,6 +18,7 @@ use super::{
     hints::{Ear, HintPoint},
     names::Names,
     process::Process,
+    record::Records,
     report::Failure,
     server::Server,
     trace::{Said, Trace},
@@ -47,6 +48,7 @@ pub(super) struct State {
     pub(super) names: Names,
     pub(super) trace: Trace,
     pub(super) watch: Watch,
+    pub(super) records: Records,
     /// How long a caller waits for an answer.
     pub(super) patience: Duration,
     /// Whether calls take effect at once: there is no controller.
@@ -85,6 +87,7 @@ impl World {
             ears: Vec::new(),
             names: Names::of(partitions),
             watch: Watch::default(),
+            records: Records::default(),
             trace: Trace::default(),
             server,
             fates,
