@@ -31,8 +31,13 @@ async fn follows(client: SimClient, n: u64) {
     let until = client.env().now().plus(ms(20_000));
     let mut follow = client.client().follow(session.clone(), None);
     let mut last = None;
-    while client.env().now() < until {
-        let entries = match follow.next().await {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = client.env().sleep_until(until) => return,
+            next = follow.next() => next,
+        };
+        let entries = match next {
             Ok(entries) => entries,
             Err(ClientError::NoSession(_) | ClientError::Store(_) | ClientError::Unknown(_)) => {
                 client.env().sleep(ms(300)).await;

@@ -16,6 +16,7 @@ use crate::{failure::Failure, global::Global};
 /// Every run is a function of its seed: one that fails fails again. Exits with 1 if a seed fails.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[group(skip)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
