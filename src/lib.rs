@@ -3,6 +3,8 @@
 pub mod agents;
 pub mod client;
 pub mod model;
+#[cfg_attr(not(feature = "planted-bugs"), allow(dead_code, unreachable_pub))]
+mod planted;
 pub mod runtime;
 pub mod sim;
 pub mod store;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
     model::{Millis, Partition, WorkerId},
+    planted::{Bug, planted},
     store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
 };
 
@@ -103,6 +104,11 @@ impl<S: Store> Incarnation<S> {
                 (partition, self.store.renew(partition, &self.presence(partition)).await)
             })
             .collect();
+        if planted(Bug::RenewalIgnoresFailure) {
+            for partition in self.store.partitions().all() {
+                self.trust.extend(partition, attempt, self.trusted_until(attempt));
+            }
+        }
         let mut failed = None;
         let give_up = attempt.plus(every);
         loop {
@@ -181,6 +187,7 @@ impl<S: Store> Incarnation<S> {
         duty: Option<&WorkerId>,
         alive: usize,
     ) -> Extended {
+        let attempt = if planted(Bug::ClockFromReply) { self.env.now() } else { attempt };
         self.brake.answered(partition, self.env.now(), server);
         self.counts.alive.store(alive, Ordering::Relaxed);
         let draining = self.stops.drain.is_cancelled();

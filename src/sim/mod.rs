@@ -79,6 +79,8 @@ mod fates;
 mod faults;
 mod fleet;
 mod hints;
+#[cfg(feature = "planted-bugs")]
+mod hunt;
 pub mod history;
 mod membership;
 mod names;
@@ -106,6 +108,10 @@ pub use choice::{Actor, Choice, Feedback, Kind, Object, Op, ReadsFrom, Strategy}
 pub use end::End;
 pub use faults::{Cut, Fault, Faults, Planned, Rates, When};
 pub use hints::SimListener;
+#[cfg(feature = "planted-bugs")]
+pub use hunt::Hunt;
+#[cfg(feature = "planted-bugs")]
+pub use crate::planted::{Bug, Planted};
 pub use membership::{Reach, TICK_TIME};
 pub use report::{Failure, Report};
 pub use scenario::Scenario;

@@ -8,7 +8,7 @@ use super::ground::{Draw, ms};
 use crate::{
     Agent, AgentError, Message, Reply, Turn,
     model::{Backoff, MessageId, Millis, TurnPolicy},
-    sim::{Fault, Faults, Planned, Scenario, Simulation, Workload},
+    sim::{End, Fault, Faults, Planned, Rates, Scenario, Simulation, Workload},
 };
 
 /// Messages fail and wait for their next try, while who would fire the timers dies.
@@ -26,10 +26,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
         }
         let (worker, lasting) = (draw.below(3), draw.between_ms(500, 6_000));
         plan.push(Planned::at(draw.between_ms(200, 5_000), Fault::Pause { worker, lasting }));
+        let rates =
+            Rates { slow_reply: 150, delay: 50, longest_delay: ms(2_000), until: ms(9_000), ..Rates::none() };
         Simulation::new(seed)
             .agent("third", Third::default())
             .workload(Workload::messages("third", 6, 24))
-            .faults(Faults::Plan(plan))
+            .faults(Faults::Both(plan, rates))
+            .check("nobody gives up", nobody_gives_up)
     },
 };
 
@@ -69,4 +72,10 @@ impl Agent for Third {
         failed.insert(message, (attempt, now));
         Err(AgentError::new("not yet"))
     }
+}
+
+/// What came at the wrong time is in `dead`, and says why.
+fn nobody_gives_up(end: &End) -> Result<(), String> {
+    let dead = end.snapshot().partitions.into_values().flat_map(|keys| keys.dead).next();
+    dead.map_or(Ok(()), |letter| Err(format!("{:?} was given up on: {}", letter.message, letter.reason)))
 }

@@ -3,6 +3,7 @@
 use super::partition::{Keyspace, Standing, Step, leave};
 use crate::{
     model::{Epoch, Lease, Pool, SessionId, Token, WorkerId},
+    planted::{Bug, planted},
     store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult},
 };
 
@@ -74,7 +75,7 @@ impl Keyspace {
     }
 
     /// Clears the owner; the session is orphaned if it was runnable.
-    fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
+    pub(super) fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
         let session = self.sessions.get_mut(id).expect("the caller saw the session");
         session.record.orphaned = session.is_runnable();
         session.disown(step.now);
@@ -84,7 +85,10 @@ impl Keyspace {
     fn next_token(&mut self, step: &Step, id: &SessionId, claimant: &Claimant) -> Token {
         let record = &mut self.sessions.get_mut(id).expect("the caller saw the session").record;
         let after_last = record.epoch.map_or(0, |Epoch(last)| last + 1);
-        let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0));
+        let epoch = match planted(Bug::EpochGoesBack) {
+            false => Epoch(after_last.max(step.now.0).max(claimant.seen.0)),
+            true => Epoch(after_last.max(1)),
+        };
         record.epoch = Some(epoch);
         record.crashes += u32::from(record.orphaned);
         record.orphaned = false;
@@ -131,6 +135,11 @@ impl Keyspace {
             return Ok(if released { Release::Released } else { Release::Fenced });
         }
         let runnable = session.is_runnable();
+        if runnable && leaving == Leaving::IfIdle && planted(Bug::ReleaseIgnoresInbox) {
+            session.disown(step.now);
+            self.let_go(worker, id);
+            return Ok(Release::Released);
+        }
         if runnable && leaving == Leaving::IfIdle {
             return Ok(Release::Runnable(session.mail(page)));
         }
@@ -171,7 +180,7 @@ impl Keyspace {
         }
         let owned = self
             .session(id)?
-            .filter(|session| session.record.owner.as_ref().is_some_and(|owner| owner.worker == *from));
+            .filter(|session| session.record.owner.as_ref().is_some_and(|owner| owner.worker == *from || planted(Bug::StaleReap)));
         let Some(session) = owned else {
             self.let_go(from, id);
             return Ok(Reap::NotTheirs);

@@ -3,6 +3,7 @@
 use super::partition::{Keyspace, Standing, Step, WorkerLease, leave};
 use crate::{
     model::{Millis, WorkerId},
+    planted::{Bug, planted},
     store::{Bury, DutyWish, Ground, Presence, Renewal},
 };
 
@@ -17,7 +18,7 @@ impl Keyspace {
 
     pub(super) fn renew(&mut self, step: &Step, presence: &Presence) -> Renewal {
         let Presence { worker, lease, .. } = presence;
-        if self.is_gone(worker) {
+        if self.is_gone(worker) && !planted(Bug::RenewRevives) {
             return Renewal::Lost;
         }
         let renewed = WorkerLease::Living { deadline: step.now.plus(*lease), lease: *lease };
