@@ -99,7 +99,7 @@ pub async fn the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back(w: W
     let at = session("a");
     let wants = |name: &str| Presence { duty: DutyWish::Take, ..w.presence(name) };
     assert_eq!(duty(w.join_as(&at, &wants("w")).await).as_deref(), Some("w"));
-    w.ground.set_clock(Millis(w.ground.now().0 - 3_600_000));
+    w.set_clock(Millis(w.now().0 - 3_600_000));
     assert_eq!(duty(w.join_as(&at, &wants("v")).await).as_deref(), Some("w"));
     w.advance(LEASE + MS);
     assert_eq!(duty(w.renewed(&at, &wants("v")).await).as_deref(), Some("v"));
