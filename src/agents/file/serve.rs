@@ -1,6 +1,6 @@
 //! From what a file declares to a worker that serves it.
 
-use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Problem};
+use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
     agents::Echo,
     model::{AgentName, Durability, Pool},
@@ -23,7 +23,14 @@ impl AgentsFile {
         if !refused.is_empty() {
             return Err(BadAgentsFile::new(refused));
         }
-        Ok(self.of_pool(pool).fold(builder, |builder, (name, spec)| spec.serve(name, builder)))
+        self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
+            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, why)]))
+        })
+    }
+
+    fn problem(&self, name: &AgentName, spec: &AgentSpec, problem: String) -> Problem {
+        let (file, agent) = (self.name.clone(), Some(name.to_string()));
+        Problem { level: Level::Error, file, line: spec.line, agent, problem }
     }
 
     /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
@@ -33,12 +40,18 @@ impl AgentsFile {
 }
 
 impl AgentSpec {
-    /// Has a worker serve this agent as `name`.
-    fn serve<S: Store>(&self, name: &AgentName, builder: WorkerBuilder<S>) -> WorkerBuilder<S> {
+    /// Has a worker serve this agent as `name`; else why it cannot.
+    fn serve<S: Store>(
+        &self,
+        name: &AgentName,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, String> {
         let (name, policy) = (name.as_str(), self.policy.clone());
         match &self.kind {
-            Kind::Echo => builder.agent_with(name, Echo, policy),
-            Kind::Exec(_) | Kind::Http(_) => builder,
+            Kind::Echo => Ok(builder.agent_with(name, Echo, policy)),
+            kind @ (Kind::Exec(_) | Kind::Http(_)) => {
+                Err(format!("this version cannot serve agents of type {} yet", kind.name()))
+            }
         }
     }
 }
