@@ -1,0 +1,8 @@
+//! An agent behind a URL, against servers that behave and servers that do not.
+
+mod answers;
+mod connections;
+mod limits;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
