@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod limits;
+mod processes;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

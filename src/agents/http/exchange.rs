@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client, Error, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
+use tracing::debug;
 
 use super::{
     answer::Speaker,
@@ -27,11 +28,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("tenure/", env!("CARGO_PKG_VERSION")));
 
 /// What an agent's headers may not say: it is tenure's to say.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "connection",
     "content-length",
     "content-type",
     "expect",
+    "host",
     "idempotency-key",
     "keep-alive",
     "proxy-connection",
@@ -77,7 +79,8 @@ impl Exchange {
     ) -> Result<Self, BadHttp> {
         let connector = Connector::to(&target)?;
         let headers = every_request(headers)?;
-        let values = headers.values().filter(|value| value.is_sensitive()).filter_map(|v| v.to_str().ok());
+        let secret = headers.values().filter(|value| value.is_sensitive());
+        let values = secret.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
         let long = target.uri().path().split('/').filter(|part| part.len() >= Self::LONG_PART);
         let redaction = Redaction::of(values.chain(target.uri().query()).chain(long));
         let mut client = Client::builder(TokioExecutor::new());
@@ -101,7 +104,10 @@ impl Exchange {
         let key = HeaderValue::from_bytes(key.as_bytes()).expect("a session's name has no control character");
         let body = Bytes::from(body);
         match self.send(&self.kept, body.clone(), &key).await {
-            Err(failed) if failed.was_stale => self.send(&self.fresh, body, &key).await,
+            Err(failed) if failed.was_stale => {
+                debug!(origin = %self.target, error = failed.why, "asking again on a new connection");
+                self.send(&self.fresh, body, &key).await
+            }
             answered => answered,
         }
         .map_err(|Failed { why, .. }| AgentError::new(format!("{}: {why}", self.target)))
@@ -153,7 +159,8 @@ fn every_request<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> R
         }
         let bad = |what| BadHttp(format!("the header `{name}`: its {what} a header cannot have"));
         let header: HeaderName = name.parse().map_err(|_| bad("name is one that"))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| bad("value has a character that"))?;
+        let mut value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("value has a character that"))?;
         value.set_sensitive(true);
         all.insert(header, value);
     }
