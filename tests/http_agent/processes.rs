@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -70,9 +70,10 @@ impl Fleet {
 }
 
 /// An authority nobody knows (its certificate as PEM), and a server's identity signed by it.
-fn private_authority() -> (String, ServerConfig) {
+fn private_authority(name: &str) -> (String, ServerConfig) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap();
     let authority = Issuer::new(params, key);
@@ -91,7 +92,7 @@ fn private_authority() -> (String, ServerConfig) {
 
 #[tokio::test]
 async fn an_authority_of_ones_own_is_trusted_where_ssl_cert_file_names_it() {
-    let (authority, config) = private_authority();
+    let (authority, config) = private_authority("ours");
     let server = HttpServer::start_tls(config, |_| Act::reply("hello"));
     let fleet = Fleet::new(&format!("https://localhost:{}/turn", server.port()));
     let file = fleet.folder.path().join("authority.pem");
@@ -104,8 +105,8 @@ async fn an_authority_of_ones_own_is_trusted_where_ssl_cert_file_names_it() {
 
 #[tokio::test]
 async fn an_authority_that_nobody_knows_is_refused_with_what_to_do() {
-    let (_, config) = private_authority();
-    let (other, _) = private_authority();
+    let (_, config) = private_authority("ours");
+    let (other, _) = private_authority("theirs");
     let server = HttpServer::start_tls(config, |_| Act::reply("hello"));
     let fleet = Fleet::new(&format!("https://localhost:{}/turn", server.port()));
     let file = fleet.folder.path().join("other.pem");

@@ -48,9 +48,9 @@ impl Speaker<'_> {
             return Ok(Answer::default());
         }
         // Perhaps a proxy's page, or another version on its way: worth another try.
-        serde_json::from_slice(&response.body).map_err(|err| {
+        parse(&response.body).map_err(|why| {
             let excerpt = self.excerpt(&response.body);
-            AgentError::new(self.said(response, &format!("not a turn's result ({err}): {excerpt}")))
+            AgentError::new(self.said(response, &format!("not a turn's result ({why}): {excerpt}")))
         })
     }
 
@@ -101,6 +101,14 @@ impl Speaker<'_> {
             Some((end, _)) => format!("{}…", &line[..end]),
             None => line,
         }
+    }
+}
+
+/// A result. An array is none, though its members could be taken for an object's.
+fn parse(body: &[u8]) -> Result<Answer, String> {
+    match body.trim_ascii_start().starts_with(b"{") {
+        true => serde_json::from_slice(body).map_err(|err| err.to_string()),
+        false => Err("expected a JSON object".to_owned()),
     }
 }
 
@@ -185,6 +193,14 @@ mod tests {
         assert!(said.contains("http 302") && said.contains("https://other.example,"), "{said}");
         assert!(said.contains("retry: false") && !said.contains("t0ken") && !said.contains("ann"), "{said}");
         assert!(format!("{:?}", error(307, &[("location", "/login")], "")).contains("redirects to itself"));
+    }
+
+    #[test]
+    fn only_an_object_is_a_result() {
+        for body in ["null", "[]", r#"[{"text":"hello"}]"#, r#""hello""#, r#"{"reply":"hello"}"#, "{"] {
+            let said = format!("{:?}", error(200, &[], body));
+            assert!(said.contains("not a turn's result") && said.contains("retry: true"), "{said}");
+        }
     }
 
     #[test]

@@ -187,13 +187,10 @@ async fn read(response: hyper::Response<Incoming>) -> Result<Response, String> {
 /// What went wrong, for people.
 fn explain(err: &Error) -> String {
     let why = deepest(err);
-    match (err.is_connect(), why.starts_with("invalid peer certificate")) {
-        (true, true) => {
-            format!("{why}: name a PEM file with the authority that signed it in SSL_CERT_FILE")
-        }
-        (true, false) => format!("cannot connect: {why}"),
-        _ => why,
+    if why.ends_with("UnknownIssuer") {
+        return format!("{why}: name a PEM file with the authority that signed it in SSL_CERT_FILE");
     }
+    if err.is_connect() { format!("cannot connect: {why}") } else { why }
 }
 
 /// The innermost cause: those around it only say that there is one.
