@@ -32,6 +32,8 @@ use crate::model::AgentName;
 /// The agents that a file declares, all of them sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentsFile {
+    /// The file, as it was named; empty where none is.
+    pub file: String,
     /// By name; `echo` is always there.
     pub agents: BTreeMap<AgentName, AgentSpec>,
     /// What may surprise, by line.
@@ -47,7 +49,7 @@ impl AgentsFile {
     /// What there is where no file is: the built-in `echo`.
     pub fn built_in() -> Self {
         let echo = ("echo".parse().expect("an agent's name"), AgentSpec::built_in());
-        Self { agents: BTreeMap::from([echo]), warnings: Vec::new() }
+        Self { file: String::new(), agents: BTreeMap::from([echo]), warnings: Vec::new() }
     }
 
     /// The agent that is declared first; `echo` where no file is.

@@ -1,8 +1,8 @@
 //! From what a file declares to a worker that serves it.
 
-use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Problem};
+use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
-    agents::Echo,
+    agents::{BadHttp, Echo, Http},
     model::{AgentName, Durability, Pool},
     runtime::WorkerBuilder,
     store::Store,
@@ -10,7 +10,7 @@ use crate::{
 
 impl AgentsFile {
     /// Has a worker of `pool` serve the agents that belong to it. Refused where one of them wants a
-    /// durability that this version does not give.
+    /// durability that this version does not give, or cannot work where this worker is.
     pub fn serve<S: Store>(
         &self,
         pool: &Pool,
@@ -23,7 +23,19 @@ impl AgentsFile {
         if !refused.is_empty() {
             return Err(BadAgentsFile::new(refused));
         }
-        Ok(self.of_pool(pool).fold(builder, |builder, (name, spec)| spec.serve(name, builder)))
+        self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
+            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, &why)]))
+        })
+    }
+
+    fn problem(&self, name: &AgentName, spec: &AgentSpec, why: &BadHttp) -> Problem {
+        Problem {
+            level: Level::Error,
+            file: self.file.clone(),
+            line: spec.line,
+            agent: Some(name.as_str().to_owned()),
+            problem: why.to_string(),
+        }
     }
 
     /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
@@ -34,11 +46,16 @@ impl AgentsFile {
 
 impl AgentSpec {
     /// Has a worker serve this agent as `name`.
-    fn serve<S: Store>(&self, name: &AgentName, builder: WorkerBuilder<S>) -> WorkerBuilder<S> {
+    fn serve<S: Store>(
+        &self,
+        name: &AgentName,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, BadHttp> {
         let (name, policy) = (name.as_str(), self.policy.clone());
-        match &self.kind {
+        Ok(match &self.kind {
             Kind::Echo => builder.agent_with(name, Echo, policy),
-            Kind::Exec(_) | Kind::Http(_) => builder,
-        }
+            Kind::Http(spec) => builder.agent_with(name, Http::of(spec)?, policy),
+            Kind::Exec(_) => builder,
+        })
     }
 }

@@ -282,14 +282,7 @@ fn an_address_or_a_header_that_does_not_fit_is_said_without_its_value() {
         ),
     ];
     for (url, expected) in cases {
-        assert_eq!(
-            with_url(url),
-            [format!(
-                "a.toml:3: `url`: {}",
-                expected
-            )],
-            "{url}"
-        );
+        assert_eq!(with_url(url), [format!("a.toml:3: `url`: {}", expected)], "{url}");
     }
     assert_eq!(
         said("[agents.a]\ntype = \"http\"\n"),

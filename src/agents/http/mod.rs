@@ -13,7 +13,10 @@ mod target;
 
 use self::exchange::Exchange;
 pub use self::target::BadHttp;
-use super::protocol::{Params, State};
+use super::{
+    file::HttpSpec,
+    protocol::{Params, State},
+};
 use crate::{
     model::Message,
     runtime::{Agent, AgentError, Reply, Turn},
@@ -33,6 +36,12 @@ impl Http {
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Result<Self, BadHttp> {
         Ok(Self(Exchange::with(url.parse()?, headers)?))
+    }
+
+    /// The agent that a file declares.
+    pub(super) fn of(spec: &HttpSpec) -> Result<Self, BadHttp> {
+        let headers = spec.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        Self::new(spec.url.as_str(), headers)
     }
 }
 
