@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod examples;
 mod limits;
 mod processes;
 mod stage;
