@@ -186,7 +186,7 @@ for line in sys.stdin:
 
 fn declared(server: &HttpServer) -> String {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let often = r#"tries = 2, backoff = { first = "1ms", max = "10ms" }"#.replace(", ", "\n");
+    let often = "tries = 2\nbackoff = { first = '1ms', max = '10ms' }";
     format!(
         r#"
 [agents.web]
