@@ -2,7 +2,7 @@
 
 use super::{AgentSpec, AgentsFile, Kind};
 use crate::{
-    agents::Echo,
+    agents::{Echo, Exec},
     model::{AgentName, Pool},
     runtime::WorkerBuilder,
     store::Store,
@@ -23,10 +23,15 @@ impl AgentsFile {
 impl AgentSpec {
     /// Has a worker serve this agent as `name`.
     fn serve<S: Store>(&self, name: &AgentName, builder: WorkerBuilder<S>) -> WorkerBuilder<S> {
-        let (name, policy) = (name.as_str(), self.policy.clone());
+        let policy = self.policy.clone();
         match &self.kind {
-            Kind::Echo => builder.agent_with(name, Echo, policy),
-            Kind::Exec(_) | Kind::Http(_) => builder,
+            Kind::Echo => builder.agent_with(name.as_str(), Echo, policy),
+            Kind::Exec(spec) => builder.agent_with(
+                name.as_str(),
+                Exec::new(name.clone(), spec.clone(), policy.clone()),
+                policy,
+            ),
+            Kind::Http(_) => builder,
         }
     }
 }
