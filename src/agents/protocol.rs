@@ -59,6 +59,14 @@ impl<'t> Params<'t> {
             history,
         })
     }
+
+    pub(super) fn session(&self) -> &'t SessionId {
+        self.session
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
 }
 
 impl From<Entry> for Past {

@@ -46,6 +46,12 @@ pub trait Agent: Send + Sync + 'static {
         cx: &mut Turn<Self::State>,
         message: Message,
     ) -> impl Future<Output = Result<Reply, AgentError>> + Send;
+
+    /// Lets go of what it holds outside, such as a process. A worker that has drained calls it once and
+    /// waits; no turn begins after it. One that is killed does not, so a value must also end well dropped.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What a turn answers.
@@ -130,6 +136,9 @@ pub(super) trait AnyAgent: Send + Sync + 'static {
         state: Option<&'a str>,
         message: Message,
     ) -> Pin<Box<dyn Future<Output = Run> + Send + 'a>>;
+
+    /// See [`Agent::end`].
+    fn end(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 impl<A: Agent> AnyAgent for A {
@@ -151,6 +160,10 @@ impl<A: Agent> AnyAgent for A {
                 })
             })
         })
+    }
+
+    fn end(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Agent::end(self))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
-    agents::{BadHttp, Echo, Http},
+    agents::{BadHttp, Echo, Exec, Http},
     model::{AgentName, Durability, Pool},
     runtime::WorkerBuilder,
     store::Store,
@@ -51,11 +51,14 @@ impl AgentSpec {
         name: &AgentName,
         builder: WorkerBuilder<S>,
     ) -> Result<WorkerBuilder<S>, BadHttp> {
-        let (name, policy) = (name.as_str(), self.policy.clone());
+        let policy = self.policy.clone();
         Ok(match &self.kind {
-            Kind::Echo => builder.agent_with(name, Echo, policy),
-            Kind::Http(spec) => builder.agent_with(name, Http::of(spec)?, policy),
-            Kind::Exec(_) => builder,
+            Kind::Echo => builder.agent_with(name.as_str(), Echo, policy),
+            Kind::Exec(spec) => {
+                let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
+                builder.agent_with(name.as_str(), exec, policy)
+            }
+            Kind::Http(spec) => builder.agent_with(name.as_str(), Http::of(spec)?, policy),
         })
     }
 }

@@ -1,0 +1,9 @@
+//! Agents that are programs of their own: real processes on the memory store, in real time.
+
+mod desk;
+mod endings;
+mod faults;
+mod turns;
+
+#[path = "../support/wait.rs"]
+mod wait;
