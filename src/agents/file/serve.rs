@@ -1,17 +1,29 @@
 //! From what a file declares to a worker that serves it.
 
-use super::{AgentSpec, AgentsFile, Kind};
+use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Problem};
 use crate::{
     agents::{Echo, Exec},
-    model::{AgentName, Pool},
+    model::{AgentName, Durability, Pool},
     runtime::WorkerBuilder,
     store::Store,
 };
 
 impl AgentsFile {
-    /// Has a worker of `pool` serve the agents that belong to it.
-    pub fn serve<S: Store>(&self, pool: &Pool, builder: WorkerBuilder<S>) -> WorkerBuilder<S> {
-        self.of_pool(pool).fold(builder, |builder, (name, spec)| spec.serve(name, builder))
+    /// Has a worker of `pool` serve the agents that belong to it. Refused where one of them wants a
+    /// durability that this version does not give.
+    pub fn serve<S: Store>(
+        &self,
+        pool: &Pool,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, BadAgentsFile> {
+        let beyond = self.of_pool(pool).filter(|(_, spec)| spec.durability != Durability::MEMORY);
+        let lines: Vec<_> = beyond.map(|(name, _)| Some(name.as_str())).collect();
+        let refused = self.warnings.iter().filter(|warning| lines.contains(&warning.agent.as_deref()));
+        let refused: Vec<Problem> = refused.cloned().collect();
+        if !refused.is_empty() {
+            return Err(BadAgentsFile::new(refused));
+        }
+        Ok(self.of_pool(pool).fold(builder, |builder, (name, spec)| spec.serve(name, builder)))
     }
 
     /// The agents that a worker of `pool` serves: its own, and those of no declared pool.

@@ -22,6 +22,14 @@ pub struct AgentSpec {
     pub durability: Durability,
 }
 
+impl AgentSpec {
+    /// `echo`, where no file says anything of it.
+    pub fn built_in() -> Self {
+        let (policy, durability) = (TurnPolicy::default(), Durability::MEMORY);
+        Self { line: 0, kind: Kind::Echo, policy, pool: None, durability }
+    }
+}
+
 /// What takes an agent's turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
