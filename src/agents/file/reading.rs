@@ -31,6 +31,8 @@ pub(super) struct Surroundings<'v> {
 /// What was found in a file: the agents that are sound, and all that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
+    /// The file, as it was named.
+    pub file: String,
     /// By name; `echo` is always there.
     pub agents: BTreeMap<AgentName, AgentSpec>,
     /// Errors and warnings, by line.
@@ -46,7 +48,7 @@ impl Reading {
             Ok((text, directory)) => Self::of_text(&file, &text, &directory, variables),
             Err((line, problem)) => {
                 let problem = Problem { level: Level::Error, file, line, agent: None, problem };
-                Self { agents: BTreeMap::new(), problems: vec![problem] }
+                Self { file: problem.file.clone(), agents: BTreeMap::new(), problems: vec![problem] }
             }
         }
     }
@@ -62,7 +64,7 @@ impl Reading {
             // What was salvaged of a broken text would be found wrong for the wrong reasons.
             faults.iter().for_each(|fault| syntax(fault, &mut report));
         }
-        Self { agents, problems: report.into_problems() }
+        Self { file: file.to_owned(), agents, problems: report.into_problems() }
     }
 
     /// The file's agents, if nothing is wrong with any of them.
@@ -70,7 +72,7 @@ impl Reading {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             self.problems.into_iter().partition(|problem| problem.level == Level::Error);
         match errors.is_empty() {
-            true => Ok(AgentsFile { agents: self.agents, warnings }),
+            true => Ok(AgentsFile { name: self.file, agents: self.agents, warnings }),
             false => Err(BadAgentsFile::new(errors)),
         }
     }

@@ -1,6 +1,6 @@
 //! From what a file declares to a worker that serves it.
 
-use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Problem};
+use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
     agents::{Echo, Exec},
     model::{AgentName, Durability, Pool},
@@ -23,7 +23,14 @@ impl AgentsFile {
         if !refused.is_empty() {
             return Err(BadAgentsFile::new(refused));
         }
-        Ok(self.of_pool(pool).fold(builder, |builder, (name, spec)| spec.serve(name, builder)))
+        self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
+            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, why)]))
+        })
+    }
+
+    fn problem(&self, name: &AgentName, spec: &AgentSpec, problem: String) -> Problem {
+        let (file, agent) = (self.name.clone(), Some(name.to_string()));
+        Problem { level: Level::Error, file, line: spec.line, agent, problem }
     }
 
     /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
@@ -33,17 +40,22 @@ impl AgentsFile {
 }
 
 impl AgentSpec {
-    /// Has a worker serve this agent as `name`.
-    fn serve<S: Store>(&self, name: &AgentName, builder: WorkerBuilder<S>) -> WorkerBuilder<S> {
+    /// Has a worker serve this agent as `name`; else why it cannot.
+    fn serve<S: Store>(
+        &self,
+        name: &AgentName,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, String> {
         let policy = self.policy.clone();
         match &self.kind {
-            Kind::Echo => builder.agent_with(name.as_str(), Echo, policy),
-            Kind::Exec(spec) => builder.agent_with(
-                name.as_str(),
-                Exec::new(name.clone(), spec.clone(), policy.clone()),
-                policy,
-            ),
-            Kind::Http(_) => builder,
+            Kind::Echo => Ok(builder.agent_with(name.as_str(), Echo, policy)),
+            Kind::Exec(spec) => {
+                let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
+                Ok(builder.agent_with(name.as_str(), exec, policy))
+            }
+            kind @ Kind::Http(_) => {
+                Err(format!("this version cannot serve agents of type {} yet", kind.name()))
+            }
         }
     }
 }
