@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -126,8 +126,7 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-            let hosted = Hosted { agent, policy, slots };
+            let hosted = Hosted::new(agent, policy);
             self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
             agents.insert(name, Arc::new(hosted));
         }

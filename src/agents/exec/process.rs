@@ -1,7 +1,8 @@
 //! A child process, in a process group of its own, that does not outlive its worker.
 
 use std::{
-    io,
+    env, io,
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{LazyLock, mpsc},
     thread,
@@ -61,12 +62,12 @@ impl Process {
     }
 
     /// Sees to its end, now that its input is closed: waits, asks, kills.
-    pub(super) async fn end(&mut self, env: &Env) {
-        if env.timeout(GRACE, self.wait()).await.is_some() {
+    pub(super) async fn end(&mut self, clock: &Env) {
+        if clock.timeout(GRACE, self.wait()).await.is_some() {
             return;
         }
         self.group.signal(Signal::TERM);
-        if env.timeout(GRACE, self.wait()).await.is_none() {
+        if clock.timeout(GRACE, self.wait()).await.is_none() {
             self.kill().await;
         }
     }
@@ -80,13 +81,13 @@ impl Process {
 }
 
 fn command(spec: &ExecSpec) -> Command {
-    let mut command = match *HAS_SETPRIV {
-        true => {
-            let mut command = Command::new("setpriv");
+    let mut command = match &*SETPRIV {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
             command.args(["--pdeathsig", "KILL", "--"]).arg(&spec.program);
             command
         }
-        false => Command::new(&spec.program),
+        None => Command::new(&spec.program),
     };
     command.args(spec.command.iter().skip(1)).current_dir(&spec.directory).env_remove(SERVER);
     command.envs(spec.env.iter().map(|(name, secret)| (name, secret.expose())));
@@ -96,11 +97,15 @@ fn command(spec: &ExecSpec) -> Command {
 }
 
 /// Linux has it (util-linux). Elsewhere a child learns of its worker's sudden end when its input closes.
-static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| {
-    let mut probe = std::process::Command::new("setpriv");
+///
+/// By its whole path: a child's `PATH` may be another than ours.
+static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let path = env::var_os("PATH")?;
+    let setpriv = env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file())?;
+    let mut probe = std::process::Command::new(&setpriv);
     probe.args(["--pdeathsig", "KILL", "--", "true"]);
     probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
+    probe.status().is_ok_and(|status| status.success()).then_some(setpriv)
 });
 
 /// The kernel ties its promise to kill a child to the *thread* that started it, and the runtime's

@@ -32,8 +32,8 @@ use crate::model::AgentName;
 /// The agents that a file declares, all of them sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentsFile {
-    /// The file, as it was named; empty where none is.
-    pub file: String,
+    /// The file, as it was named; empty where no file is.
+    pub name: String,
     /// By name; `echo` is always there.
     pub agents: BTreeMap<AgentName, AgentSpec>,
     /// What may surprise, by line.
@@ -49,7 +49,13 @@ impl AgentsFile {
     /// What there is where no file is: the built-in `echo`.
     pub fn built_in() -> Self {
         let echo = ("echo".parse().expect("an agent's name"), AgentSpec::built_in());
-        Self { file: String::new(), agents: BTreeMap::from([echo]), warnings: Vec::new() }
+        Self { name: String::new(), agents: BTreeMap::from([echo]), warnings: Vec::new() }
+    }
+
+    /// The same agents, without a word of pools: all belong to whoever reads the file.
+    pub fn in_one_pool(mut self) -> Self {
+        self.agents.values_mut().for_each(|spec| spec.pool = None);
+        self
     }
 
     /// The agent that is declared first; `echo` where no file is.

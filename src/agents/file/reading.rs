@@ -47,8 +47,8 @@ impl Reading {
         match load(path).and_then(|(bytes, directory)| Ok((text_of(bytes)?, directory))) {
             Ok((text, directory)) => Self::of_text(&file, &text, &directory, variables),
             Err((line, problem)) => {
-                let problem = Problem { level: Level::Error, file: file.clone(), line, agent: None, problem };
-                Self { file, agents: BTreeMap::new(), problems: vec![problem] }
+                let problem = Problem { level: Level::Error, file, line, agent: None, problem };
+                Self { file: problem.file.clone(), agents: BTreeMap::new(), problems: vec![problem] }
             }
         }
     }
@@ -72,7 +72,7 @@ impl Reading {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             self.problems.into_iter().partition(|problem| problem.level == Level::Error);
         match errors.is_empty() {
-            true => Ok(AgentsFile { file: self.file, agents: self.agents, warnings }),
+            true => Ok(AgentsFile { name: self.file, agents: self.agents, warnings }),
             false => Err(BadAgentsFile::new(errors)),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
-    agents::{BadHttp, Echo, Exec, Http},
+    agents::{Echo, Exec, Http},
     model::{AgentName, Durability, Pool},
     runtime::WorkerBuilder,
     store::Store,
@@ -10,7 +10,7 @@ use crate::{
 
 impl AgentsFile {
     /// Has a worker of `pool` serve the agents that belong to it. Refused where one of them wants a
-    /// durability that this version does not give, or cannot work where this worker is.
+    /// durability that this version does not give.
     pub fn serve<S: Store>(
         &self,
         pool: &Pool,
@@ -24,18 +24,13 @@ impl AgentsFile {
             return Err(BadAgentsFile::new(refused));
         }
         self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
-            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, &why)]))
+            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, why)]))
         })
     }
 
-    fn problem(&self, name: &AgentName, spec: &AgentSpec, why: &BadHttp) -> Problem {
-        Problem {
-            level: Level::Error,
-            file: self.file.clone(),
-            line: spec.line,
-            agent: Some(name.as_str().to_owned()),
-            problem: why.to_string(),
-        }
+    fn problem(&self, name: &AgentName, spec: &AgentSpec, problem: String) -> Problem {
+        let (file, agent) = (self.name.clone(), Some(name.to_string()));
+        Problem { level: Level::Error, file, line: spec.line, agent, problem }
     }
 
     /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
@@ -45,20 +40,23 @@ impl AgentsFile {
 }
 
 impl AgentSpec {
-    /// Has a worker serve this agent as `name`.
+    /// Has a worker serve this agent as `name`; else why it cannot.
     fn serve<S: Store>(
         &self,
         name: &AgentName,
         builder: WorkerBuilder<S>,
-    ) -> Result<WorkerBuilder<S>, BadHttp> {
+    ) -> Result<WorkerBuilder<S>, String> {
         let policy = self.policy.clone();
-        Ok(match &self.kind {
-            Kind::Echo => builder.agent_with(name.as_str(), Echo, policy),
+        match &self.kind {
+            Kind::Echo => Ok(builder.agent_with(name.as_str(), Echo, policy)),
             Kind::Exec(spec) => {
                 let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
-                builder.agent_with(name.as_str(), exec, policy)
+                Ok(builder.agent_with(name.as_str(), exec, policy))
             }
-            Kind::Http(spec) => builder.agent_with(name.as_str(), Http::of(spec)?, policy),
-        })
+            Kind::Http(spec) => {
+                let http = Http::of(spec).map_err(|why| why.to_string())?;
+                Ok(builder.agent_with(name.as_str(), http, policy))
+            }
+        }
     }
 }

@@ -44,7 +44,7 @@ impl Speaker<'_> {
             let line = format!("the answer is larger than {} MiB", Exchange::MOST_READ >> 20);
             return Err(AgentError::permanent(self.said(response, &line)));
         }
-        if response.body.trim_ascii().is_empty() {
+        if matches!(response.body.trim_ascii(), b"" | b"null") {
             return Ok(Answer::default());
         }
         // Perhaps a proxy's page, or another version on its way: worth another try.
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_empty_answer_is_a_turn_without_a_reply_and_a_result_is_taken() {
-        for (status, body) in [(204, ""), (200, ""), (202, " \n"), (200, "{}"), (200, r#"{"reply":{"a":1}}"#)]
+        for (status, body) in [(204, ""), (200, ""), (202, " \n"), (200, "{}"), (200, "null"), (200, r#"{"reply":{"a":1}}"#)]
         {
             outcome(status, &[], body).unwrap_or_else(|err| panic!("{status} {body}: {err:?}"));
         }
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn only_an_object_is_a_result() {
-        for body in ["null", "[]", r#"[{"text":"hello"}]"#, r#""hello""#, r#"{"reply":"hello"}"#, "{"] {
+        for body in ["[]", r#"[{"text":"hello"}]"#, r#""hello""#, r#"{"reply":"hello"}"#, "{"] {
             let said = format!("{:?}", error(200, &[], body));
             assert!(said.contains("not a turn's result") && said.contains("retry: true"), "{said}");
         }
