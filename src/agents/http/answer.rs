@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn an_empty_answer_is_a_turn_without_a_reply_and_a_result_is_taken() {
-        for (status, body) in [(204, ""), (200, ""), (202, " \n"), (200, "{}"), (200, "null"), (200, r#"{"reply":{"a":1}}"#)]
+        for (status, body) in
+            [(204, ""), (200, ""), (202, " \n"), (200, "{}"), (200, "null"), (200, r#"{"reply":{"a":1}}"#)]
         {
             outcome(status, &[], body).unwrap_or_else(|err| panic!("{status} {body}: {err:?}"));
         }
