@@ -19,6 +19,8 @@ use tenure::{
 };
 use tracing::subscriber::DefaultGuard;
 
+use crate::wait::eventually;
+
 /// What every script begins with.
 const PREAMBLE: &str = r#"
 import json, os, sys, time
@@ -113,6 +115,12 @@ impl Desk {
         let Envelope { reply, error, .. } = self.ask(session, text).await;
         let text = reply.flatten().and_then(|body| body.as_text());
         text.or(error.map(|error| format!("{}: {}", error.reason, error.message))).unwrap_or_default()
+    }
+
+    /// Waits until the program is up, and answers with `answer`: it may be slow to start.
+    pub async fn awake(&self, answer: &str) {
+        eventually("its answer", PATIENCE, async || self.ask_text("own/awake", "are you?").await == answer)
+            .await;
     }
 
     /// The same, read as JSON.

@@ -13,17 +13,25 @@ const SHORT: Duration = Duration::from_millis(500);
 #[tokio::test]
 async fn a_time_out_sends_cancel_and_the_late_answer_is_ignored_with_a_log_line() {
     let script = r#"
-late = read()
-told = read()
-answer(late, reply={"text": "late"})
+late = None
 while True:
-    answer(read(), reply={"cancelled": told, "id": late["id"]})
+    request = read()
+    if request["method"] == "cancel":
+        if late and request["params"]["id"] == late["id"]:
+            answer(late, reply={"text": "late"})
+            told = request
+    elif text(request) == "hang" and not late:
+        late = request
+    else:
+        answer(request, reply={"cancelled": told, "id": late["id"]} if late else {"text": "awake"})
 "#;
     let desk = Desk::under(TurnPolicy { timeout: SHORT, ..policy() }, script, &[]).await;
-    let reply = desk.ask_json("own/a", "one").await;
+    desk.awake("awake").await;
+    let reply = desk.ask_json("own/a", "hang").await;
     let cancel = json!({"jsonrpc": "2.0", "method": "cancel", "params": {"id": reply["id"]}});
     assert_eq!(reply["cancelled"], cancel);
-    assert_eq!(desk.logs.with("its turn is over").len(), 1, "{}", desk.logs.text());
+    let ignored = desk.logs.with("its turn is over");
+    assert!(ignored.last().unwrap().contains(&format!("id={}", reply["id"])), "{ignored:?}");
 }
 
 #[tokio::test]
@@ -83,17 +91,22 @@ read()
 #[tokio::test]
 async fn a_program_that_stops_reading_holds_up_no_time_out_and_is_ended() {
     let script = r#"
-if first_life():
-    time.sleep(3600)
+first = first_life()
 while True:
-    answer(read(), reply={"text": "well"})
+    request = read()
+    if request["method"] == "turn":
+        if first and text(request) == "stop":
+            time.sleep(3600)
+        answer(request, reply={"text": "well"})
 "#;
     let desk = Desk::under(TurnPolicy { timeout: SHORT, tries: 1, ..policy() }, script, &[]).await;
+    desk.awake("well").await;
+    assert!(desk.ask_text("own/a", "stop").await.starts_with("timeout"));
     let (long, began) = ("x".repeat(300_000), desk.env.now());
     let asked = (0..10).map(async |n| desk.ask(&format!("own/{n}"), &long).await.error.unwrap().reason);
     assert_eq!(join_all(asked).await, ["timeout"; 10]);
     assert!(desk.env.now().since(began) < SHORT * 6);
-    while desk.ask_text("own/later", "are you well?").await != "well" {}
+    desk.awake("well").await;
     assert_eq!(desk.logs.with("has read nothing and said nothing").len(), 1, "{}", desk.logs.text());
 }
 

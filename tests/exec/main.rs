@@ -6,4 +6,5 @@ mod faults;
 mod turns;
 
 #[path = "../support/wait.rs"]
+#[allow(dead_code, reason = "every test binary takes what it needs")]
 mod wait;

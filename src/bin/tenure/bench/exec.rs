@@ -176,7 +176,7 @@ async fn measure(
     folder: &Folder,
     mut interrupt: Interrupt,
 ) -> Result<Vec<Round>, Failure> {
-    let agents = folder.agents();
+    let (agents, program) = (folder.agents(), folder.program());
     let fleet = interrupt.or(Fleet::start(1, Some(&agents), &global.namespace, global)).await?;
     let store = connect::store(global).await?;
     let mut meter = Server::connect(global).await?;
@@ -186,7 +186,7 @@ async fn measure(
         tokio::select! {
             biased;
             failed = load.hand_out(&mut replies) => match failed { Err(failure) => Err(failure) },
-            rounds = rounds(args, &load, env, &fleet, &mut meter, &folder.program()) => rounds,
+            rounds = rounds(args, &load, env, &fleet, &mut meter, &program) => rounds,
         }
     };
     let rounds = interrupt.or(rounds).await;
