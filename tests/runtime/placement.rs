@@ -128,6 +128,8 @@ async fn a_worker_whose_agent_is_full_is_offered_no_more_of_it_though_it_has_the
             fleet.ask_text(&format!("echo/{n}"), "x").await;
         }
         let free = worker_of_long_turns(&fleet, "free").await;
+        // A renewal, so that every partition knows the loads.
+        fleet.env.sleep(MINUTE / 12).await;
         let running = || (free.load().running, laden.load().running);
         for (n, expected) in [(1, 0), (2, 0), (2, 1), (2, 2)].into_iter().enumerate() {
             fleet.send(&format!("long/{n}"), "x").await;
