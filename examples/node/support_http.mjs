@@ -47,5 +47,5 @@ const server = createServer(async (request, response) => {
 });
 server.keepAliveTimeout = 120_000; // longer than the worker keeps a connection that nobody uses
 
-const { port } = parseArgs({ options: { port: { type: "string", default: "8080" } } }).values;
+const { port } = parseArgs({ options: { port: { type: "string", default: "8000" } } }).values;
 server.listen(Number(port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/turn`));

@@ -55,7 +55,7 @@ class Server(ThreadingHTTPServer):
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--port", type=int, default=8080, help="0: any that is free")
+    options.add_argument("--port", type=int, default=8000, help="0: any that is free")
     server = Server(("127.0.0.1", options.parse_args().port), Turns)
     print(f"http://127.0.0.1:{server.server_port}/turn", flush=True)
     server.serve_forever()
