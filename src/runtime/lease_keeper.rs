@@ -301,6 +301,12 @@ impl<S: Store> Incarnation<S> {
             worker: self.worker.clone(),
             pool: self.pool().clone(),
             agents: self.agents.keys().cloned().collect(),
+            full: self
+                .agents
+                .iter()
+                .filter(|(_, hosted)| hosted.is_full())
+                .map(|(agent, _)| agent.clone())
+                .collect(),
             sessions: self.counts.sessions.load(Ordering::Relaxed),
             running: self.counts.running.load(Ordering::Relaxed),
             capacity: self.config.capacity,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tenure::{
     Agent, AgentError, Message, Reply, Turn, Worker, WorkerHandle,
     agents::Echo,
-    model::{TurnPolicy, WorkerConfig},
+    client::Client,
+    model::{Cause, TurnPolicy, WorkerConfig},
 };
 
 use crate::fleet::Fleet;
@@ -140,6 +141,9 @@ async fn a_worker_whose_agent_is_full_is_offered_no_more_of_it_though_it_has_the
         assert_eq!(fleet.ask_text("echo/fresh", "x").await, "x");
         assert!(free.load().sessions == 3, "seed {seed}: only the full agent is not offered");
         fleet.send("long/waits", "x").await;
+        let view =
+            Client::new(fleet.store.clone(), fleet.env.fork()).session(&"long/waits".parse().unwrap()).await;
+        assert_eq!(view.unwrap().cause, Some(Cause::Capacity));
         let took = fleet.until(MINUTE, async || fleet.sight("long/waits").await.record.turns == 1).await;
         assert!(took < Duration::from_secs(61), "seed {seed}: taken when there was room again: {took:?}");
     }
