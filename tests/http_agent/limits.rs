@@ -15,7 +15,7 @@ use crate::{
 /// Asks a server that never comes to an end of its answer.
 async fn stalls(bytes: &'static [u8]) {
     let server = HttpServer::start(|_| Act::Stall(bytes.to_vec()));
-    let short = |policy| TurnPolicy { tries: 2, timeout: Duration::from_millis(300), ..policy };
+    let short = |policy| TurnPolicy { tries: 2, timeout: Duration::from_secs(1), ..policy };
     let stage = Stage::of(Http::new(&server.url(), []).unwrap(), short).await;
     let (reason, _) = stage.fail("web/a", "hello").await;
     assert_eq!(reason, "timeout");
