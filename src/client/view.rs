@@ -93,8 +93,8 @@ fn reach(agent: &AgentName, pool: &Pool, members: &[Member]) -> Option<Cause> {
         (false, true) => Some(Cause::OtherPool),
         (false, false) => {
             let is_full =
-                |member: &&&Member| member.sessions >= member.capacity || member.full.contains(agent);
-            ours.iter().all(|member| is_full(&member)).then_some(Cause::Capacity)
+                |member: &&Member| member.sessions >= member.capacity || member.full.contains(agent);
+            ours.iter().all(|member| is_full(member)).then_some(Cause::Capacity)
         }
     }
 }
