@@ -19,7 +19,7 @@ use tenure::{
 };
 use tracing::subscriber::DefaultGuard;
 
-use crate::wait::eventually;
+use crate::support::eventually;
 
 /// What every script begins with.
 const PREAMBLE: &str = r#"
@@ -152,11 +152,13 @@ pub fn policy() -> TurnPolicy {
 /// The Python that `scripts/test` names, else that of the `PATH`.
 pub fn python() -> PathBuf {
     let named = env::var_os("TENURE_TEST_PYTHON").map(PathBuf::from);
-    let in_path = || {
-        let path = env::var_os("PATH")?;
-        env::split_paths(&path).map(|folder| folder.join("python3")).find(|file| file.is_file())
-    };
-    named.or_else(in_path).expect("these tests need python3")
+    named.or_else(|| in_path("python3")).expect("these tests need python3")
+}
+
+/// Where a program is.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// Whether a process is there and not merely unburied.

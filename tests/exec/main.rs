@@ -1,10 +1,11 @@
-//! Agents that are programs of their own: real processes on the memory store, in real time.
+//! Agents that are programs of their own: real processes, in real time; on the memory store where that is enough.
 
 mod desk;
 mod endings;
+mod examples;
 mod faults;
+mod fleet;
 mod turns;
 
-#[path = "../support/wait.rs"]
-#[allow(dead_code, reason = "every test binary takes what it needs")]
-mod wait;
+#[path = "../support/mod.rs"]
+mod support;

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use super::{
     calls::Taken,
     complaints::Complaints,
+    fault::Fault,
     inbound::{self, Inbound},
     lines::Lines,
     link::Link,
@@ -31,18 +32,20 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Hears until there is nothing more to hear; why.
-    pub(super) async fn hear(&self, mut output: ChildStdout) -> String {
+    /// Hears until there is nothing more to hear.
+    pub(super) async fn hear(&self, mut output: ChildStdout) -> Fault {
         let mut lines = Lines::at_most(LONGEST);
         loop {
             match output.read_buf(lines.room()).await {
                 Ok(0) => {
                     lines.last(|line| self.line(line));
-                    return "it closed its output".to_owned();
+                    return Fault::HungUp("it closed its output".to_owned());
                 }
                 Ok(_) if lines.each(|line| self.line(line)).is_ok() => (),
-                Ok(_) => return format!("it wrote a line longer than {} MiB", LONGEST >> 20),
-                Err(err) => return format!("its output cannot be read: {err}"),
+                Ok(_) => {
+                    return Fault::Unbearable(format!("it wrote a line longer than {} MiB", LONGEST >> 20));
+                }
+                Err(err) => return Fault::HungUp(format!("its output cannot be read: {err}")),
             }
         }
     }

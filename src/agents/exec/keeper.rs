@@ -20,6 +20,7 @@ use super::{
     calls::Calls,
     complaints::Complaints,
     ear::Ear,
+    fault::Fault,
     link::{Link, Standing},
     mouth::Mouth,
     outbound::Outgoing,
@@ -60,12 +61,12 @@ struct Asked {
 
 /// Why a child is not served any longer.
 enum Gone {
-    /// The worker ends.
-    Ending,
+    /// The worker ends; whether all that was to be said is said.
+    Ending { said_all: bool },
     /// It ended by itself.
     Exited(io::Result<ExitStatus>),
     /// It cannot be talked to.
-    Fault(String),
+    Fault(Fault),
 }
 
 impl Keeper {
@@ -123,15 +124,17 @@ impl Keeper {
         let mut hearing = pin!(ear.hear(output));
         let gone = tokio::select! {
             biased;
-            () = self.ending.cancelled() => Gone::Ending,
+            () = self.ending.cancelled() => Gone::Ending { said_all: false },
             status = process.wait() => Gone::Exited(status),
-            why = &mut speaking => Gone::Fault(why),
-            why = &mut hearing => Gone::Fault(why),
+            spoken = &mut speaking => spoken.map_or_else(Gone::Fault, |()| Gone::Ending { said_all: true }),
+            fault = &mut hearing => Gone::Fault(fault),
         };
         let why = match gone {
-            Gone::Ending => {
+            Gone::Ending { said_all } => {
                 let goodbye = async {
-                    self.env.timeout(SAYING_GOODBYE, &mut speaking).await;
+                    if !said_all {
+                        self.env.timeout(SAYING_GOODBYE, &mut speaking).await;
+                    }
                     drop(speaking);
                     process.end(&self.env).await;
                 };
@@ -143,9 +146,9 @@ impl Keeper {
                 drop(speaking);
                 ended(status)
             }
-            Gone::Fault(why) => {
+            Gone::Fault(fault) => {
                 drop(speaking);
-                self.broken(&mut process, why).await
+                self.part(&mut process, fault).await
             }
         };
         let why = self.with_last_words(why, logging, &log).await;
@@ -165,15 +168,17 @@ impl Keeper {
         (mouth, Ear { agent: self.name.clone(), link: link.clone(), complaints, heard })
     }
 
-    /// A child that cannot be talked to may be about to end by itself, and its status says more.
-    async fn broken(&self, process: &mut Process, why: String) -> String {
-        match self.env.timeout(LAST_WORDS, process.wait()).await {
-            Some(status) => ended(status),
-            None => {
-                process.kill().await;
-                format!("the agent's program was ended: {why}")
-            }
-        }
+    /// Ends a child that cannot be talked to.
+    async fn part(&self, process: &mut Process, fault: Fault) -> String {
+        let why = match fault {
+            Fault::Unbearable(why) => why,
+            Fault::HungUp(why) => match self.env.timeout(LAST_WORDS, process.wait()).await {
+                Some(status) => return ended(status),
+                None => why,
+            },
+        };
+        process.kill().await;
+        format!("the agent's program was ended: {why}")
     }
 
     async fn with_last_words(&self, why: String, mut logging: JoinHandle<()>, log: &Log) -> String {

@@ -11,6 +11,7 @@ mod backoff;
 mod calls;
 mod complaints;
 mod ear;
+mod fault;
 mod inbound;
 mod keeper;
 mod lines;

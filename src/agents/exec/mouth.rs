@@ -14,6 +14,7 @@ use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    fault::Fault,
     link::Link,
     outbound::{Outgoing, cancel_line},
 };
@@ -35,27 +36,27 @@ pub(super) struct Mouth {
 }
 
 impl Mouth {
-    /// Speaks until the worker ends or nobody reads; why. The input is closed then.
-    pub(super) async fn speak(&self, mut input: ChildStdin, queue: &mut mpsc::Receiver<Outgoing>) -> String {
+    /// Speaks until the worker ends (then nothing is wrong) or nobody reads. The input is closed then.
+    pub(super) async fn speak(
+        &self,
+        mut input: ChildStdin,
+        queue: &mut mpsc::Receiver<Outgoing>,
+    ) -> Result<(), Fault> {
         let (mut batch, mut bytes) = (Vec::with_capacity(BATCH), Vec::with_capacity(GATHERED));
         loop {
             tokio::select! {
                 biased;
                 _ = queue.recv_many(&mut batch, BATCH) => (),
-                () = self.ending.cancelled() => return "the worker is ending".to_owned(),
+                () = self.ending.cancelled() => return Ok(()),
             }
             for outgoing in batch.drain(..) {
                 self.gather(outgoing, &mut bytes);
-                if bytes.len() >= GATHERED
-                    && let Err(why) = self.write(&mut input, &mut bytes).await
-                {
-                    return why;
+                if bytes.len() >= GATHERED {
+                    self.write(&mut input, &mut bytes).await?;
                 }
             }
             self.link.calls().take_cancelled().into_iter().for_each(|id| bytes.extend(cancel_line(id)));
-            if let Err(why) = self.write(&mut input, &mut bytes).await {
-                return why;
-            }
+            self.write(&mut input, &mut bytes).await?;
         }
     }
 
@@ -67,7 +68,7 @@ impl Mouth {
         }
     }
 
-    async fn write(&self, input: &mut ChildStdin, bytes: &mut Vec<u8>) -> Result<(), String> {
+    async fn write(&self, input: &mut ChildStdin, bytes: &mut Vec<u8>) -> Result<(), Fault> {
         if !bytes.is_empty() {
             self.written(input.write_all(bytes)).await?;
         }
@@ -77,16 +78,19 @@ impl Mouth {
     }
 
     /// Waits for a write as long as the child shows that it lives.
-    async fn written(&self, write: impl Future<Output = io::Result<()>>) -> Result<(), String> {
+    async fn written(&self, write: impl Future<Output = io::Result<()>>) -> Result<(), Fault> {
         let mut write = pin!(write);
         let mut heard = self.heard.load(Ordering::Relaxed);
         loop {
             if let Some(written) = self.env.timeout(self.patience, &mut write).await {
-                return written.map_err(|err| format!("its input cannot be written: {err}"));
+                return written.map_err(|err| Fault::HungUp(format!("its input cannot be written: {err}")));
             }
             let now = self.heard.load(Ordering::Relaxed);
             if now == heard {
-                return Err(format!("it has read nothing and said nothing for {:?}", self.patience));
+                let patience = self.patience;
+                return Err(Fault::Unbearable(format!(
+                    "it has read nothing and said nothing for {patience:?}"
+                )));
             }
             heard = now;
         }

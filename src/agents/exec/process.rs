@@ -152,3 +152,25 @@ impl Drop for Group {
         self.kill();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::file::Secret;
+
+    #[test]
+    fn a_child_is_given_what_is_declared_and_never_the_address_of_the_server() {
+        let spec = ExecSpec {
+            program: "/bin/cat".into(),
+            command: ["cat", "-u"].map(String::from).into(),
+            env: [("KEY".to_owned(), Secret::new("value"))].into(),
+            directory: "/tmp".into(),
+        };
+        let command = command(&spec);
+        let given: Vec<_> = command.as_std().get_envs().collect();
+        assert!(given.contains(&("KEY".as_ref(), Some("value".as_ref()))));
+        assert!(given.contains(&(SERVER.as_ref(), None)));
+        let words: Vec<_> = command.as_std().get_args().collect();
+        assert!(words.ends_with(&["-u".as_ref()]) && !words.contains(&"cat".as_ref()), "{words:?}");
+    }
+}
