@@ -466,7 +466,8 @@ fn malformed(why: &str) -> Failure {
 }
 
 fn dropped() -> Failure {
-    Failure { reason: "dropped", message: "an operator gave up on this message".to_owned(), retry: false }
+    let message = "an operator gave up on this message".to_owned();
+    Failure { reason: "dropped", message, retry: false, not_before: Duration::ZERO }
 }
 
 fn timed_out(limit: Duration) -> Failure {
