@@ -10,4 +10,6 @@ pub mod sim;
 pub mod store;
 
 pub use model::{Body, Message, SessionId};
-pub use runtime::{Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerEvent, WorkerHandle};
+pub use runtime::{
+    Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent, WorkerHandle,
+};

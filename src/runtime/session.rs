@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::{
-    actor::{Activity, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
+    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
     agent::Run,
     boundary::{self, Position},
     env::{Env, Moment},
@@ -52,6 +52,10 @@ pub(super) struct Owner<S: Store> {
     state: Result<Option<Arc<str>>, String>,
     /// The first messages of the inbox; contiguous, from the head.
     queue: VecDeque<Mail>,
+    /// The message that a person gave up on.
+    dropped: Option<u64>,
+    /// Held while the session is a suspect: until its first commit.
+    alone: Option<Alone>,
     boundaries: u64,
     idle_since: Moment,
     next_look: Moment,
@@ -64,6 +68,7 @@ impl<S: Store> Owner<S> {
         partition: Partition,
         window: Window,
         claimed: Box<Claimed>,
+        alone: Option<Alone>,
     ) -> Self {
         let SessionActor { shared, hosted, nudges, activity, .. } = actor;
         let Claimed { lease, record, state, mail } = *claimed;
@@ -83,6 +88,8 @@ impl<S: Store> Owner<S> {
             hosted,
             state: state.as_deref().map(|stored| boundary::read_state(stored).map(Into::into)).transpose(),
             queue: mail,
+            dropped: record.dropped,
+            alone,
             boundaries: 0,
             idle_since: now,
             next_look: now.plus(first_look),
@@ -222,6 +229,7 @@ impl<S: Store> Owner<S> {
         let turn = self.run_and_commit(mail, message).await;
         self.shared.counts.running.fetch_sub(1, Ordering::Relaxed);
         self.shared.counts.made_room();
+        self.shared.counted(&self.hosted);
         self.idle_since = self.shared.env.now();
         turn
     }
@@ -232,6 +240,7 @@ impl<S: Store> Owner<S> {
         };
         let run = match &mail {
             Mail::Malformed(_, why) => Run::Failed(malformed(why)),
+            Mail::Message(message) if self.dropped == Some(message.number) => Run::Failed(dropped()),
             _ => self.run_agent(&message, turn, attempt).await?,
         };
         let write = match run {
@@ -267,17 +276,18 @@ impl<S: Store> Owner<S> {
     /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.
     async fn run_agent(&mut self, message: &Message, turn: u64, attempt: u32) -> ControlFlow<Departure, Run> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
-        let Hosted { agent, policy, slots } = &*self.hosted;
-        let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
+        let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
+        let limit = hosted.policy.timeout;
         let mut context = self.context(turn, attempt);
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
         };
         let mut run = pin!(async {
-            let _slot = slots.acquire_owned().await.expect("slots are never closed");
+            let _slot = hosted.slots.acquire().await.expect("slots are never closed");
+            shared.counted(&hosted);
             context.deadline = env.now().plus(limit);
-            env.timeout(limit, agent.run(context, state.as_deref(), message.clone())).await
+            env.timeout(limit, hosted.agent.run(context, state.as_deref(), message.clone())).await
         });
         loop {
             tokio::select! {
@@ -336,7 +346,10 @@ impl<S: Store> Owner<S> {
                 answer = self.shared.store.commit(&self.lease, &boundary) => answer,
             };
             match answer {
-                Ok(Commit::Done { out, mail }) => return ControlFlow::Continue((out, mail)),
+                Ok(Commit::Done { out, mail }) => {
+                    self.alone = None;
+                    return ControlFlow::Continue((out, mail));
+                }
                 Ok(Commit::Fenced) => {
                     info!(%session, epoch = %self.lease.epoch(), worker = %self.shared.worker, "fenced");
                     return ControlFlow::Break(Departure::Fenced);
@@ -449,9 +462,15 @@ async fn read_history<S: Store>(
 }
 
 fn malformed(why: &str) -> Failure {
-    Failure { reason: "malformed", message: why.to_owned(), retry: false }
+    Failure { reason: "malformed", message: why.to_owned(), retry: false, not_before: Duration::ZERO }
+}
+
+fn dropped() -> Failure {
+    let message = "an operator gave up on this message".to_owned();
+    Failure { reason: "dropped", message, retry: false, not_before: Duration::ZERO }
 }
 
 fn timed_out(limit: Duration) -> Failure {
-    Failure { reason: "timeout", message: format!("the agent did not answer within {limit:?}"), retry: true }
+    let message = format!("the agent did not answer within {limit:?}");
+    Failure { reason: "timeout", message, retry: true, not_before: Duration::ZERO }
 }

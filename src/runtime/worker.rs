@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,6 +28,9 @@ const COMMANDS: usize = 4096;
 
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 256;
+
+/// How many suspects a worker owns at once: one, so that its death convicts nobody else.
+const SUSPECTS: usize = 1;
 
 /// Builds and runs workers.
 pub struct Worker;
@@ -125,8 +129,7 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-            let hosted = Hosted { agent, policy, slots };
+            let hosted = Hosted::new(agent, policy);
             self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
             agents.insert(name, Arc::new(hosted));
         }
@@ -287,6 +290,7 @@ impl<S: Store> Parts<S> {
             match live(shared, commands, hints, &events).await {
                 Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
                 Ended::Drained => {
+                    join_all(self.agents.values().map(|hosted| hosted.agent.end())).await;
                     let _ = events.send(WorkerEvent::Drained { worker });
                     return;
                 }
@@ -313,6 +317,7 @@ impl<S: Store> Parts<S> {
             trust: Trust::none(self.store.partitions()),
             brake: Brake::new(self.config.lease),
             stops,
+            suspects: Arc::new(Semaphore::new(SUSPECTS)),
             counts: Arc::default(),
             duties: Duties::default(),
             tasks: TaskTracker::new(),

@@ -129,6 +129,7 @@ operations! {
     Revive "revive" true,
     DropDead "drop_dead" true,
     Delete "delete" true,
+    Free "free" true,
 }
 
 /// What a step led to.

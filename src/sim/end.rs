@@ -50,12 +50,16 @@ impl End<'_> {
     /// What always must hold at the end.
     pub(super) fn standard(&self) -> Option<(&'static str, String)> {
         let mut ended = BTreeMap::<MessageId, usize>::new();
-        for (session, held) in self.sessions() {
-            if let Some(broken) = one_end(&session, &held, &mut ended) {
+        let sessions = self.sessions();
+        for (session, held) in &sessions {
+            if let Some(broken) = one_end(session, held, &mut ended) {
                 return Some((must::ONE_END, broken));
             }
         }
-        let lost = self.acked.iter().find(|acked| !ended.contains_key(&acked.message));
+        // What is set aside with its session is kept.
+        let kept =
+            |acked: &Acked| sessions.get(&acked.session).is_some_and(|held| held.record.hold.is_some());
+        let lost = self.acked.iter().find(|acked| !ended.contains_key(&acked.message) && !kept(acked));
         match lost {
             Some(Acked { session, message, .. }) if !self.lost_writes => {
                 Some((must::NO_LOSS, format!("{session}: {message} was accepted, and never ended")))

@@ -22,9 +22,10 @@ use crate::{
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, Ground, HistoryRange,
-        Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence, Reap, Refresh, Relay,
-        Relayed, Release, Renewal, Revive, Sent, Store, StoreError, StoreResult, Survey,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
+        Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreError, StoreResult,
+        Survey,
     },
 };
 
@@ -129,7 +130,12 @@ impl SimStore {
             if found(&seen) || left.is_zero() {
                 return Ok(seen);
             }
-            self.env.sleep(left.min(LOOK_EVERY)).await;
+            if self.world.state().is_direct {
+                // There is no controller to let time pass: somebody else's task has to come in between.
+                tokio::task::yield_now().await;
+            } else {
+                self.env.sleep(left.min(LOOK_EVERY)).await;
+            }
         }
     }
 }
@@ -416,6 +422,11 @@ impl Store for SimStore {
     async fn drop_dead(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
         call!(self.DropDead on Names::partition(partition), keeps [ids = ids.to_vec()],
             store => store.drop_dead(partition, ids))
+    }
+
+    async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
+        call!(self.Free on self.session(session), keeps [session = session.clone(), pool = pool.clone()],
+            store => store.free(session, pool, first))
     }
 
     async fn delete(

@@ -6,8 +6,8 @@ use super::trace::Said;
 use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
-        Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Ingress, Look, Member, Mend, Offer, Reap,
-        Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
+        Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
+        Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
     },
 };
 
@@ -87,6 +87,8 @@ answers! {
         Claim::Held { .. } => Said::word("held"),
         Claim::NothingToDo => Said::word("nothing to do"),
         Claim::Absent => Said::word("absent"),
+        Claim::Suspect => Said::word("suspect"),
+        Claim::Quarantined { .. } => Said::word("quarantined"),
         Claim::OtherPool(_) => Said::word("other pool"),
         Claim::Unreadable(_) => Said::word("unreadable"),
         Claim::Lost => Said::word("lost"),
@@ -144,6 +146,13 @@ answers! {
         Revive::Sent(sent) => sent.said(),
         Revive::Gone => Said::word("gone"),
     };
+    Free: this => Said::word(match this {
+        Free::Freed => "freed",
+        Free::NotQuarantined => "not quarantined",
+        Free::Owned(_) => "owned",
+        Free::OtherPool(_) => "other pool",
+        Free::Absent => "absent",
+    });
     Delete: this => Said::word(match this {
         Delete::Deleted => "deleted",
         Delete::More => "more",

@@ -15,6 +15,7 @@ use tenure::{
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
         Overdue, PartitionSnapshot, Presence, Release, Renewal, Sent, SessionSnapshot, StateChange, Store,
+        Suspect,
     },
 };
 use uuid::Uuid;
@@ -139,6 +140,7 @@ impl<G: Ground> World<G> {
             lease: LEASE,
             pool: Pool::default(),
             agents: vec![echo()],
+            full: Default::default(),
             load: None,
             duty: DutyWish::Leave,
         }
@@ -188,6 +190,7 @@ impl<G: Ground> World<G> {
             own_ttl: OWN_TTL,
             seen: Epoch(0),
             overdue: Overdue::Bury,
+            suspect: Suspect::Take,
         }
     }
 

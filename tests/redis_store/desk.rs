@@ -7,7 +7,7 @@ use tenure::{
     model::{Body, Epoch, Message, MessageId, NewMessage, Nonce, Partition, Pool, SessionId, WorkerId},
     store::{
         Boundary, Claim, Claimant, Claimed, Done, DutyWish, Mail, Overdue, Presence, RedisStore, Sent,
-        StateChange, Store, redis::Options,
+        StateChange, Store, Suspect, redis::Options,
     },
 };
 use uuid::Uuid;
@@ -69,6 +69,7 @@ pub async fn join(store: &RedisStore, partition: Partition) {
         lease: Duration::from_secs(60),
         pool: Pool::default(),
         agents: vec!["echo".parse().expect("a good agent")],
+        full: Default::default(),
         load: Some(0),
         duty: DutyWish::Leave,
     };
@@ -85,6 +86,7 @@ pub async fn claim(store: &RedisStore, session: &SessionId) -> Claimed {
         own_ttl: Duration::from_secs(60),
         seen: Epoch(0),
         overdue: Overdue::Bury,
+        suspect: Suspect::Take,
     };
     match store.claim(session, &claimant, 10).await.expect("the server answers") {
         Claim::Won(claimed) => *claimed,

@@ -1,6 +1,8 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
+mod agents_file;
 mod bench;
+mod check;
 mod connect;
 mod dead;
 mod delete;
@@ -15,6 +17,7 @@ mod send;
 mod sessions;
 mod show;
 mod sim;
+mod unquarantine;
 mod usage;
 mod values;
 mod worker;
@@ -51,6 +54,7 @@ Examples:
 enum Command {
     Dev(dev::Args),
     Worker(worker::Args),
+    Check(check::Args),
     Send(send::Args),
     History(history::Args),
     Sessions(sessions::Args),
@@ -60,6 +64,7 @@ enum Command {
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
+    Unquarantine(unquarantine::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -81,6 +86,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
+            Command::Check(args) => check::run(args, &global),
             Command::Send(args) => send::run(args, &global).await,
             Command::History(args) => history::run(args, &global).await,
             Command::Sessions(args) => sessions::run(args, &global).await,
@@ -89,6 +95,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
+            Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
             Command::Sim(args) => sim::run(args, &global).await,

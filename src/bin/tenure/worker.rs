@@ -1,10 +1,9 @@
 //! `tenure worker`.
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
-    agents::Echo,
     model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
@@ -13,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    connect, doctor,
+    agents_file, connect, doctor,
     failure::{Exit, Failure},
     global::Global,
     output, values,
@@ -26,6 +25,9 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// The file that says which agents it serves, next to echo; `tenure check` tells what is wrong with it
+    #[arg(long, env = "TENURE_AGENTS", value_name = "FILE")]
+    agents: Option<PathBuf>,
     /// The set of workers this one belongs to: they serve the same sessions
     #[arg(long, default_value = "default")]
     pool: Pool,
@@ -48,16 +50,17 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  tenure worker
+  tenure worker --agents agents.toml
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
     let config = args.config()?;
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::examine(&connect::options(global)?).await?;
-    let starting = Worker::builder(store).config(config).agent("echo", Echo).start();
+    let starting = agents_file::serve(&agents, Worker::builder(store), config)?.start();
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
@@ -73,7 +76,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace } = self;
+        let Self { pool, name, capacity, lease, idle, grace, agents: _ } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);

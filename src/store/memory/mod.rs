@@ -13,6 +13,7 @@ mod clock;
 mod delete;
 mod door;
 mod fork;
+mod free;
 mod hints;
 mod inspect;
 mod meddling;

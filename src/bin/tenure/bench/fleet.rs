@@ -1,6 +1,6 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
-use std::{env, fs, process::Stdio, time::Duration};
+use std::{env, fs, path::Path, process::Stdio, time::Duration};
 
 use tenure::model::Namespace;
 use tokio::{
@@ -27,11 +27,18 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts `count` workers of `namespace`; returns when all are ready.
-    pub(super) async fn start(count: usize, namespace: &Namespace, global: &Global) -> Result<Self, Failure> {
+    /// Starts `count` workers of `namespace`, serving what the agents file declares; returns when all are ready.
+    pub(super) async fn start(
+        count: usize,
+        agents: Option<&Path>,
+        namespace: &Namespace,
+        global: &Global,
+    ) -> Result<Self, Failure> {
         let mut fleet = Self { workers: Vec::new(), _outputs: Vec::new() };
         for _ in 0..count {
-            let mut worker = command(namespace, global)?.spawn()?;
+            let mut command = command(namespace, global)?;
+            command.args(agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten());
+            let mut worker = command.spawn()?;
             let stdout = worker.stdout.take().expect("its stdout is a pipe");
             fleet.workers.push(worker);
             let mut output = BufReader::new(stdout);

@@ -1,5 +1,7 @@
 //! `tenure bench`: what a turn costs here, measured.
 
+mod bare;
+mod exec;
 mod figures;
 mod fleet;
 mod load;
@@ -13,10 +15,12 @@ use crate::{failure::Failure, global::Global};
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Turns(turns::Args),
+    Exec(exec::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
         Command::Turns(args) => turns::run(args, global).await,
+        Command::Exec(args) => exec::run(args, global).await,
     }
 }

@@ -11,6 +11,7 @@ use tenure::{
     model::{EntryKind, Epoch, Lease, NewEntry, NewMessage, Pool, SessionId, WorkerId},
     store::{
         Boundary, Claim, Claimant, Commit, Done, DutyWish, Overdue, Presence, Renewal, StateChange, Store,
+        Suspect,
     },
 };
 
@@ -99,6 +100,7 @@ fn presence(worker: &WorkerId) -> Presence {
         lease: LEASE,
         pool: Pool::default(),
         agents: Vec::new(),
+        full: Default::default(),
         load: None,
         duty: DutyWish::Leave,
     }
@@ -117,6 +119,7 @@ async fn claim<S: Store>(
         own_ttl: LEASE,
         seen: Epoch(0),
         overdue: Overdue::Spare,
+        suspect: Suspect::Take,
     };
     match store.claim(session, &claimant, PAGE).await? {
         Claim::Won(claimed) => Ok(claimed.lease),
