@@ -73,9 +73,12 @@ impl FromStr for Bug {
 
 #[cfg(feature = "planted-bugs")]
 mod here {
-    use std::cell::Cell;
+    use std::{cell::Cell, sync::OnceLock};
 
     use super::Bug;
+
+    /// Planted in all threads.
+    static EVERYWHERE: OnceLock<Bug> = OnceLock::new();
 
     thread_local! {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
@@ -91,6 +94,11 @@ mod here {
         pub fn plant(self) -> Planted {
             Planted(PLANTED.replace(Some(self)))
         }
+
+        /// Plants it in every thread, for good; one at most.
+        pub fn plant_everywhere(self) {
+            EVERYWHERE.get_or_init(|| self);
+        }
     }
 
     impl Drop for Planted {
@@ -101,7 +109,7 @@ mod here {
 
     /// Whether this bug is planted here.
     pub(crate) fn planted(bug: Bug) -> bool {
-        PLANTED.get() == Some(bug)
+        PLANTED.get().or(EVERYWHERE.get().copied()) == Some(bug)
     }
 }
 

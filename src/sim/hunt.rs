@@ -17,7 +17,7 @@ pub struct Hunt {
 impl Hunt {
     /// One for each bug.
     pub const ALL: &[Self] = &[
-        Self::of(Bug::CommitWithoutToken, "a-late-commit-is-fenced", 50),
+        Self::of(Bug::CommitWithoutToken, "what-arrives-after-a-cut-changes-nothing", 50),
         Self::of(Bug::RenewalIgnoresFailure, "a-worker-cut-off-stops-before-its-sessions-move", 50),
         Self::of(Bug::ReleaseIgnoresInbox, "mail-for-a-session-that-leaves-is-never-stranded", 50),
         Self::of(Bug::NoUpkeep, "without-hints-work-is-late-and-never-lost", 50),

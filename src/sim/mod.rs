@@ -96,6 +96,7 @@ mod server;
 pub mod shrink;
 mod simulation;
 pub mod slice;
+mod smaller;
 mod store;
 pub mod strategy;
 mod trace;

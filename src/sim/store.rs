@@ -112,6 +112,27 @@ impl SimStore {
         answer
     }
 
+    /// A renewal; whether it brings somebody back who is buried is looked at in the moment when it takes effect.
+    async fn renew_one(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        let effect = |store: &MemoryStore| {
+            let was_buried = store.is_buried(partition, &presence.worker);
+            let renewed = now(store.renew(partition, presence));
+            if was_buried && matches!(renewed, Ok(Renewal::Renewed { .. })) {
+                self.world.state().revived(&presence.worker);
+            }
+            renewed
+        };
+        let late = || {
+            let presence = presence.clone();
+            let late: Late = Box::new(move |store: &MemoryStore| {
+                // Nobody is there to be told.
+                let _ = now(store.renew(partition, &presence));
+            });
+            Some(late)
+        };
+        self.call(Op::Renew, Names::partition(partition), effect, late).await
+    }
+
     fn session(&self, session: &SessionId) -> Object {
         self.world.state().names.session(session)
     }
@@ -275,8 +296,7 @@ impl Store for SimStore {
 
     async fn renew(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
         let asked = self.env.now();
-        let renewed = call!(self.Renew on Names::partition(partition), keeps [presence = presence.clone()],
-            store => store.renew(partition, presence));
+        let renewed = self.renew_one(partition, presence).await;
         self.world.state().renewed(self.actor, partition, presence, asked, &renewed);
         renewed
     }

@@ -142,7 +142,7 @@ impl Trace {
         text
     }
 
-    fn line(&self, event: &Event) -> String {
+    pub(super) fn line(&self, event: &Event) -> String {
         let Event { step, time, choice, said, .. } = event;
         let who = match choice.actor {
             Actor::Worker(worker) => format!("worker {worker}"),

@@ -28,6 +28,8 @@ pub mod invariants {
     pub const ONE_PLACE: &str = "every accepted message is in exactly one place";
     /// No boundary is written on a lease that is not trusted any more.
     pub const TRUST: &str = "nobody acts on a lease outside its trust window";
+    /// Who is buried renews nothing any more.
+    pub const BURIED: &str = "the buried stay buried";
     /// `ready`, `held`, `timers` and `index` say what the sessions say.
     pub const INDEXES: &str = "indexes agree with the sessions";
     /// Each message ends once.
@@ -336,6 +338,11 @@ impl State {
         let key = (presence.worker.clone(), partition);
         let trusted = self.watch.trust.entry(key).or_insert(Trusted { actor, until });
         trusted.until = trusted.until.max(until);
+    }
+
+    /// A renewal was granted to a worker that is buried.
+    pub(super) fn revived(&mut self, worker: &WorkerId) {
+        self.fail(must::BURIED, format!("{worker} is buried, and renewed its lease"));
     }
 
     /// A worker sends a commit.

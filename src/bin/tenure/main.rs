@@ -110,6 +110,8 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
 fn log_to_stderr(command: &Command) {
     let usual = match command {
         Command::Worker(_) => "info",
+        // Its workers meet nothing but trouble.
+        Command::Sim(_) => "off",
         _ => "warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));

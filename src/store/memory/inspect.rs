@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{MemoryStore, partition::Session};
+use super::{
+    MemoryStore,
+    partition::{Session, WorkerLease},
+};
 use crate::{
-    model::{Entry, Millis, SessionId, SessionRecord},
+    model::{Entry, Millis, Partition, SessionId, SessionRecord, WorkerId},
     store::Mail,
 };
 
@@ -49,6 +52,13 @@ impl MemoryStore {
             })
         });
         look(sight)
+    }
+
+    /// Whether this worker is buried in this partition.
+    pub fn is_buried(&self, partition: Partition, worker: &WorkerId) -> bool {
+        let state = self.state();
+        let keys = state.partitions.get(&partition);
+        keys.is_some_and(|keys| matches!(keys.workers.get(worker), Some(WorkerLease::Buried { .. })))
     }
 
     /// Whether nothing is left to do: no mail that may be run, no reply to deliver, no entry at the plain door.

@@ -23,6 +23,9 @@ pub(super) struct Failing<'a> {
 /// How many steps of a schedule are shown; the file has all.
 const TAIL: usize = 40;
 
+/// How many runs are spent on making one smaller.
+const BUDGET: usize = 300;
+
 impl Failing<'_> {
     /// Where the schedule is kept, for `tenure sim replay`.
     pub(super) fn write(&self, dir: &Path) -> Result<PathBuf, Failure> {
@@ -50,7 +53,17 @@ impl Failing<'_> {
 
     /// Its last steps, the least that still fails, and what that depends on.
     pub(super) fn details(&self) -> String {
-        format!("  its last steps:\n{}", tail(&self.report.trace.render()))
+        let last = format!("  its last steps:\n{}", tail(&self.report.trace.render()));
+        let simulation = self.scenario.simulation(self.report.seed);
+        let Some(smaller) = simulation.smaller(self.report, BUDGET) else { return last };
+        let (steps, faults) = (smaller.steps, &smaller.trace.faults);
+        let why = smaller.failure.as_ref().map(Broken::to_string).unwrap_or_default();
+        let faults: Vec<_> = faults.iter().map(|planned| format!("    {planned:?}")).collect();
+        format!(
+            "{last}\n  made smaller, {steps} steps: {why}\n  with these faults:\n{}\n  and what the last step depends on:\n{}",
+            faults.join("\n"),
+            tail(&smaller.trace.slice())
+        )
     }
 }
 

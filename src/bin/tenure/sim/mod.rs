@@ -3,6 +3,8 @@
 mod again;
 mod failing;
 mod ls;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod pool;
 mod replay;
 mod row;
@@ -22,6 +24,10 @@ pub(crate) struct Args {
     command: Option<Command>,
     #[command(flatten)]
     run: run::Args,
+    /// Plant this bug first: see `tenure sim planted`
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, global = true, value_name = "BUG")]
+    plant: Option<tenure::sim::Bug>,
 }
 
 #[derive(clap::Subcommand)]
@@ -29,6 +35,8 @@ enum Command {
     /// List the built-in scenarios
     Ls,
     Replay(replay::Args),
+    #[cfg(feature = "planted-bugs")]
+    Planted(planted::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -40,9 +48,15 @@ Examples:
   tenure sim replay tenure-sim-nothing-is-lost-in-a-storm-17.jsonl";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    #[cfg(feature = "planted-bugs")]
+    if let Some(bug) = args.plant {
+        bug.plant_everywhere();
+    }
     match args.command {
         None => run::run(args.run, global.json).await,
         Some(Command::Ls) => ls::run(global.json),
         Some(Command::Replay(args)) => replay::run(&args, global.json),
+        #[cfg(feature = "planted-bugs")]
+        Some(Command::Planted(args)) => planted::run(&args, global.json),
     }
 }
