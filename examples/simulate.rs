@@ -1,52 +1,60 @@
-//! Simulates a fleet of counters over a range of seeds: `cargo run --release --example simulate -- 1 200`.
+//! Finds a race in an agent, runs it again, and makes it small: `cargo run --example simulate`.
 
-use std::time::Duration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use tenure::{
     Agent, AgentError, Message, Reply, Turn,
-    sim::{Faults, Rates, Simulation, Workload},
+    sim::{Recorded, Simulation, Workload},
 };
 
-/// Counts its turns.
+/// Sells from a stock that all sessions share.
 #[derive(Clone)]
-struct Count;
+struct Shop {
+    stock: Arc<AtomicI64>,
+}
 
-impl Agent for Count {
-    type State = u64;
-
-    async fn turn(&self, cx: &mut Turn<u64>, _: Message) -> Result<Reply, AgentError> {
-        *cx.state_mut() += 1;
-        cx.checkpoint().await;
-        Ok(Reply::text(cx.state().to_string()))
+impl Shop {
+    fn with(stock: i64) -> Self {
+        Self { stock: Arc::new(AtomicI64::new(stock)) }
     }
 }
 
-fn main() {
-    let given: Vec<u64> = std::env::args().skip(1).map(|given| given.parse().expect("a seed")).collect();
-    let harsh = given.get(2) == Some(&1);
-    let (first, last) = (given.first().copied().unwrap_or(1), given.get(1).copied().unwrap_or(200));
-    let (mut steps, mut failed, mut time) = (0, 0, Duration::ZERO);
-    let rates = Rates { failovers: u32::from(harsh), clocks: 2 * u32::from(harsh), ..Rates::rough() };
-    for seed in first..=last {
-        let report = Simulation::new(seed)
-            .agent("count", Count)
-            .workload(Workload::messages("count", 20, 100))
-            .faults(Faults::Rates(rates.clone()))
-            .run();
-        steps += report.steps;
-        time += report.time;
-        if let Some(failure) = report.failure {
-            failed += 1;
-            println!("seed {seed}: {failure}");
-            if first == last {
-                print!("{}{:?}", report.trace.render(), report.trace.faults);
-            }
+impl Agent for Shop {
+    type State = ();
+
+    async fn turn(&self, cx: &mut Turn<()>, _: Message) -> Result<Reply, AgentError> {
+        if self.stock.load(Ordering::SeqCst) <= 0 {
+            return Ok(Reply::text("sold out"));
         }
+        cx.checkpoint().await; // here the shop asks the warehouse
+        self.stock.fetch_sub(1, Ordering::SeqCst);
+        Ok(Reply::text("sold"))
     }
-    let runs = last + 1 - first;
-    println!(
-        "{runs} runs, {failed} failed, {} steps and {:?} a run",
-        steps / runs,
-        time / u32::try_from(runs).unwrap_or(1)
-    );
+}
+
+/// A shop with three things and a dozen customers. The stock is new in each run.
+fn simulation(seed: u64) -> Simulation {
+    let shop = Shop::with(3);
+    let stock = shop.stock.clone();
+    Simulation::new(seed)
+        .agent("shop", shop)
+        .workload(Workload::messages("shop", 5, 12))
+        .check("nothing is sold twice", move |_| match stock.load(Ordering::SeqCst) {
+            0.. => Ok(()),
+            less => Err(format!("{less} are left")),
+        })
+}
+
+fn main() {
+    let failed = (1..=200).map(|seed| simulation(seed).run()).find(|report| !report.is_ok());
+    let failed = failed.expect("one of so many schedules shows the race");
+    println!("seed {}: {}", failed.seed, failed.failure.as_ref().expect("it failed"));
+
+    let recorded = Recorded::from_jsonl(&failed.trace.to_jsonl()).expect("what was written can be read");
+    let again = simulation(failed.seed).replay(&recorded);
+    assert_eq!(again.trace_hash, failed.trace_hash, "a replay is the same run, bit for bit");
+    println!("replayed: trace {:016x} again", again.trace_hash);
 }
