@@ -359,7 +359,7 @@ impl super::world::State {
             }
             Fault::SetServerClock { by_ms } => {
                 self.server.set_clock(now, by_ms);
-                self.watch.clock_was_set(now);
+                self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
                 self.server.started = Some(now);
@@ -371,7 +371,7 @@ impl super::world::State {
                 self.server.fail_over();
                 self.server.started = Some(now);
                 self.lose_connections();
-                self.watch.forget();
+                self.watch.forget(now);
                 self.check_all();
             }
             Fault::FillMemory { lasting } => self.server.fill(now + lasting),
