@@ -18,6 +18,8 @@ pub(super) type Late = Box<dyn FnOnce(&MemoryStore) + Send>;
 pub(super) struct CallPoint {
     pub(super) choice: Choice,
     pub(super) op: Op,
+    /// The start of the caller's process that waits for it.
+    generation: u32,
     stage: Stage,
     /// Not before this.
     due: Duration,
@@ -55,11 +57,12 @@ impl CallPoint {
             return None;
         }
         let reply = Choice { kind: Kind::Reply(self.op), object: None, writes: false, ..self.choice };
-        let given_up = || (now >= self.gives_up && process.runs(now)).then_some(reply);
+        let waits = process.is(self.generation) && process.runs(now);
+        let given_up = || (now >= self.gives_up && waits).then_some(reply);
         let is_due = now >= self.due && process.link == Link::Up;
         match self.stage {
             Stage::Sent | Stage::Orphan(_) if is_due => Some(self.choice),
-            Stage::Answered if is_due && process.runs(now) => Some(reply),
+            Stage::Answered if is_due && waits => Some(reply),
             Stage::Orphan(_) => None,
             Stage::Sent | Stage::Answered | Stage::Lost => given_up(),
         }
@@ -90,6 +93,7 @@ impl State {
         let mut call = CallPoint {
             choice,
             op,
+            generation,
             stage: Stage::Sent,
             due: now,
             gives_up: now.saturating_add(self.patience),
@@ -154,12 +158,12 @@ impl State {
     pub(super) fn answered(&mut self, id: u64, said: Said) -> bool {
         let now = self.now();
         let Some(call) = self.calls.get(&id) else { return false };
-        let (choice, op) = (call.choice, call.op);
+        let (choice, op, generation) = (call.choice, call.op, call.generation);
         self.took_effect(choice, op, said);
         let fsync = self.server.fsync_takes(now).filter(|_| op.writes());
         let process = self.process(choice.actor);
         let is_cut = process.link == Link::Cut(Cut::Drop);
-        let is_held_up = !process.hears(now);
+        let is_held_up = !process.hears(now) || !process.is(generation);
         let fate = self.fates.of_reply(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return false };
         call.stage = Stage::Answered;
@@ -184,6 +188,12 @@ impl State {
             (call.verdict, call.waker) = (None, None);
             self.calls.insert(id, call);
         }
+    }
+
+    /// The caller's process is no more: nobody waits for its answers, and what it sent may still arrive.
+    pub(super) fn leave_calls(&mut self, actor: Actor) {
+        let is_under_way = |call: &CallPoint| matches!(call.stage, Stage::Sent | Stage::Orphan(_));
+        self.calls.retain(|_, call| call.choice.actor != actor || is_under_way(call));
     }
 
     /// Loses what is under way between the server and `whom` (everybody, if none). `known_at`: when they notice.

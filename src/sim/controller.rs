@@ -106,9 +106,8 @@ impl Controller<'_> {
     fn step(&mut self) -> ControlFlow<()> {
         self.look()?;
         self.fleet.start_ended();
-        while let ControlFlow::Continue(Some(chosen)) = self.next()? {
+        if let Some(chosen) = self.next()? {
             self.carry_out(chosen);
-            return ControlFlow::Continue(());
         }
         ControlFlow::Continue(())
     }
@@ -118,7 +117,7 @@ impl Controller<'_> {
         let mut state = self.world.state();
         state.collect_hints();
         state.check_touched();
-        if state.step() % LOOK_AT_ALL == 0 {
+        if state.step().is_multiple_of(LOOK_AT_ALL) {
             state.check_all();
         }
         if let Some(panic) = panics::take() {
@@ -143,7 +142,9 @@ impl Controller<'_> {
             state.fail(must::ENDS, format!("it went on for {} steps", self.bounds.steps));
             return ControlFlow::Break(());
         }
-        if state.step() % ASK_WHETHER_OVER != 0 || !self.plan.is_empty() || state.now() < state.fates.until()
+        if !state.step().is_multiple_of(ASK_WHETHER_OVER)
+            || !self.plan.is_empty()
+            || state.now() < state.fates.until()
         {
             return ControlFlow::Continue(());
         }
@@ -165,10 +166,10 @@ impl Controller<'_> {
     }
 
     /// What happens next; nothing if a fault just did.
-    fn next(&mut self) -> ControlFlow<(), ControlFlow<(), Option<Choice>>> {
+    fn next(&mut self) -> ControlFlow<(), Option<Choice>> {
         loop {
             if self.inject_what_is_due() {
-                return ControlFlow::Continue(ControlFlow::Break(()));
+                return ControlFlow::Continue(None);
             }
             let mut state = self.world.state();
             state.enabled(&mut self.enabled);
@@ -203,14 +204,14 @@ impl Controller<'_> {
             }
             drop(state);
             let picked = self.strategy.pick(&self.enabled);
-            return ControlFlow::Continue(ControlFlow::Continue(Some(self.enabled[picked])));
+            return ControlFlow::Continue(Some(self.enabled[picked]));
         }
     }
 
     fn may_time_pass(&self, step: u64) -> bool {
         match self.bounds.time_one_in {
             0 => false,
-            one_in => mixed(self.seed ^ mixed(step)) % one_in == 0,
+            one_in => mixed(self.seed ^ mixed(step)).is_multiple_of(one_in),
         }
     }
 
@@ -219,7 +220,7 @@ impl Controller<'_> {
         let nanos = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
         let drawn = mixed(self.seed ^ nanos);
         let close = u64::try_from(CLOSE.as_nanos()).unwrap_or(1);
-        if drawn % 2 == 0 { next } else { next + Duration::from_nanos((drawn >> 8) % close) }
+        if drawn.is_multiple_of(2) { next } else { next + Duration::from_nanos((drawn >> 8) % close) }
     }
 
     /// Has the next fault of the plan happen, if its time has come.
@@ -260,8 +261,22 @@ impl Controller<'_> {
         true
     }
 
+    /// When a process that stands still goes on, if this fault needs it to.
+    fn must_wait_for(&self, fault: Fault) -> Option<Duration> {
+        let Fault::Drain { worker } = fault else { return None };
+        let state = self.world.state();
+        let paused = (worker < state.workers).then(|| state.process(Actor::Worker(worker)).paused_until)?;
+        paused.filter(|until| *until > state.now())
+    }
+
     fn inject(&mut self, planned: Planned) {
         let fault = planned.fault;
+        if let Some(until) = self.must_wait_for(fault) {
+            // A signal to a process that stands still is delivered when it goes on.
+            let later = Planned::at(until, fault);
+            let place = self.plan.partition_point(|other| *other > later);
+            return self.plan.insert(place, later);
+        }
         {
             let mut state = self.world.state();
             let choice = Choice {
@@ -344,7 +359,7 @@ impl super::world::State {
             }
             Fault::SetServerClock { by_ms } => {
                 self.server.set_clock(now, by_ms);
-                self.watch.clock_was_set(now);
+                self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
                 self.server.started = Some(now);
@@ -356,7 +371,7 @@ impl super::world::State {
                 self.server.fail_over();
                 self.server.started = Some(now);
                 self.lose_connections();
-                self.watch.forget();
+                self.watch.forget(now);
                 self.check_all();
             }
             Fault::FillMemory { lasting } => self.server.fill(now + lasting),

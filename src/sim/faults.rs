@@ -265,7 +265,7 @@ impl Rates {
             1 => Fault::LoseReply,
             2 => Fault::Delay { by: self.delay(more) },
             // Most answers are only overtaken; some take their time.
-            _ if more % 4 > 0 => Fault::SlowReply { by: Duration::ZERO },
+            _ if !more.is_multiple_of(4) => Fault::SlowReply { by: Duration::ZERO },
             _ => Fault::SlowReply { by: self.delay(mixed(more)) },
         })
     }

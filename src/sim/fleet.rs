@@ -150,5 +150,6 @@ fn end(world: &World, worker: u16) {
     let now = state.now();
     state.process_mut(actor).stop(now);
     state.unsubscribe(actor);
+    state.leave_calls(actor);
     state.distrust(actor);
 }

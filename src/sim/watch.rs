@@ -59,8 +59,9 @@ pub(super) struct Watch {
     relayed: BTreeSet<SessionId>,
     known: BTreeMap<SessionId, Known>,
     trust: BTreeMap<(WorkerId, Partition), Trusted>,
-    /// Until when a worker that has just come cannot know that the server's clock was set, and judge others by it.
-    clock_in_doubt: std::time::Duration,
+    /// Until when others may be judged by deadlines that are not theirs: the server's clock was set, which a worker that
+    /// has just come cannot know, or renewals were lost with the server, which nobody is told yet.
+    deadlines_in_doubt: std::time::Duration,
 }
 
 /// How long a worker may believe in its lease in one partition.
@@ -123,13 +124,14 @@ impl Watch {
     }
 
     /// The server lost writes: what it holds now is all that counts.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, now: std::time::Duration) {
         self.known.clear();
+        self.doubt_deadlines(now);
     }
 
-    /// The server's clock was set: whoever joins within a lease of that has nothing to compare it with.
-    pub(super) fn clock_was_set(&mut self, now: std::time::Duration) {
-        self.clock_in_doubt = now + LeaseTimes::default().ttl();
+    /// For a lease from now, deadlines at the server are not those that workers were told.
+    pub(super) fn doubt_deadlines(&mut self, now: std::time::Duration) {
+        self.deadlines_in_doubt = now + LeaseTimes::default().ttl();
     }
 
     /// Sessions met, and messages that every one of them has not finished.
@@ -176,7 +178,7 @@ impl Watch {
             let new = sight.record.owner.as_ref();
             let is_own =
                 matches!(op, Op::Release | Op::Delete) || new.is_some_and(|new| new.worker == old.worker);
-            let is_judged = now >= self.clock_in_doubt;
+            let is_judged = now >= self.deadlines_in_doubt;
             if !is_own && is_judged && trusted.is_some_and(|trusted| trusted.holds(processes)) {
                 let new = new.map_or("nobody".to_owned(), ToString::to_string);
                 let how =
