@@ -39,13 +39,13 @@ impl Agent for Shop {
 fn simulation(seed: u64) -> Simulation {
     let shop = Shop::with(3);
     let stock = shop.stock.clone();
-    Simulation::new(seed)
-        .agent("shop", shop)
-        .workload(Workload::messages("shop", 5, 12))
-        .check("nothing is sold twice", move |_| match stock.load(Ordering::SeqCst) {
+    Simulation::new(seed).agent("shop", shop).workload(Workload::messages("shop", 5, 12)).check(
+        "nothing is sold twice",
+        move |_| match stock.load(Ordering::SeqCst) {
             0.. => Ok(()),
             less => Err(format!("{less} are left")),
-        })
+        },
+    )
 }
 
 fn main() {
@@ -57,4 +57,8 @@ fn main() {
     let again = simulation(failed.seed).replay(&recorded);
     assert_eq!(again.trace_hash, failed.trace_hash, "a replay is the same run, bit for bit");
     println!("replayed: trace {:016x} again", again.trace_hash);
+
+    let smaller = Simulation::smaller(|| simulation(failed.seed), &failed, 300).expect("it fails still");
+    println!("{} steps instead of {}; what the last depends on:", smaller.steps, failed.steps);
+    println!("{}", smaller.trace.slice());
 }

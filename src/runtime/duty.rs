@@ -207,8 +207,11 @@ impl<S: Store> Duty<S> {
         for worker in buried {
             self.reap_all(partition, worker).await;
         }
-        let waiting =
-            survey.ready.iter().filter(|_| !planted(Bug::NoUpkeep)).flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
+        let waiting = survey
+            .ready
+            .iter()
+            .filter(|_| !planted(Bug::NoUpkeep))
+            .flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
         let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
     }

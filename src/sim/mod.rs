@@ -79,9 +79,9 @@ mod fates;
 mod faults;
 mod fleet;
 mod hints;
+pub mod history;
 #[cfg(feature = "planted-bugs")]
 mod hunt;
-pub mod history;
 mod membership;
 mod names;
 mod order;
@@ -105,14 +105,14 @@ mod words;
 mod workload;
 mod world;
 
+#[cfg(feature = "planted-bugs")]
+pub use crate::planted::{Bug, Planted};
 pub use choice::{Actor, Choice, Feedback, Kind, Object, Op, ReadsFrom, Strategy};
 pub use end::End;
 pub use faults::{Cut, Fault, Faults, Planned, Rates, When};
 pub use hints::SimListener;
 #[cfg(feature = "planted-bugs")]
 pub use hunt::Hunt;
-#[cfg(feature = "planted-bugs")]
-pub use crate::planted::{Bug, Planted};
 pub use membership::{Reach, TICK_TIME};
 pub use report::{Failure, Report};
 pub use scenario::Scenario;

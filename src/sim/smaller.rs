@@ -12,14 +12,15 @@ use super::{
 
 impl Simulation {
     /// A run with fewer faults and fewer switches between actors that fails at the same invariant as `failed` did; none if
-    /// that run did not fail, or fails no more. Takes at most `budget` runs.
-    pub fn smaller(&self, failed: &Report, budget: usize) -> Option<Report> {
+    /// that run did not fail, or fails no more. Takes at most `budget` runs, each of a simulation made anew, so that what
+    /// its agents share begins as it did then.
+    pub fn smaller(made: impl Fn() -> Self, failed: &Report, budget: usize) -> Option<Report> {
         let invariant = &failed.failure.as_ref()?.invariant;
         let recorded = failed.trace.recorded();
         let run = |plan: &Plan<_>| {
             let faults = plan.faults.clone();
             let tried = Recorded { faults, picks: plan.picks.clone(), ..recorded.clone() };
-            self.follow(&tried, &mut Replay::loose(plan.picks.clone()))
+            made().follow(&tried, &mut Replay::loose(plan.picks.clone()))
         };
         let plan = Plan { faults: recorded.faults.clone(), picks: recorded.picks.clone() };
         let shrunk = shrink(plan, budget, |plan| {

@@ -24,8 +24,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// The message with the text `after` is in each session's history.
 fn answered(end: &End) -> Result<(), String> {
     let after = crate::Body::text("after");
-    let missing = end.acked().iter().filter(|acked| acked.body == after).find(|acked| {
-        !end.history(&acked.session).iter().any(|entry| entry.message == Some(acked.message))
-    });
+    let missing =
+        end.acked().iter().filter(|acked| acked.body == after).find(|acked| {
+            !end.history(&acked.session).iter().any(|entry| entry.message == Some(acked.message))
+        });
     missing.map_or(Ok(()), |lost| Err(format!("{}: {} is lost", lost.session, lost.message)))
 }

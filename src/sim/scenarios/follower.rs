@@ -17,7 +17,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
             Planned::at(from, Fault::Stop { worker }),
             Planned::at(from + draw.between_ms(100, 6_000), Fault::Start { worker }),
         ];
-        let rates = Rates { lose_call: 30, lose_reply: 50, slow_reply: 100, until: ms(8_000), ..Rates::none() };
+        let rates =
+            Rates { lose_call: 30, lose_reply: 50, slow_reply: 100, until: ms(8_000), ..Rates::none() };
         let mut workload = Workload::messages("count", 2, 30);
         for n in 0..2 {
             workload = workload.client(move |client| follows(client, n));

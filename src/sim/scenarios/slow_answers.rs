@@ -8,8 +8,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
     holds: "A lease counts from before it was asked for: nobody acts on one that another may have.",
     made: |seed| {
         let mut draw = Draw::of(seed);
-        let mut plan =
-            vec![Planned::at(ms(500), Fault::SlowFsync { by: draw.between_ms(500, 950), lasting: ms(12_000) })];
+        let mut plan = vec![Planned::at(
+            ms(500),
+            Fault::SlowFsync { by: draw.between_ms(500, 950), lasting: ms(12_000) },
+        )];
         for worker in 0..3 {
             let from = draw.between_ms(2_000, 8_000);
             plan.push(Planned::at(from, Fault::Partition { worker, how: Cut::Drop }));

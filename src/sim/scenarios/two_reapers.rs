@@ -17,8 +17,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
             let (worker, lasting) = (1 + draw.below(3), draw.between_ms(1_000, 6_000));
             plan.push(Planned::at(dies + draw.between_ms(2_500, 7_000), Fault::Pause { worker, lasting }));
         }
-        let rates =
-            Rates { slow_reply: 100, delay: 50, longest_delay: ms(4_000), until: ms(12_000), ..Rates::none() };
+        let rates = Rates {
+            slow_reply: 100,
+            delay: 50,
+            longest_delay: ms(4_000),
+            until: ms(12_000),
+            ..Rates::none()
+        };
         counting(seed, ms(1_500))
             .workers(4)
             .workload(Workload::messages("count", 12, 48))

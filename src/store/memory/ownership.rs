@@ -198,9 +198,13 @@ impl Keyspace {
         if !self.is_gone(from) {
             return Ok(Reap::Alive);
         }
-        let owned = self
-            .session(id)?
-            .filter(|session| session.record.owner.as_ref().is_some_and(|owner| owner.worker == *from || planted(Bug::StaleReap)));
+        let owned = self.session(id)?.filter(|session| {
+            session
+                .record
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.worker == *from || planted(Bug::StaleReap))
+        });
         let Some(session) = owned else {
             self.let_go(from, id);
             return Ok(Reap::NotTheirs);

@@ -48,9 +48,8 @@ impl Keyspace {
         if gone && !planted(Bug::CommitWithoutToken) {
             return Ok(Commit::Lost);
         }
-        let may = |session: &&mut Session| {
-            session.is_owned_by(lease.token()) || planted(Bug::CommitWithoutToken)
-        };
+        let may =
+            |session: &&mut Session| session.is_owned_by(lease.token()) || planted(Bug::CommitWithoutToken);
         let Some(session) = session.filter(may) else {
             return Ok(Commit::Fenced);
         };

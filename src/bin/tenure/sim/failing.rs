@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tenure::sim::{Failure as Broken, Report, Scenario, strategy::StrategyName};
+use tenure::sim::{Failure as Broken, Report, Scenario, Simulation, strategy::StrategyName};
 
 use super::again::Again;
 use crate::{
@@ -54,8 +54,8 @@ impl Failing<'_> {
     /// Its last steps, the least that still fails, and what that depends on.
     pub(super) fn details(&self) -> String {
         let last = format!("  its last steps:\n{}", tail(&self.report.trace.render()));
-        let simulation = self.scenario.simulation(self.report.seed);
-        let Some(smaller) = simulation.smaller(self.report, BUDGET) else { return last };
+        let made = || self.scenario.simulation(self.report.seed);
+        let Some(smaller) = Simulation::smaller(made, self.report, BUDGET) else { return last };
         let (steps, faults) = (smaller.steps, &smaller.trace.faults);
         let why = smaller.failure.as_ref().map(Broken::to_string).unwrap_or_default();
         let faults: Vec<_> = faults.iter().map(|planned| format!("    {planned:?}")).collect();

@@ -69,12 +69,14 @@ fn from_file(
     file: &PathBuf,
     named: Option<&str>,
 ) -> Result<(&'static Scenario, Report, Option<bool>), Failure> {
-    let bad =
-        |why: String| Failure::new(Exit::Usage, format!("{}: {why}: give a file of `tenure sim`", file.display()));
+    let bad = |why: String| {
+        Failure::new(Exit::Usage, format!("{}: {why}: give a file of `tenure sim`", file.display()))
+    };
     let text = fs::read_to_string(file).map_err(|err| bad(err.to_string()))?;
     let recorded = Recorded::from_jsonl(&text).map_err(bad)?;
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let in_name = stem.strip_prefix("tenure-sim-").and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| name);
+    let in_name =
+        stem.strip_prefix("tenure-sim-").and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| name);
     let Some(name) = named.or(in_name) else {
         return Err(Failure::new(Exit::Usage, "the file's name does not say which scenario: add --scenario"));
     };

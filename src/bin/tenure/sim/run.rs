@@ -7,8 +7,11 @@ use std::{
     time::Duration,
 };
 
-use tenure::sim::{Scenario, strategy::StrategyName};
-use tokio::time::Instant;
+use tenure::{
+    Env,
+    runtime::Moment,
+    sim::{Scenario, strategy::StrategyName},
+};
 
 use super::{
     failing::{self, Failing},
@@ -58,8 +61,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<(), Failure> {
         None => Scenario::all().iter().collect(),
     };
     let seeds_each = args.seeds.0.end() - args.seeds.0.start() + 1;
-    let mut progress = Progress::of(seeds_each.saturating_mul(scenarios.len() as u64), json);
-    let (mut summary, begun) = (Summary::default(), Instant::now());
+    let env = Env::system();
+    let mut progress = Progress::of(env.clone(), seeds_each.saturating_mul(scenarios.len() as u64), json);
+    let (mut summary, begun) = (Summary::default(), env.now());
     let mut pool = Pool::start(&scenarios, &args.seeds.0, &args.strategy, args.jobs.get());
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let interrupted = loop {
@@ -77,7 +81,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<(), Failure> {
         progress.show(&summary);
     };
     progress.clear();
-    end(summary.took(begun.elapsed()), interrupted, json)
+    end(summary.took(env.now().since(begun)), interrupted, json)
 }
 
 /// What is said of one run.
@@ -115,25 +119,27 @@ fn end(summary: Summary, interrupted: bool, json: bool) -> Result<(), Failure> {
 
 /// A line that says how far it is, for who watches.
 struct Progress {
+    env: Env,
     of: u64,
-    shown: Option<Instant>,
+    shown: Option<Moment>,
     is_watched: bool,
 }
 
 impl Progress {
     const EVERY: Duration = Duration::from_millis(200);
 
-    fn of(of: u64, json: bool) -> Self {
-        Self { of, shown: None, is_watched: stderr().is_terminal() && !json }
+    fn of(env: Env, of: u64, json: bool) -> Self {
+        Self { env, of, shown: None, is_watched: stderr().is_terminal() && !json }
     }
 
     fn show(&mut self, summary: &Summary) {
-        if !self.is_watched || self.shown.is_some_and(|shown| shown.elapsed() < Self::EVERY) {
+        let now = self.env.now();
+        if !self.is_watched || self.shown.is_some_and(|shown| now.since(shown) < Self::EVERY) {
             return;
         }
         eprint!("\r{} of {} seeds, {} failed", summary.seeds(), self.of, summary.failed());
         _ = stderr().flush();
-        self.shown = Some(Instant::now());
+        self.shown = Some(now);
     }
 
     fn clear(&mut self) {
