@@ -18,5 +18,7 @@ mod looking;
 mod operating;
 #[path = "cli/sending.rs"]
 mod sending;
+#[path = "cli/simulating.rs"]
+mod simulating;
 #[path = "cli/worker.rs"]
 mod worker;

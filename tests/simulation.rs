@@ -2,6 +2,9 @@
 //!
 //! `tenure sim` runs as many more as there is time for; `scripts/soak` for a given time.
 
+#[path = "../examples/simulate.rs"]
+mod simulate;
+
 use std::{fs, path::Path};
 
 use tenure::sim::{
@@ -91,4 +94,10 @@ fn a_scenario_replays_bit_for_bit() {
         let again = scenario.simulation(2).replay(&first.trace.recorded());
         assert_eq!(again.trace_hash, first.trace_hash, "{}", scenario.name);
     }
+}
+
+/// The example of `docs/simulation.md` does what it says.
+#[test]
+fn the_example_finds_its_race_and_makes_it_small() {
+    simulate::main();
 }

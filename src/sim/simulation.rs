@@ -189,6 +189,10 @@ impl Simulation {
         strategy: &mut dyn Strategy,
         Script { plan, rates, until, time_one_in }: Script,
     ) -> Report {
+        assert!(
+            tokio::runtime::Handle::try_current().is_err(),
+            "a simulation has a runtime of its own: run it where there is no other, as in a plain #[test]"
+        );
         let clock = ManualClock::at(START);
         let namespace = "sim".parse().expect("a good name");
         let store = MemoryStore::new(namespace, self.settings.clone(), Arc::new(clock.clone()));

@@ -1,6 +1,6 @@
 //! What names a run, so that it can be had again.
 
-use std::fmt;
+use std::{fmt, panic::resume_unwind};
 
 use tenure::sim::{
     Report, Scenario,
@@ -37,6 +37,11 @@ impl Runs {
         }
         self.run(seed)
     }
+}
+
+/// Does this on a thread of its own: a simulation has its own runtime, and cannot run inside of another.
+pub(super) fn aside<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| threads.spawn(run).join().unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
 /// The command that runs a seed again.

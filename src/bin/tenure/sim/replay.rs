@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use serde::Serialize;
 use tenure::sim::{Recorded, Report, Scenario, strategy::StrategyName};
 
-use super::{again::Runs, run::scenario};
+use super::{
+    again::{Runs, aside},
+    run::scenario,
+};
 use crate::{
     failure::{Exit, Failure},
     output,
@@ -46,14 +49,7 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
-    let (scenario, report, same) = match (&args.file, args.seed) {
-        (Some(file), _) => from_file(file, args.scenario.as_deref())?,
-        (None, seed) => {
-            let scenario = scenario(args.scenario.as_deref().unwrap_or_default())?;
-            let seed = seed.unwrap_or_default();
-            (scenario, Runs::new(scenario, &args.strategy).run_alone(seed), None)
-        }
-    };
+    let (scenario, report, same) = aside(|| again(args))?;
     tell(scenario.name, &report, same, json)?;
     match (&report.failure, same) {
         (_, Some(false)) => Err(Failure::new(
@@ -65,10 +61,21 @@ pub(super) fn run(args: &Args, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn from_file(
-    file: &PathBuf,
-    named: Option<&str>,
-) -> Result<(&'static Scenario, Report, Option<bool>), Failure> {
+type Ran = (&'static Scenario, Report, Option<bool>);
+
+/// The run, and whether it is what a file has recorded.
+fn again(args: &Args) -> Result<Ran, Failure> {
+    match (&args.file, args.seed) {
+        (Some(file), _) => from_file(file, args.scenario.as_deref()),
+        (None, seed) => {
+            let scenario = scenario(args.scenario.as_deref().unwrap_or_default())?;
+            let report = Runs::new(scenario, &args.strategy).run_alone(seed.unwrap_or_default());
+            Ok((scenario, report, None))
+        }
+    }
+}
+
+fn from_file(file: &PathBuf, named: Option<&str>) -> Result<Ran, Failure> {
     let bad = |why: String| {
         Failure::new(Exit::Usage, format!("{}: {why}: give a file of `tenure sim`", file.display()))
     };

@@ -14,6 +14,7 @@ use tenure::{
 };
 
 use super::{
+    again::aside,
     failing::{self, Failing},
     pool::{Pool, Ran},
     row::Summary,
@@ -94,7 +95,7 @@ fn tell((row, report): &Ran, args: &Args, failed: u64, json: bool) -> Result<(),
     let file = failing.write(&args.out)?;
     failing::say(&failing.line(&file), json)?;
     if failed <= SHOWN {
-        failing::say(&failing.details(), json)?;
+        failing::say(&aside(|| failing.details()), json)?;
     }
     Ok(())
 }
