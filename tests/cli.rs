@@ -2,17 +2,29 @@
 
 mod support;
 
+#[path = "cli/chat.rs"]
+mod chat;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/dev.rs"]
 mod dev;
 #[path = "cli/failures.rs"]
 mod failures;
+#[path = "cli/following.rs"]
+mod following;
+#[path = "cli/health.rs"]
+mod health;
+#[path = "cli/help.rs"]
+mod help;
 #[path = "cli/looking.rs"]
 mod looking;
 #[path = "cli/operating.rs"]
 mod operating;
+#[path = "cli/printed.rs"]
+mod printed;
 #[path = "cli/sending.rs"]
 mod sending;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/worker.rs"]
 mod worker;

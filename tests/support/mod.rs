@@ -4,7 +4,7 @@
 mod clock;
 pub mod compose;
 pub mod containers;
-mod port;
+pub mod port;
 mod process;
 mod server;
 mod wait;

@@ -1,30 +1,27 @@
 //! `tenure dev`.
 
-use std::{
-    io::{IsTerminal, Write, stdin, stdout},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tenure::{
-    Env, Worker,
+    Env, Worker, WorkerHandle,
     agents::Echo,
-    client::{Answer, Client, Outgoing},
-    model::{SessionId, Settings, WorkerConfig},
-    store::{MemoryStore, Store},
+    client::Client,
+    model::{AgentName, SessionId, Settings, WorkerConfig},
+    store::MemoryStore,
 };
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
 use crate::{
+    conversation::{Conversation, has_person},
     failure::{Exit, Failure},
     global::Global,
-    output, values, worker,
+    values, worker,
 };
 
 /// Talk to an agent in this terminal, with everything embedded and no Redis
 ///
-/// Each line is a message, answered before the next is read. In a pipe each line in is one reply
-/// out, and nothing else. Nothing is kept when it ends.
+/// Each line is a message, answered before the next is read. On a terminal the arrow keys edit and
+/// recall lines, and Ctrl-D ends. In a pipe each line in is one reply out, and nothing else. Nothing is
+/// kept when it ends.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -38,92 +35,54 @@ Examples:
   tenure dev
   printf 'one\\ntwo\\n' | tenure dev echo/test";
 
-/// The agent that is there.
-const AGENT: &str = "echo";
+/// The agent that is always there.
+const ECHO: &str = "echo";
 
 /// Far longer than an agent may take: it fails, or answers, before.
 const REPLY_WITHIN: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
-    if session.agent().as_str() != AGENT {
-        let line = format!("there is no agent {} here: dev has {AGENT}, as in {AGENT}/dev", session.agent());
-        return Err(Failure::new(Exit::NotFound, line));
-    }
     let env = Env::system();
     let store = MemoryStore::new(global.namespace.clone(), Settings::default(), Arc::new(env.clone()));
-    let worker = Worker::builder(store.clone())
-        .env(env.clone())
-        .config(WorkerConfig::named(values::own_name()))
-        .agent(AGENT, Echo)
-        .start()
-        .await
-        .map_err(worker::not_started)?;
-    let conversation = Conversation {
-        client: Client::new(store, env),
-        session,
-        lines: BufReader::new(tokio::io::stdin()).lines(),
-        prompts: stdin().is_terminal() && stdout().is_terminal(),
-    };
-    let prompts = conversation.prompts;
-    let ended = tokio::select! {
-        biased;
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
-            Ok(()) if prompts => output::line(""),
-            interrupted => interrupted.map_err(Failure::from),
-        },
-        ended = conversation.run() => ended,
+    let (worker, agents) = start(store.clone(), env.clone()).await?;
+    let conversation = Conversation { client: Client::new(store, env), session, reply_within: REPLY_WITHIN };
+    let ended = match serves(&agents, &conversation.session) {
+        Ok(()) => {
+            if has_person(global) {
+                greet(&conversation.session, &agents);
+            }
+            conversation.hold(global).await
+        }
+        Err(failure) => Err(failure),
     };
     worker.drain().await;
     ended
 }
 
-struct Conversation<S> {
-    client: Client<S>,
-    session: SessionId,
-    lines: Lines<BufReader<Stdin>>,
-    /// Whether a person sits at both ends.
-    prompts: bool,
+/// A worker with the agents that there are, and their names.
+async fn start(store: MemoryStore, env: Env) -> Result<(WorkerHandle, Vec<AgentName>), Failure> {
+    let config = WorkerConfig::named(values::own_name());
+    let worker = Worker::builder(store).env(env).config(config).agent(ECHO, Echo).start().await;
+    let agents = vec![ECHO.parse().expect("a name")];
+    Ok((worker.map_err(worker::not_started)?, agents))
 }
 
-impl<S: Store> Conversation<S> {
-    async fn run(mut self) -> Result<(), Failure> {
-        while let Some(line) = self.read().await? {
-            match self.say(&line).await {
-                Ok(reply) => output::line(reply)?,
-                // A person reads on; a program must not take the next reply for this one's.
-                Err(failure) if self.prompts => _ = failure.report(),
-                Err(failure) => return Err(failure),
-            }
-        }
-        if self.prompts { output::line("") } else { Ok(()) }
+fn serves(agents: &[AgentName], session: &SessionId) -> Result<(), Failure> {
+    if agents.contains(&session.agent()) {
+        return Ok(());
     }
-
-    async fn read(&mut self) -> Result<Option<String>, Failure> {
-        loop {
-            if self.prompts {
-                let mut out = stdout().lock();
-                out.write_all(b"you> ")?;
-                out.flush()?;
-            }
-            let line = self.lines.next_line().await.map_err(unreadable)?;
-            match line {
-                Some(line) if self.prompts && line.is_empty() => (),
-                line => return Ok(line),
-            }
-        }
-    }
-
-    async fn say(&self, text: &str) -> Result<String, Failure> {
-        let message = Outgoing::text(self.session.clone(), text);
-        let Answer { reply, .. } = self.client.ask(message, REPLY_WITHIN).await?;
-        let reply = reply.as_ref().map(output::plain).unwrap_or_default();
-        Ok(if self.prompts { format!("{AGENT}> {reply}") } else { reply })
-    }
+    let (agent, names) = (session.agent(), names(agents));
+    let line = format!("there is no agent {agent} here: dev has {names}, as in `tenure dev {ECHO}/dev`");
+    Err(Failure::new(Exit::NotFound, line))
 }
 
-fn unreadable(err: std::io::Error) -> Failure {
-    match err.kind() {
-        std::io::ErrorKind::InvalidData => Failure::new(Exit::Usage, "a line is not UTF-8: give text"),
-        _ => err.into(),
-    }
+/// Says where things are: to a person, beside the conversation.
+fn greet(session: &SessionId, agents: &[AgentName]) {
+    eprintln!("{session}, embedded in this process: no Redis, and nothing is kept when it ends");
+    eprintln!("agents: {} (`tenure dev AGENT/KEY` talks to another session)", names(agents));
+    eprintln!("Ctrl-C stops waiting for a reply, Ctrl-D ends");
+}
+
+fn names(agents: &[AgentName]) -> String {
+    agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ")
 }

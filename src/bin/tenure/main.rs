@@ -1,25 +1,32 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
 mod bench;
+mod chat;
+mod colour;
+mod completions;
 mod connect;
+mod conversation;
 mod dead;
 mod delete;
 mod dev;
 mod doctor;
+mod explain;
 mod failure;
 mod global;
+mod health;
 mod history;
 mod keys;
 mod output;
 mod send;
 mod sessions;
 mod show;
+mod table;
 mod usage;
 mod values;
 mod worker;
 mod workers;
 
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -43,13 +50,16 @@ const EXAMPLES: &str = "\
 Examples:
   tenure dev                               talk to an agent in this terminal, without Redis
   tenure worker                            serve sessions of redis://127.0.0.1:6379
+  tenure chat echo/alice                   talk to a session of that fleet
   tenure send echo/alice hello --wait      send a message and print the reply
   tenure history echo/alice --follow       watch a session";
 
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Args),
+    Chat(chat::Args),
     Worker(worker::Args),
+    Health(health::Args),
     Send(send::Args),
     History(history::Args),
     Sessions(sessions::Args),
@@ -62,6 +72,7 @@ enum Command {
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
+    Completions(completions::Args),
 }
 
 fn main() {
@@ -78,7 +89,9 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
+            Command::Chat(args) => chat::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
+            Command::Health(args) => health::run(args, &global).await,
             Command::Send(args) => send::run(args, &global).await,
             Command::History(args) => history::run(args, &global).await,
             Command::Sessions(args) => sessions::run(args, &global).await,
@@ -89,6 +102,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
+            Command::Completions(args) => completions::run(args),
         }
     });
     // A thread that still reads a terminal must not hold up the end.
@@ -106,6 +120,6 @@ fn log_to_stderr(command: &Command) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
+        .with_ansi(colour::on_stderr())
         .init();
 }

@@ -1,6 +1,6 @@
 //! `tenure worker`.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
@@ -16,6 +16,7 @@ use crate::{
     connect, doctor,
     failure::{Exit, Failure},
     global::Global,
+    health::{self, Door},
     output, values,
 };
 
@@ -44,16 +45,29 @@ pub(crate) struct Args {
     /// How long turns may go on when it is told to end
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
+    /// Tell by HTTP at this address how it is: /readyz and /healthz
+    #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
+    health: Option<SocketAddr>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tenure worker
+  tenure worker --health 127.0.0.1:8080
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let door = Door::open(args.health).await?;
     let config = args.config()?;
+    tokio::select! {
+        biased;
+        never = door.answer() => match never {},
+        ended = work(config, &door, global) => ended,
+    }
+}
+
+async fn work(config: WorkerConfig, door: &Door, global: &Global) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::examine(&connect::options(global)?).await?;
@@ -61,8 +75,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = starting => started.map_err(not_started)?,
+        started = starting => Arc::new(started.map_err(not_started)?),
     };
+    door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
     tokio::select! {
         biased;
@@ -73,7 +88,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace } = self;
+        let Self { pool, name, capacity, lease, idle, grace, .. } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);

@@ -1,11 +1,11 @@
 //! `tenure bench turns`.
 
 use std::{
-    io::{IsTerminal, stderr},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tenure::{
     Env,
@@ -26,6 +26,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     output,
+    table::table,
 };
 
 /// Measure turns: messages sent, run by workers, and answered
@@ -61,6 +62,12 @@ Examples:
   tenure bench turns
   tenure bench turns --in-flight 1 --messages 5000
   tenure bench turns --raw --json";
+
+/// How the progress of a measurement looks.
+const BAR: &str = "{msg:5} [{bar:40}] {human_pos} of {human_len}, {per_sec}, {eta} left";
+
+/// Between two looks at it.
+const STEP: Duration = Duration::from_millis(100);
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -137,7 +144,7 @@ impl Args {
         }
         let mut rows = vec![row("turns", &turns)];
         rows.extend(raw.as_ref().map(|raw| row("raw", raw)));
-        output::table(["", "TURNS/S", "P50", "P99", "SERVER/TURN", "WORKER/TURN"], &rows)?;
+        table(["", "TURNS/S", "P50", "P99", "SERVER/TURN", "WORKER/TURN"], &rows)?;
         match ratio {
             Some(ratio) => output::line(format!("ratio  {ratio}")),
             None => Ok(()),
@@ -258,20 +265,20 @@ async fn without_workers<S: Store>(
 
 /// Runs `work`, and shows a person how far it is.
 async fn shown<T>(env: &Env, what: &str, done: &AtomicUsize, all: usize, work: impl Future<Output = T>) -> T {
+    let style = ProgressStyle::with_template(BAR).expect("a good template");
+    // It draws on stderr, and nothing where that is no terminal.
+    let bar = ProgressBar::new(all as u64).with_style(style).with_message(what.to_owned());
     let progress = async {
-        while stderr().is_terminal() {
-            env.sleep(Duration::from_millis(200)).await;
-            eprint!("\r{what}: {} of {all} ", done.load(Ordering::Relaxed));
+        loop {
+            env.sleep(STEP).await;
+            bar.set_position(done.load(Ordering::Relaxed) as u64);
         }
-        std::future::pending::<()>().await;
     };
     let result = tokio::select! {
         biased;
         result = work => result,
         () = progress => unreachable!("it shows progress for ever"),
     };
-    if stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
+    bar.finish_and_clear();
     result
 }
