@@ -9,6 +9,7 @@ mod process;
 mod server;
 mod wait;
 mod worker;
+pub mod worker_container;
 
 pub use clock::Clock;
 pub use server::{Builder, RedisServer};
