@@ -6,6 +6,8 @@ mod support;
 mod chat;
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/demo.rs"]
+mod demo;
 #[path = "cli/dev.rs"]
 mod dev;
 #[path = "cli/failures.rs"]

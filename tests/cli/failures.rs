@@ -57,6 +57,7 @@ fn help_and_version_go_to_stdout_and_every_command_has_examples() {
     let help = end(tenure(&["--help"])).well();
     for command in [
         "dev",
+        "demo",
         "chat",
         "worker",
         "health",
@@ -95,6 +96,7 @@ fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
         &["bench", "turns"],
         &["chat", "echo/a"],
         &["health", "127.0.0.1:1"],
+        &["demo"],
     ] {
         let mut command = tenure(args);
         command.args(["--redis", NOWHERE, "--timeout", "300ms"]).env("RUST_LOG", "tenure=trace");

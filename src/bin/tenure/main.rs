@@ -8,15 +8,18 @@ mod connect;
 mod conversation;
 mod dead;
 mod delete;
+mod demo;
 mod dev;
 mod doctor;
 mod explain;
 mod failure;
+mod forget;
 mod global;
 mod health;
 mod history;
 mod keys;
 mod output;
+mod own_process;
 mod send;
 mod sessions;
 mod show;
@@ -28,7 +31,7 @@ mod workers;
 
 use std::io::stderr;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use tracing_subscriber::EnvFilter;
 
 use crate::{failure::Failure, global::Global};
@@ -57,6 +60,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Args),
+    Demo(demo::Args),
     Chat(chat::Args),
     Worker(worker::Args),
     Health(health::Args),
@@ -76,11 +80,21 @@ enum Command {
 }
 
 fn main() {
-    let failure = match Cli::try_parse() {
+    let failure = match Cli::read() {
         Ok(cli) => run(cli).err(),
         Err(usage) => usage::answer(&usage).err(),
     };
     std::process::exit(failure.map_or(0, |failure| failure.report()));
+}
+
+impl Cli {
+    /// Reads the command line, and what was given on it and what is a default.
+    fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.global.redis_given = matches.value_source("redis") != Some(ValueSource::DefaultValue);
+        Ok(cli)
+    }
 }
 
 fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
@@ -89,6 +103,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
+            Command::Demo(args) => demo::run(args, &global).await,
             Command::Chat(args) => chat::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
             Command::Health(args) => health::run(args, &global).await,

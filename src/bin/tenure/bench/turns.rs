@@ -24,6 +24,7 @@ use super::{
 use crate::{
     connect,
     failure::{Exit, Failure},
+    forget,
     global::Global,
     output,
     table::table,
@@ -92,10 +93,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let env = Env::system();
     let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
     let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
-    let global = Global { namespace: namespace.clone(), ..global.clone() };
-    let mut server = Server::connect(&global).await?;
+    let global = Global { namespace, ..global.clone() };
+    Server::connect(&global).await?;
     let measured = measure(&args, &global, &env, &list, Interrupt::listen()?).await;
-    server.tidy_up(&namespace, &list).await?;
+    forget::namespace(&global, &[list.to_string()]).await?;
     let (turns, raw) = measured?;
     args.print(turns, raw, global.json)
 }
@@ -171,7 +172,7 @@ async fn measure(
     list: &ReplyTo,
     mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = interrupt.or(Fleet::start(args.workers, &global.namespace, global)).await?;
+    let fleet = interrupt.or(Fleet::start(args.workers, global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 
