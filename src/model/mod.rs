@@ -11,6 +11,7 @@ mod lease;
 mod message;
 mod policy;
 mod session;
+mod timestamp;
 mod turn;
 
 pub use address::{
@@ -25,4 +26,5 @@ pub use lease::{BadLeaseTimes, Epoch, Lease, LeaseTimes, Millis, Nonce, Token};
 pub use message::{Envelope, ErrorReply, Message, MessageId, NewMessage};
 pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
 pub use session::{Cause, Hold, SessionRecord, Status};
+pub use timestamp::Timestamp;
 pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};

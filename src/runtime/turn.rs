@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use super::env::{Env, Moment};
 use crate::{
-    model::{Body, Entry, EntryKind, NewEntry, SessionId},
+    model::{Body, Entry, EntryKind, Millis, NewEntry, SessionId},
     store::StoreResult,
 };
 
@@ -62,6 +62,12 @@ impl<State> Turn<State> {
     /// How long the run may still take.
     pub fn remaining(&self) -> Duration {
         self.context.deadline.since(self.context.env.now())
+    }
+
+    /// When the run must be over, by this worker's wall clock: to tell others; the runtime itself counts
+    /// [`remaining`](Self::remaining).
+    pub fn deadline(&self) -> Millis {
+        self.context.env.wall().plus(self.remaining())
     }
 
     /// What the agent keeps of this session.

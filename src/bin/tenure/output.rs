@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 
-use serde::{Serialize, Serializer};
-use tenure::model::{Body, Millis};
+use serde::Serialize;
+use tenure::model::Body;
+pub(crate) use tenure::model::Timestamp as Time;
 
 use crate::failure::Failure;
 
@@ -55,37 +56,9 @@ fn text_alone(body: &Body) -> Option<String> {
     if members.len() == 1 { body.as_text() } else { None }
 }
 
-/// A moment, as RFC 3339 in UTC with milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Time(pub(crate) Millis);
-
-impl std::fmt::Display for Time {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ms = i64::try_from(self.0.0).unwrap_or(i64::MAX);
-        match jiff::Timestamp::from_millisecond(ms) {
-            Ok(time) => write!(f, "{time:.3}"),
-            // Further away than the calendar goes.
-            Err(_) => write!(f, "{:.3}", jiff::Timestamp::MAX),
-        }
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_rfc_3339_in_utc_with_milliseconds() {
-        assert_eq!(Time(Millis(1_767_225_600_000)).to_string(), "2026-01-01T00:00:00.000Z");
-        assert_eq!(Time(Millis(1_767_225_600_007)).to_string(), "2026-01-01T00:00:00.007Z");
-        assert!(Time(Millis(u64::MAX)).to_string().starts_with("9999-"));
-    }
 
     #[test]
     fn a_body_is_shown_as_its_text_only_if_it_holds_nothing_else() {

@@ -94,7 +94,7 @@ fn told<'e>(event: &Event<'e>) -> (&'e str, &'e str, String, Style) {
             (worker.as_str(), session.as_str(), "claimed".to_owned(), plain)
         }
         Event::Replied { worker, session, turn, reply, .. } => {
-            (worker.as_str(), session.as_str(), format!("turn {turn} → {reply}"), plain)
+            (worker.as_str(), session.as_str(), format!("turn {turn}, counted {reply}"), plain)
         }
         Event::Killed { worker, session, turn } => {
             let red = AnsiColor::Red.on_default().bold();

@@ -1,4 +1,4 @@
-//! Agents that come with tenure.
+//! The agent that repeats what it hears.
 
 use crate::{
     model::Message,
