@@ -124,10 +124,11 @@ fn a_server_that_restarts_is_told_of_and_leaves_neither_a_gap_nor_a_repeat() {
     let gone = said.next().unwrap().unwrap();
     assert!(gone.contains("trying again until Redis is back"), "{gone}");
     server.restart();
+    // Said after a look that found nothing: that, too, must not lose the place.
+    assert_eq!(said.next().unwrap().unwrap(), "Redis is back: going on after the last entry");
     wait_until("the fleet goes on", SOON, || {
         end(on(&server, &["send", "echo/a", "after", "--id", "k", "--wait=5s"])).code == 0
     });
     send(&server, "more");
     assert_eq!(following.entries(4), history(&server)[2..]);
-    assert_eq!(said.next().unwrap().unwrap(), "Redis is back: going on after the last entry");
 }
