@@ -30,6 +30,9 @@ const COMMANDS: usize = 4096;
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 256;
 
+/// How many suspects a worker owns at once: one, so that its death convicts nobody else.
+const SUSPECTS: usize = 1;
+
 /// Builds and runs workers.
 pub struct Worker;
 
@@ -331,6 +334,7 @@ impl<S: Store> Parts<S> {
             trust: Arc::new(Trust::none(self.store.partitions())),
             brake: Brake::new(self.config.lease),
             stops,
+            suspects: Arc::new(Semaphore::new(SUSPECTS)),
             counts: Arc::default(),
             duties: Duties::default(),
             tasks: TaskTracker::new(),

@@ -69,6 +69,7 @@ fn help_and_version_go_to_stdout_and_every_command_has_examples() {
         "workers",
         "dead",
         "doctor",
+        "unquarantine",
         "delete",
         "bench",
         "completions",

@@ -85,7 +85,23 @@ fn what_is_printed_of_sessions_and_workers() {
         both("sessions_limit", run, &["sessions", "--limit", "1"]);
         both("workers", run, &["workers"]);
         both("keys", run, &["keys", "echo/a", "echo/b"]);
+        both("unquarantine_not", run, &["unquarantine", "echo/a"]);
         both("doctor", run, &["doctor"]);
+    });
+}
+
+#[test]
+fn what_is_printed_of_a_session_that_was_set_aside() {
+    filtered(|| {
+        let server = RedisServer::start();
+        let run = |args: &[&str]| end(on(&server, args));
+        run(&["send", "echo/a", "hello"]).well();
+        let keys = run(&["keys", "echo/a", "--json"]).json().remove(0);
+        let held = [("hold", "quarantined"), ("cause", "poison"), ("reason", "3 of its owners died")];
+        let mut conn = server.client().get_connection().expect("the server answers");
+        redis::cmd("HSET").arg(keys["meta"].as_str()).arg(&held).exec(&mut conn).expect("HSET is answered");
+        both("show_quarantined", run, &["show", "echo/a"]);
+        both("sessions_quarantined", run, &["sessions", "--status", "quarantined"]);
     });
 }
 

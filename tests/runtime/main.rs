@@ -8,5 +8,6 @@ mod failures;
 mod faults;
 mod ownership;
 mod placement;
+mod poison;
 mod turns;
 mod upkeep;

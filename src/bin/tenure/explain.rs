@@ -11,7 +11,7 @@ pub(crate) fn meaning(status: Status, cause: Option<Cause>) -> &'static str {
         (_, Some(Cause::Backoff)) => "the first of its messages failed and waits for its next try",
         (_, Some(Cause::Limit)) => "it has messages, and a limit of its group or agent holds it",
         (_, Some(Cause::Unreadable)) => "something of it cannot be read by this version; its mail is kept",
-        (_, Some(Cause::Poison)) => "it ended its workers again and again; its mail is kept",
+        (_, Some(Cause::Poison)) => "its owners died again and again while it had work; its mail is kept",
         (Status::Idle, None) => "a worker has it in memory, and there is nothing to do",
         (Status::Running, None) => "a worker has it, and a turn is under way",
         (Status::Passive, None) => "there is nothing to do, and no worker has it in memory",
@@ -42,10 +42,10 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
             "nothing: it goes on when others of its group or agent have ended their turns".to_owned()
         }
         (_, Some(Cause::Unreadable)) => {
-            "run workers of the version that wrote it; see \"When something waits\" in docs/operating.md".to_owned()
+            format!("use the version that wrote it; once it can be read, `tenure unquarantine {session}`")
         }
         (_, Some(Cause::Poison)) => format!(
-            "find out with `tenure history {session}` which message ends its workers; `tenure delete {session}` moves its mail to `tenure dead ls`"
+            "see its last message in `tenure history {session}` and its workers' logs; then `tenure unquarantine {session}`, with --drop-message to give up on its first message"
         ),
         (Status::Idle | Status::Passive, None) => {
             format!("nothing: `tenure chat {session}` or `tenure send {session} TEXT` wakes it")
@@ -59,9 +59,7 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
         (Status::Stopped, None) => {
             format!("send to another session, or delete this one: `tenure delete {session}`")
         }
-        (Status::Quarantined, None) => {
-            format!("look at `tenure history {session}` and at the log of its last worker, and see docs/operating.md")
-        }
+        (Status::Quarantined, None) => format!("once its reason is gone: `tenure unquarantine {session}`"),
     }
 }
 

@@ -24,6 +24,7 @@ mod send;
 mod sessions;
 mod show;
 mod table;
+mod unquarantine;
 mod usage;
 mod values;
 mod worker;
@@ -73,6 +74,7 @@ enum Command {
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
+    Unquarantine(unquarantine::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -115,6 +117,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
+            Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
             Command::Completions(args) => completions::run(args),
