@@ -2,8 +2,12 @@
 
 mod support;
 
+#[path = "cli/agents_file.rs"]
+mod agents_file;
 #[path = "cli/chat.rs"]
 mod chat;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/demo.rs"]

@@ -130,8 +130,7 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-            let hosted = Hosted { agent, policy, slots };
+            let hosted = Hosted::new(agent, policy);
             self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
             agents.insert(name, Arc::new(hosted));
         }

@@ -14,10 +14,11 @@ use crate::support::{RedisServer, wait_until};
 const SOON: Duration = Duration::from_secs(30);
 
 /// What would change how a command behaves or looks.
-const SURROUNDINGS: [&str; 8] = [
+const SURROUNDINGS: [&str; 9] = [
     "TENURE_REDIS",
     "TENURE_NAMESPACE",
     "TENURE_HEALTH",
+    "TENURE_AGENTS",
     "RUST_LOG",
     "NO_COLOR",
     "CLICOLOR",

@@ -61,6 +61,7 @@ fn help_and_version_go_to_stdout_and_every_command_has_examples() {
         "chat",
         "worker",
         "health",
+        "check",
         "send",
         "history",
         "sessions",

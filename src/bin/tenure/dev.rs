@@ -1,16 +1,17 @@
 //! `tenure dev`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tenure::{
-    Env, Worker, WorkerHandle,
-    agents::Echo,
+    Env, Worker,
+    agents::file::AgentsFile,
     client::Client,
-    model::{AgentName, SessionId, Settings, WorkerConfig},
+    model::{SessionId, Settings, WorkerConfig},
     store::MemoryStore,
 };
 
 use crate::{
+    agents_file,
     conversation::{Conversation, has_person},
     failure::{Exit, Failure},
     global::Global,
@@ -25,64 +26,56 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The session: agent/key
-    #[arg(default_value = "echo/dev")]
-    session: SessionId,
+    /// The session: agent/key [default: dev of the agent that agents.toml declares first, or echo/dev]
+    session: Option<SessionId>,
+    /// The file that says which agents there are [default: ./agents.toml, if it is there]
+    #[arg(long, env = "TENURE_AGENTS", value_name = "FILE")]
+    agents: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tenure dev
+  tenure dev support/alice --agents shop/agents.toml
   printf 'one\\ntwo\\n' | tenure dev echo/test";
-
-/// The agent that is always there.
-const ECHO: &str = "echo";
 
 /// Far longer than an agent may take: it fails, or answers, before.
 const REPLY_WITHIN: Duration = Duration::from_secs(3600);
 
-pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(Args { session, agents }: Args, global: &Global) -> Result<(), Failure> {
+    let (agents, file) = agents_file::of_dev(agents)?;
+    let session = session_of(session, &agents)?;
     let env = Env::system();
     let store = MemoryStore::new(global.namespace.clone(), Settings::default(), Arc::new(env.clone()));
-    let (worker, agents) = start(store.clone(), env.clone()).await?;
+    let builder = Worker::builder(store.clone()).env(env.clone());
+    let builder = agents_file::serve(&agents, builder, WorkerConfig::named(values::own_name()))?;
+    let worker = builder.start().await.map_err(worker::not_started)?;
+    if has_person(global) {
+        greet(&session, &agents, file);
+    }
     let conversation = Conversation { client: Client::new(store, env), session, reply_within: REPLY_WITHIN };
-    let ended = match serves(&agents, &conversation.session) {
-        Ok(()) => {
-            if has_person(global) {
-                greet(&conversation.session, &agents);
-            }
-            conversation.hold(global).await
-        }
-        Err(failure) => Err(failure),
-    };
+    let ended = conversation.hold(global).await;
     worker.drain().await;
     ended
 }
 
-/// A worker with the agents that there are, and their names.
-async fn start(store: MemoryStore, env: Env) -> Result<(WorkerHandle, Vec<AgentName>), Failure> {
-    let config = WorkerConfig::named(values::own_name());
-    let worker = Worker::builder(store).env(env).config(config).agent(ECHO, Echo).start().await;
-    let agents = vec![ECHO.parse().expect("a name")];
-    Ok((worker.map_err(worker::not_started)?, agents))
-}
-
-fn serves(agents: &[AgentName], session: &SessionId) -> Result<(), Failure> {
-    if agents.contains(&session.agent()) {
-        return Ok(());
+/// The session that was named, or one of the agent declared first; its agent is among those that there are.
+fn session_of(named: Option<SessionId>, agents: &AgentsFile) -> Result<SessionId, Failure> {
+    let first: SessionId = format!("{}/dev", agents.first()).parse().expect("an agent's name and a key");
+    let session = named.unwrap_or_else(|| first.clone());
+    if agents.agents.contains_key(&session.agent()) {
+        return Ok(session);
     }
-    let (agent, names) = (session.agent(), names(agents));
-    let line = format!("there is no agent {agent} here: dev has {names}, as in `tenure dev {ECHO}/dev`");
+    let (agent, names) = (session.agent(), agents_file::names(agents));
+    let line = format!("there is no agent {agent} here: dev has {names}, as in {first}");
     Err(Failure::new(Exit::NotFound, line))
 }
 
 /// Says where things are: to a person, beside the conversation.
-fn greet(session: &SessionId, agents: &[AgentName]) {
+fn greet(session: &SessionId, agents: &AgentsFile, file: Option<PathBuf>) {
+    let from =
+        file.map_or("built in: there is no ./agents.toml".to_owned(), |file| file.display().to_string());
     eprintln!("{session}, embedded in this process: no Redis, and nothing is kept when it ends");
-    eprintln!("agents: {} (`tenure dev AGENT/KEY` talks to another session)", names(agents));
+    eprintln!("agents: {} ({from}); `tenure dev AGENT/KEY` talks to another", agents_file::names(agents));
     eprintln!("Ctrl-C stops waiting for a reply, Ctrl-D ends");
-}
-
-fn names(agents: &[AgentName]) -> String {
-    agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,9 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
+mod agents_file;
 mod bench;
 mod chat;
+mod check;
 mod colour;
 mod completions;
 mod connect;
@@ -65,6 +67,7 @@ enum Command {
     Chat(chat::Args),
     Worker(worker::Args),
     Health(health::Args),
+    Check(check::Args),
     Send(send::Args),
     History(history::Args),
     Sessions(sessions::Args),
@@ -109,6 +112,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Chat(args) => chat::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
             Command::Health(args) => health::run(args, &global).await,
+            Command::Check(args) => check::run(args, &global),
             Command::Send(args) => send::run(args, &global).await,
             Command::History(args) => history::run(args, &global).await,
             Command::Sessions(args) => sessions::run(args, &global).await,

@@ -20,8 +20,8 @@ pub(crate) fn command(global: &Global) -> io::Result<Command> {
     };
     // The address may hold a password, so it does not go where `ps` shows it.
     command.env("TENURE_REDIS", &global.redis).env("TENURE_NAMESPACE", global.namespace.as_str());
-    // A door is for one process.
-    command.env_remove("TENURE_HEALTH");
+    // A door is for one process, and the agents are this command's own.
+    command.env_remove("TENURE_HEALTH").env_remove("TENURE_AGENTS");
     if env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "error");
     }

@@ -1,10 +1,10 @@
 //! `tenure worker`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
-    agents::Echo,
+    agents::file::AgentsFile,
     model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    connect, doctor,
+    agents_file, connect, doctor,
     failure::{Exit, Failure},
     global::Global,
     health::{self, Door},
@@ -27,6 +27,9 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// The file that says which agents it serves, next to echo; `tenure check` tells what is wrong with it
+    #[arg(long, env = "TENURE_AGENTS", value_name = "FILE")]
+    agents: Option<PathBuf>,
     /// The set of workers this one belongs to: they serve the same sessions
     #[arg(long, default_value = "default")]
     pool: Pool,
@@ -52,26 +55,32 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  tenure worker
   tenure worker --health 127.0.0.1:8080
+  tenure worker --agents agents.toml
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
     let door = Door::open(args.health).await?;
     let config = args.config()?;
     tokio::select! {
         biased;
         never = door.answer() => match never {},
-        ended = work(config, &door, global) => ended,
+        ended = work(config, &agents, &door, global) => ended,
     }
 }
 
-async fn work(config: WorkerConfig, door: &Door, global: &Global) -> Result<(), Failure> {
+async fn work(
+    config: WorkerConfig,
+    agents: &AgentsFile,
+    door: &Door,
+    global: &Global,
+) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::examine(&connect::options(global)?).await?;
-    let starting = Worker::builder(store).config(config).agent("echo", Echo).start();
+    let starting = agents_file::serve(agents, Worker::builder(store), config)?.start();
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
