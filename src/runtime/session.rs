@@ -462,13 +462,15 @@ async fn read_history<S: Store>(
 }
 
 fn malformed(why: &str) -> Failure {
-    Failure { reason: "malformed", message: why.to_owned(), retry: false }
+    Failure { reason: "malformed", message: why.to_owned(), retry: false, not_before: Duration::ZERO }
 }
 
 fn dropped() -> Failure {
-    Failure { reason: "dropped", message: "an operator gave up on this message".to_owned(), retry: false }
+    let message = "an operator gave up on this message".to_owned();
+    Failure { reason: "dropped", message, retry: false, not_before: Duration::ZERO }
 }
 
 fn timed_out(limit: Duration) -> Failure {
-    Failure { reason: "timeout", message: format!("the agent did not answer within {limit:?}"), retry: true }
+    let message = format!("the agent did not answer within {limit:?}");
+    Failure { reason: "timeout", message, retry: true, not_before: Duration::ZERO }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -307,6 +308,7 @@ impl<S: Store> Parts<S> {
             match live(shared, commands, hints, &events).await {
                 Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
                 Ended::Drained => {
+                    join_all(self.agents.values().map(|hosted| hosted.agent.end())).await;
                     let _ = events.send(WorkerEvent::Drained { worker });
                     return;
                 }

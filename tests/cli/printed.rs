@@ -155,6 +155,24 @@ fn what_is_printed_of_health_and_benchmarks() {
 }
 
 #[test]
+fn what_is_printed_of_an_agents_file() {
+    filtered(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let run = |args: &[&str]| {
+            let mut command = tenure(args);
+            command.current_dir(folder.path());
+            end(command)
+        };
+        let write =
+            |text: &str| std::fs::write(folder.path().join("agents.toml"), text).expect("it can be written");
+        write("[agents.parrot]\ntype = \"echo\"\npool = \"birds\"\n");
+        both("check", run, &["check"]);
+        write("[agents.parrot]\ntype = \"echo\"\ntires = 3\n");
+        both("check_wrong", run, &["check"]);
+    });
+}
+
+#[test]
 fn what_is_printed_where_there_is_no_server() {
     filtered(|| {
         let run = |args: &[&str]| {

@@ -2,7 +2,7 @@
 
 use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
-    agents::Echo,
+    agents::{Echo, Exec, Http},
     model::{AgentName, Durability, Pool},
     runtime::WorkerBuilder,
     store::Store,
@@ -46,11 +46,16 @@ impl AgentSpec {
         name: &AgentName,
         builder: WorkerBuilder<S>,
     ) -> Result<WorkerBuilder<S>, String> {
-        let (name, policy) = (name.as_str(), self.policy.clone());
+        let policy = self.policy.clone();
         match &self.kind {
-            Kind::Echo => Ok(builder.agent_with(name, Echo, policy)),
-            kind @ (Kind::Exec(_) | Kind::Http(_)) => {
-                Err(format!("this version cannot serve agents of type {} yet", kind.name()))
+            Kind::Echo => Ok(builder.agent_with(name.as_str(), Echo, policy)),
+            Kind::Exec(spec) => {
+                let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
+                Ok(builder.agent_with(name.as_str(), exec, policy))
+            }
+            Kind::Http(spec) => {
+                let http = Http::of(spec).map_err(|why| why.to_string())?;
+                Ok(builder.agent_with(name.as_str(), http, policy))
             }
         }
     }

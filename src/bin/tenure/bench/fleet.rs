@@ -1,6 +1,6 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -30,11 +30,14 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts `count` workers; returns when all are ready.
-    pub(super) async fn start(count: usize, global: &Global) -> Result<Self, Failure> {
+    /// Starts `count` workers that serve what the agents file declares; returns when all are ready.
+    pub(super) async fn start(count: usize, agents: Option<&Path>, global: &Global) -> Result<Self, Failure> {
         let mut fleet = Self { workers: Vec::new(), _outputs: Vec::new() };
         for _ in 0..count {
-            let mut worker = own_process::command(global)?.args(ARGS).spawn()?;
+            let mut command = own_process::command(global)?;
+            command.args(ARGS);
+            command.args(agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten());
+            let mut worker = command.spawn()?;
             let stdout = worker.stdout.take().expect("its stdout is a pipe");
             fleet.workers.push(worker);
             let mut output = BufReader::new(stdout);

@@ -1,5 +1,7 @@
 //! `tenure bench`: what a turn costs here, measured.
 
+mod bare;
+mod exec;
 mod figures;
 mod fleet;
 mod load;
@@ -14,10 +16,12 @@ use crate::{failure::Failure, global::Global};
 #[command(after_help = "Example:\n  tenure bench turns --in-flight 1 --messages 5000")]
 pub(crate) enum Command {
     Turns(turns::Args),
+    Exec(exec::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
         Command::Turns(args) => turns::run(args, global).await,
+        Command::Exec(args) => exec::run(args, global).await,
     }
 }

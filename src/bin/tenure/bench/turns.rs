@@ -172,7 +172,7 @@ async fn measure(
     list: &ReplyTo,
     mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = interrupt.or(Fleet::start(args.workers, global)).await?;
+    let fleet = interrupt.or(Fleet::start(args.workers, None, global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 
@@ -189,15 +189,18 @@ async fn measure(
 }
 
 /// Ctrl-C: it ends the measuring, not the tidying up.
-struct Interrupt(Signal);
+pub(super) struct Interrupt(Signal);
 
 impl Interrupt {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         signal(SignalKind::interrupt()).map(Self)
     }
 
     /// What `work` comes to, if it is not interrupted.
-    async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn or<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         tokio::select! {
             biased;
             _ = self.0.recv() => {
@@ -225,7 +228,7 @@ async fn with_workers<S: Store>(
     }
 }
 
-async fn measure_load<S: Store>(
+pub(super) async fn measure_load<S: Store>(
     load: &Load<'_, S>,
     plan: &Plan,
     env: &Env,
@@ -265,7 +268,13 @@ async fn without_workers<S: Store>(
 }
 
 /// Runs `work`, and shows a person how far it is.
-async fn shown<T>(env: &Env, what: &str, done: &AtomicUsize, all: usize, work: impl Future<Output = T>) -> T {
+pub(super) async fn shown<T>(
+    env: &Env,
+    what: &str,
+    done: &AtomicUsize,
+    all: usize,
+    work: impl Future<Output = T>,
+) -> T {
     let style = ProgressStyle::with_template(BAR).expect("a good template");
     // It draws on stderr, and nothing where that is no terminal.
     let bar = ProgressBar::new(all as u64).with_style(style).with_message(what.to_owned());
