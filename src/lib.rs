@@ -11,5 +11,6 @@ pub mod store;
 
 pub use model::{Body, Message, SessionId};
 pub use runtime::{
-    Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent, WorkerHandle,
+    Agent, AgentError, Env, Readiness, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent,
+    WorkerHandle,
 };

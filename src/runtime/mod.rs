@@ -13,6 +13,7 @@ mod env;
 mod incarnation;
 mod intake;
 mod lease_keeper;
+mod readiness;
 mod relay;
 mod session;
 mod supervisor;
@@ -22,5 +23,6 @@ mod worker;
 
 pub use agent::{Agent, AgentError, Reply};
 pub use env::{Clock, Env, Moment, Sleep};
+pub use readiness::Readiness;
 pub use turn::Turn;
 pub use worker::{Load, StartError, Worker, WorkerBuilder, WorkerEvent, WorkerHandle};

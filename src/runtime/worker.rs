@@ -14,7 +14,9 @@ use super::{
     duty::Duty,
     env::Env,
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
-    intake, relay,
+    intake,
+    readiness::Readiness,
+    relay,
     supervisor::Supervisor,
     trust::Trust,
 };
@@ -188,6 +190,7 @@ pub struct Load {
 
 /// A worker that runs. Dropping it changes nothing: the worker goes on.
 pub struct WorkerHandle {
+    env: Env,
     now: watch::Receiver<Now>,
     events: broadcast::Sender<WorkerEvent>,
     drain: CancellationToken,
@@ -200,6 +203,8 @@ pub struct WorkerHandle {
 struct Now {
     worker: WorkerId,
     counts: Arc<Counts>,
+    trust: Arc<Trust>,
+    lost: CancellationToken,
 }
 
 impl WorkerHandle {
@@ -213,6 +218,18 @@ impl WorkerHandle {
         use std::sync::atomic::Ordering::Relaxed;
         let now = self.now.borrow();
         Load { sessions: now.counts.sessions.load(Relaxed), running: now.counts.running.load(Relaxed) }
+    }
+
+    /// Whether it takes sessions and may keep them, at this moment.
+    pub fn readiness(&self) -> Readiness {
+        let now = self.now.borrow();
+        let trusted = !now.lost.is_cancelled() && now.trust.holds_everywhere(self.env.now());
+        match () {
+            () if self.tasks.is_empty() => Readiness::Ended,
+            () if self.drain.is_cancelled() => Readiness::Draining,
+            () if trusted => Readiness::Ready,
+            () => Readiness::Untrusted,
+        }
     }
 
     /// What it says of itself from now on.
@@ -246,6 +263,7 @@ impl<S: Store> Parts<S> {
         let (now_is, now) = watch::channel(first.0.now());
         let tasks = TaskTracker::new();
         let handle = WorkerHandle {
+            env: self.env.clone(),
             now,
             events: events.clone(),
             drain: drain.clone(),
@@ -314,7 +332,7 @@ impl<S: Store> Parts<S> {
             worker: WorkerId::incarnation(&self.config.name, self.env.random_u32()),
             since: self.env.wall(),
             agents: self.agents.clone(),
-            trust: Trust::none(self.store.partitions()),
+            trust: Arc::new(Trust::none(self.store.partitions())),
             brake: Brake::new(self.config.lease),
             stops,
             suspects: Arc::new(Semaphore::new(SUSPECTS)),
@@ -408,6 +426,11 @@ async fn end<S: Store>(shared: &Incarnation<S>, how: Ended) -> Ended {
 
 impl<S: Store> Incarnation<S> {
     fn now(&self) -> Now {
-        Now { worker: self.worker.clone(), counts: self.counts.clone() }
+        Now {
+            worker: self.worker.clone(),
+            counts: self.counts.clone(),
+            trust: self.trust.clone(),
+            lost: self.stops.lost.clone(),
+        }
     }
 }

@@ -49,13 +49,20 @@
 //!     }
 //! }
 //!
+//! // Six customers, each in a session of its own, all at once.
+//! let customers = (0..6).fold(Workload::none(), |customers, n| {
+//!     customers.client(move |client| async move {
+//!         let session = format!("shop/{n}").parse().expect("a session");
+//!         client.ask(session, "one, please").await.expect("an answer");
+//!     })
+//! });
 //! let failing = (1..=50).find(|seed| {
 //!     let stock = Arc::new(AtomicI64::new(3));
 //!     let left = stock.clone();
 //!     let report = Simulation::new(*seed)
 //!         .workers(2)
 //!         .agent("shop", Shop(stock))
-//!         .workload(Workload::messages("shop", 5, 12))
+//!         .workload(customers.clone())
 //!         .check("nothing is sold twice", move |_| match left.load(Ordering::SeqCst) {
 //!             0.. => Ok(()),
 //!             less => Err(format!("{less} are left")),

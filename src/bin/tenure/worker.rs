@@ -1,9 +1,10 @@
 //! `tenure worker`.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
+    agents::file::AgentsFile,
     model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
@@ -15,6 +16,7 @@ use crate::{
     agents_file, connect, doctor,
     failure::{Exit, Failure},
     global::Global,
+    health::{self, Door},
     output, values,
 };
 
@@ -46,26 +48,45 @@ pub(crate) struct Args {
     /// How long turns may go on when it is told to end
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
+    /// Tell by HTTP at this address how it is: /readyz and /healthz
+    #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
+    health: Option<SocketAddr>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  tenure worker --health 127.0.0.1:8080
   tenure worker --agents agents.toml
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
+    let door = Door::open(args.health).await?;
     let config = args.config()?;
+    tokio::select! {
+        biased;
+        never = door.answer() => match never {},
+        ended = work(config, &agents, &door, global) => ended,
+    }
+}
+
+async fn work(
+    config: WorkerConfig,
+    agents: &AgentsFile,
+    door: &Door,
+    global: &Global,
+) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::examine(&connect::options(global)?).await?;
-    let starting = agents_file::serve(&agents, Worker::builder(store), config)?.start();
+    let starting = agents_file::serve(agents, Worker::builder(store), config)?.start();
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = starting => started.map_err(not_started)?,
+        started = starting => Arc::new(started.map_err(not_started)?),
     };
+    door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
     tokio::select! {
         biased;
@@ -76,7 +97,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace, agents: _ } = self;
+        let Self { pool, name, capacity, lease, idle, grace, .. } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);

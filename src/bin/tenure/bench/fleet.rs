@@ -1,20 +1,23 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
-use std::{env, fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
-use tenure::model::Namespace;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStdout},
 };
 
 use crate::{
     failure::{Exit, Failure},
     global::Global,
+    own_process,
 };
 
 /// How long a worker may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How each is run.
+const ARGS: [&str; 4] = ["worker", "--json", "--capacity", "1000000"];
 
 /// How many ticks of CPU time a second has in `/proc`: 100 on every Linux.
 const TICKS: u32 = 100;
@@ -27,16 +30,12 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts `count` workers of `namespace`, serving what the agents file declares; returns when all are ready.
-    pub(super) async fn start(
-        count: usize,
-        agents: Option<&Path>,
-        namespace: &Namespace,
-        global: &Global,
-    ) -> Result<Self, Failure> {
+    /// Starts `count` workers that serve what the agents file declares; returns when all are ready.
+    pub(super) async fn start(count: usize, agents: Option<&Path>, global: &Global) -> Result<Self, Failure> {
         let mut fleet = Self { workers: Vec::new(), _outputs: Vec::new() };
         for _ in 0..count {
-            let mut command = command(namespace, global)?;
+            let mut command = own_process::command(global)?;
+            command.args(ARGS);
             command.args(agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten());
             let mut worker = command.spawn()?;
             let stdout = worker.stdout.take().expect("its stdout is a pipe");
@@ -64,33 +63,6 @@ impl Fleet {
         }
         Ok(())
     }
-}
-
-fn command(namespace: &Namespace, global: &Global) -> Result<Command, Failure> {
-    let program = env::current_exe()?;
-    let mut command = match has_setpriv() {
-        // Should the benchmark be killed, the kernel ends its workers.
-        true => {
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        }
-        false => Command::new(program),
-    };
-    // The address may hold a password, so it does not go where `ps` shows it.
-    command.args(["worker", "--json", "--capacity", "1000000"]).env("TENURE_REDIS", &global.redis);
-    command.env("TENURE_NAMESPACE", namespace.as_str());
-    if env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    Ok(command)
-}
-
-fn has_setpriv() -> bool {
-    let mut probe = std::process::Command::new("setpriv");
-    probe.args(["--pdeathsig", "KILL", "--", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
 }
 
 /// CPU time of a process, where `/proc` tells.

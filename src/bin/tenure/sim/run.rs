@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    output,
+    output, table,
 };
 
 #[derive(clap::Args)]
@@ -104,7 +104,7 @@ fn end(summary: Summary, interrupted: bool, json: bool) -> Result<(), Failure> {
     if json {
         output::json(&summary)?;
     } else {
-        output::facts(&summary.facts())?;
+        table::facts(&summary.facts())?;
     }
     if interrupted {
         std::process::exit(INTERRUPTED);
