@@ -111,6 +111,38 @@ while True:
 }
 
 #[tokio::test]
+async fn a_program_that_hangs_with_room_in_its_pipe_is_ended_and_its_turn_is_tried_on_the_next() {
+    let script = r#"
+first = first_life()
+while True:
+    request = read()
+    if request["method"] == "turn":
+        if first and text(request) == "hang":
+            time.sleep(3600)
+        answer(request, reply={"text": "well"})
+"#;
+    let desk = Desk::under(TurnPolicy { timeout: SHORT, tries: 100, ..policy() }, script, &[]).await;
+    desk.awake("well").await;
+    assert_eq!(desk.ask_text("own/a", "hang").await, "well");
+    assert_eq!(desk.logs.with("it owes answers and has said nothing").len(), 1, "{}", desk.logs.text());
+}
+
+#[tokio::test]
+async fn a_program_that_takes_long_to_start_is_left_to_it() {
+    let script = r#"
+time.sleep(2)
+open("up", "x").close()
+while True:
+    request = read()
+    if request["method"] == "turn":
+        answer(request, reply={"text": "well"})
+"#;
+    let desk = Desk::under(TurnPolicy { timeout: SHORT, tries: 100, ..policy() }, script, &[]).await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "well");
+    assert!(desk.logs.with("said nothing").is_empty(), "{}", desk.logs.text());
+}
+
+#[tokio::test]
 async fn a_line_too_long_ends_the_program_and_its_turn_is_tried_on_the_next() {
     let desk = Desk::of(
         r#"
