@@ -27,7 +27,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("tenure/", env!("CARGO_PKG_VERSION")));
 
 /// What an agent's headers may not say: it is tenure's to say.
-const RESERVED: [&str; 12] = [
+pub(in crate::agents) const RESERVED: [&str; 12] = [
     "connection",
     "content-length",
     "content-type",

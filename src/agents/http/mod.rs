@@ -11,6 +11,7 @@ mod retry_after;
 mod target;
 
 use self::exchange::Exchange;
+pub(super) use self::exchange::RESERVED;
 pub use self::target::BadHttp;
 use super::{
     file::HttpSpec,
