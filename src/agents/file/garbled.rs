@@ -62,7 +62,7 @@ const PIECES: [&str; 24] = [
 fn garbled(env: &Env) -> String {
     let mut text: Vec<char> = GOOD.chars().collect();
     for _ in 0..=env.random_below(4) {
-        let mut at = |below: usize| usize::try_from(env.random_below(below as u64)).unwrap();
+        let at = |below: usize| usize::try_from(env.random_below(below as u64)).unwrap();
         let (from, length) = (at(text.len() + 1), at(12));
         let to = (from + length).min(text.len());
         match at(3) {

@@ -51,7 +51,7 @@ impl Speaker<'_> {
         }
         // Perhaps a proxy's page, or another version on its way: worth another try.
         Answer::read(&response.body).map_err(|why| {
-            let excerpt = self.excerpt(&response.body);
+            let (why, excerpt) = (self.clean(&why, Self::EXCERPT), self.excerpt(&response.body));
             AgentError::new(self.said(response, &format!("not a turn's result ({why}): {excerpt}")))
         })
     }
@@ -203,6 +203,9 @@ mod tests {
         let said = format!("{:?}", error(200, &[], &page.repeat(2)));
         assert!(said.contains("retry: true") && said.contains("not a turn's result"), "{said}");
         assert!(said.contains("[secret]") && !said.contains("s3cret"), "{said}");
+        let kind = r#"{"append":[{"kind":"s3cret-key","body":{}}]}"#;
+        let said = format!("{:?}", error(200, &[], kind));
+        assert!(said.contains("unknown variant") && !said.contains("s3cret"), "{said}");
         assert!(said.chars().count() < 400, "{said}");
     }
 }
