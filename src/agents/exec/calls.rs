@@ -9,7 +9,7 @@ use std::{
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use crate::{model::SessionId, runtime::AgentError};
+use crate::{agents::protocol::Refusal, model::SessionId};
 
 /// How a call ended.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) enum Ending {
     /// With a result.
     Answered(Box<RawValue>),
     /// With an error of the agent's own.
-    Refused(AgentError),
+    Refused(Refusal),
     /// With the child.
     Died(Arc<str>),
 }

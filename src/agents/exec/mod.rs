@@ -19,6 +19,7 @@ mod link;
 mod mouth;
 mod outbound;
 mod process;
+mod silence;
 mod stderr;
 
 use std::sync::{Arc, Mutex};

@@ -32,6 +32,7 @@ impl<'t> Report<'t> {
 
     fn note(&mut self, level: Level, at: &Range<usize>, agent: Option<&str>, problem: String) {
         let (file, agent) = (self.file.to_owned(), agent.map(str::to_owned));
+        let problem = on_one_line(&problem);
         self.problems.push(Problem { level, file, line: self.line(at), agent, problem });
     }
 
@@ -45,4 +46,14 @@ impl<'t> Report<'t> {
         self.problems.sort_by_key(|problem| problem.line);
         self.problems
     }
+}
+
+/// A value that is quoted may hold anything: what could move the cursor of a terminal is written out.
+fn on_one_line(problem: &str) -> String {
+    problem.split_inclusive(char::is_control).fold(String::new(), |line, part| {
+        match part.strip_suffix(char::is_control) {
+            Some(text) => line + text + &part[text.len()..].escape_default().to_string(),
+            None => line + part,
+        }
+    })
 }
