@@ -32,6 +32,11 @@ pub struct Returned<R> {
     pub answer: R,
 }
 
+impl<R> Returned<R> {
+    /// The stamp of an answer that is known though nobody knows whether the operation counts: if it does, it said this.
+    pub const NEVER: u64 = u64::MAX;
+}
+
 impl<C, R> Operation<C, R> {
     /// When the answer came, or the end of time.
     pub fn ended(&self) -> u64 {
@@ -82,7 +87,7 @@ impl<C, R> History<C, R> {
         &self.operations
     }
 
-    /// The same, object by object.
+    /// The same, object by object, by the moment of the question.
     ///
     /// Linearizability is local (Herlihy & Wing 1990): a history is linearizable exactly if it is so for each
     /// object. Checking the parts is exponentially cheaper (P-compositionality: Horn & Kroening 2015).
@@ -91,6 +96,8 @@ impl<C, R> History<C, R> {
         for operation in &self.operations {
             parts.entry(&operation.object).or_default().push(operation);
         }
+        // Reads are noted when they are answered, and may have been asked before others that are noted already.
+        parts.values_mut().for_each(|part| part.sort_by_key(|operation| operation.invoked));
         parts
     }
 }

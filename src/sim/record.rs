@@ -7,9 +7,10 @@ use super::{
     world::State,
 };
 use crate::{
-    model::{Entry, Epoch, Lease, NewMessage, SessionId, WorkerId},
+    model::{Entry, EntryId, Envelope, Epoch, Lease, NewMessage, SessionId, WorkerId},
     store::{
-        Boundary, Claim, Commit, Reap, Relay, Relayed, RelayedKind, Release, Sent, StoreError, StoreResult,
+        Boundary, Claim, Commit, HistoryRange, Reap, Relay, Relayed, RelayedKind, Release, Sent, StoreError,
+        StoreResult,
     },
 };
 
@@ -48,6 +49,14 @@ impl State {
         // Later than the question, even where both fall into one step.
         let stamp = self.step() + 1;
         self.records.returned(asked, answer, stamp);
+    }
+
+    /// Somebody who asked at the step `asked` has read something of a session.
+    pub(super) fn has_read(&mut self, actor: Actor, session: &SessionId, asked: u64, read: (Call, Answer)) {
+        let (call, answer) = read;
+        let object = self.names.session(session);
+        let asked = self.records.invoke(actor, object, call, asked);
+        self.hears(asked, answer);
     }
 
     /// The messages of a batch of the plain door are sent.
@@ -104,11 +113,24 @@ pub(super) fn commit(lease: &Lease, boundary: &Boundary) -> Call {
     }
 }
 
-/// What a read of a history asked, by what it got.
-pub(super) fn read(entries: &[Entry]) -> Option<(Call, Answer)> {
-    let after = entries.first()?.id.seq - 1;
+/// What a read of a history asked, by what it got; nothing if it is not known after which entry nothing stands.
+pub(super) fn read(range: HistoryRange, entries: &[Entry]) -> Option<(Call, Answer)> {
+    let (from_start, limit) = match range {
+        HistoryRange::Newest(_) => (true, usize::MAX),
+        HistoryRange::After(after, limit) => (after.is_none(), limit),
+    };
+    let first = entries.first().map(|first| first.id.seq - 1);
+    let after = first.or(from_start.then_some(0))?;
+    let is_all = entries.len() < limit;
     let entries = entries.iter().map(|read| entry(read.id.epoch, read.id.seq)).collect();
-    Some((Call::Read { after }, Answer::Entries(entries)))
+    Some((Call::Read { after }, if is_all { Answer::Tail(entries) } else { Answer::Entries(entries) }))
+}
+
+/// What a reply says of its session's history: that it holds the entry.
+pub(super) fn reply(envelope: &str) -> Option<(SessionId, Call, Answer)> {
+    let Envelope { session, entry: named, .. } = serde_json::from_str(envelope).ok()?;
+    let EntryId { epoch, seq } = named?;
+    Some((session?, Call::Read { after: seq - 1 }, Answer::Entries(vec![entry(epoch, seq)])))
 }
 
 fn entry(Epoch(epoch): Epoch, seq: u64) -> u64 {

@@ -21,6 +21,8 @@ pub struct Report {
     pub steps: u64,
     /// Virtual time it took.
     pub time: Duration,
+    /// How many checks at the end came to no answer, as there was too much to look at.
+    pub undecided: u64,
     /// Faults that happened, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// Its schedule.

@@ -10,10 +10,7 @@ use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    check::{
-        linear::{NotLinearizable, check_history},
-        session::Session,
-    },
+    check::run::{Judgement, judge},
     choice::Strategy,
     clock::START,
     controller::{Bounds, Clients, Controller, Quiet},
@@ -22,13 +19,11 @@ use super::{
     faults::{Faults, Planned, Rates, When, mixed},
     fleet::Fleet,
     panics::{Noted, Watched},
-    record::Records,
     report::Report,
     server::Server,
     store::SimStore,
     strategy::{Campaign, Replay, StrategyName},
     trace::Recorded,
-    watch::invariants,
     workload::{Acked, Workload},
     world::{Making, World},
 };
@@ -264,9 +259,7 @@ impl Simulation {
         if state.failure.is_none() {
             state.check_all();
         }
-        if state.failure.is_none() {
-            self.check_end(&mut state, acked);
-        }
+        let undecided = if state.failure.is_none() { self.check_end(&mut state, acked) } else { 0 };
         let mut trace = std::mem::take(&mut state.trace);
         (trace.seed, trace.until) = (self.seed, state.fates.until());
         trace.objects = state.names.texts();
@@ -282,6 +275,7 @@ impl Simulation {
             failure: state.failure.take(),
             steps: state.step(),
             time: state.now(),
+            undecided,
             faults,
             trace_hash: trace.hash(),
             trace,
@@ -289,22 +283,15 @@ impl Simulation {
         }
     }
 
-    fn check_end(&self, state: &mut super::world::State, acked: &[Acked]) {
+    /// Looks at the end, and gives how many checks came to no answer.
+    fn check_end(&self, state: &mut super::world::State, acked: &[Acked]) -> u64 {
         let end = End { acked, store: state.server.store().clone(), lost_writes: state.lost_writes };
         let standard = end.standard();
         let own = || self.checks.iter().find_map(|(name, holds)| Some((name.as_str(), holds(&end).err()?)));
-        let (records, lost) = (&state.records, state.lost_writes);
-        let linear = || if lost { None } else { not_linear(records) };
-        if let Some((invariant, sentence)) = standard.or_else(linear).or_else(own) {
+        let Judgement { broken, undecided } = judge(&state.records, &state.losses);
+        if let Some((invariant, sentence)) = standard.or(broken).or_else(own) {
             state.fail(invariant, sentence);
         }
-    }
-}
-
-/// Whether each session's answers could have been given one after the other. Where the server lost writes they could not.
-fn not_linear(records: &Records) -> Option<(&'static str, String)> {
-    match check_history(&Session, records) {
-        Err(NotLinearizable::Undecided { .. }) | Ok(()) => None,
-        Err(violated) => Some((invariants::LINEAR, violated.to_string())),
+        undecided
     }
 }

@@ -241,8 +241,13 @@ impl Store for SimStore {
 
     async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
         let look = || async {
-            call!(self.TakeReply on Names::NAMESPACE, keeps [key = key.clone()],
-                store => store.take_reply(key, Duration::ZERO))
+            let asked = self.world.state().step();
+            let reply = call!(self.TakeReply on Names::NAMESPACE, keeps [key = key.clone()],
+                store => store.take_reply(key, Duration::ZERO))?;
+            if let Some((session, call, answer)) = reply.as_deref().and_then(record::reply) {
+                self.world.state().has_read(self.actor, &session, asked, (call, answer));
+            }
+            Ok(reply)
         };
         self.patient(wait, look, Option::is_some).await
     }
@@ -411,16 +416,15 @@ impl Store for SimStore {
             HistoryRange::Newest(_) => Duration::ZERO,
         };
         let look = || async {
-            call!(self.History on self.session(session), store => store.history(session, range, Duration::ZERO))
+            let asked = self.world.state().step();
+            let entries = call!(self.History on self.session(session),
+                store => store.history(session, range, Duration::ZERO))?;
+            if let Some(read) = record::read(range, &entries) {
+                self.world.state().has_read(self.actor, session, asked, read);
+            }
+            Ok(entries)
         };
-        let invoked = self.world.state().step();
-        let read = self.patient(wait, look, |entries: &Vec<Entry>| !entries.is_empty()).await;
-        if let Some((call, answer)) = read.as_ref().ok().and_then(|entries| record::read(entries)) {
-            let (object, mut state) = (self.session(session), self.world.state());
-            let asked = state.records.invoke(self.actor, object, call, invoked);
-            state.hears(asked, answer);
-        }
-        read
+        self.patient(wait, look, |entries: &Vec<Entry>| !entries.is_empty()).await
     }
 
     async fn dead(

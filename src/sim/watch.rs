@@ -42,6 +42,10 @@ pub mod invariants {
     pub const NO_LOSS: &str = "no acknowledged message is lost";
     /// The answers that everybody got about a session could have been given one after the other.
     pub const LINEAR: &str = "each session is linearizable";
+    /// A reader finds what it read before, and more.
+    pub const READERS: &str = "each reader sees histories grow";
+    /// Whoever saw something finds all that it came of, across sessions.
+    pub const CAUSES: &str = "nobody sees an effect without its cause";
     /// A run ends.
     pub const ENDS: &str = "a run ends";
 }

@@ -139,7 +139,8 @@ impl SimClient {
     }
 
     /// Changes what the server holds of a session by hand, as a person with access to it might.
-    pub(super) fn meddle(&self, session: &SessionId, how: Meddling) {
+    #[doc(hidden)]
+    pub fn meddle(&self, session: &SessionId, how: Meddling) {
         let store = self.client.store().world.state().server.store().clone();
         store.meddle(session, how);
     }

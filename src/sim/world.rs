@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     calls::CallPoint,
+    check::surviving::Loss,
     choice::{Actor, Choice, Kind, Object},
     fates::Fates,
     faults::Fault,
@@ -57,6 +58,10 @@ pub(super) struct State {
     faults_ended: Duration,
     /// Whether the server lost writes: then what was accepted may be gone.
     pub(super) lost_writes: bool,
+    /// The step at which the replica was cut off; none while it follows.
+    cut_off: Option<u64>,
+    /// When the server lost writes, oldest first.
+    pub(super) losses: Vec<Loss>,
     /// The first thing that was found wrong.
     pub(super) failure: Option<Failure>,
 }
@@ -95,6 +100,8 @@ impl World {
             is_direct: false,
             faults_ended: Duration::ZERO,
             lost_writes: false,
+            cut_off: None,
+            losses: Vec::new(),
             failure: None,
         };
         Self { state: Mutex::new(state) }
@@ -142,7 +149,18 @@ impl State {
             _ => Duration::ZERO,
         };
         self.faults_ended = self.faults_ended.max(self.now + lasting);
-        self.lost_writes |= fault == Fault::Failover;
+        match fault {
+            Fault::CutReplica => _ = self.cut_off.get_or_insert(self.step),
+            Fault::HealReplica => self.cut_off = None,
+            Fault::Failover => self.loses_writes(),
+            _ => (),
+        }
+    }
+
+    fn loses_writes(&mut self) {
+        self.lost_writes = true;
+        let since = self.cut_off.take().unwrap_or(self.step);
+        self.losses.push(Loss { since, until: self.step });
     }
 
     /// Until when anything went wrong.

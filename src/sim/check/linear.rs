@@ -10,7 +10,10 @@ use super::{
     Model,
     search::{Found, Interval, search},
 };
-use crate::sim::history::{History, Operation};
+use crate::sim::{
+    Object,
+    history::{History, Operation, Returned},
+};
 
 /// How often the model may be asked about one object before the check gives up.
 pub const BUDGET: usize = 5_000_000;
@@ -44,7 +47,7 @@ pub fn check<M: Model>(model: &M, operations: &[&Operation<M::Call, M::Answer>])
     }
 }
 
-/// Checks every object of a history; the first that fails is told.
+/// Checks every object of a history; the first that fails is told, and one that could not be decided if none does.
 ///
 /// # Errors
 /// What cannot be explained, or what could not be decided.
@@ -56,6 +59,25 @@ where
     M::Call: fmt::Debug,
     M::Answer: fmt::Debug,
 {
+    match undecided(model, history)?.first() {
+        Some(object) => Err(NotLinearizable::Undecided { object: format!("{object:?}") }),
+        None => Ok(()),
+    }
+}
+
+/// Checks every object of a history, and gives those that could not be decided.
+///
+/// # Errors
+/// The first that cannot be explained.
+pub fn undecided<M: Model>(
+    model: &M,
+    history: &History<M::Call, M::Answer>,
+) -> Result<Vec<Object>, NotLinearizable>
+where
+    M::Call: fmt::Debug,
+    M::Answer: fmt::Debug,
+{
+    let mut undecided = Vec::new();
     for (object, operations) in history.by_object() {
         match check(model, &operations) {
             Verdict::Linearizable(_) => (),
@@ -63,10 +85,10 @@ where
                 let account = render(&operations, &violation);
                 return Err(NotLinearizable::Violated { object: format!("{object:?}"), account });
             }
-            Verdict::Undecided => return Err(NotLinearizable::Undecided { object: format!("{object:?}") }),
+            Verdict::Undecided => undecided.push(*object),
         }
     }
-    Ok(())
+    Ok(undecided)
 }
 
 /// A history that [`check_history`] did not accept.
@@ -126,7 +148,8 @@ fn order_until<M: Model>(model: &M, operations: &[&Operation<M::Call, M::Answer>
         })
         .collect();
     let step = |state: &M::State, at: usize| {
-        let known = (intervals[at].ended != u64::MAX).then(|| operations[at].answer()).flatten();
+        let ended = operations[at].ended();
+        let known = operations[at].answer().filter(|_| ended <= end || ended == Returned::<M::Answer>::NEVER);
         model.step(state, &operations[at].call, known)
     };
     search(&intervals, model.initial(), step, BUDGET)

@@ -2,13 +2,18 @@
 //!
 //! A [`Model`] says what one object would do if it were used by one client at a time. [`linear`] asks whether the
 //! answers that concurrent clients got can be explained by such a one, with every operation taking effect at one
-//! moment between question and answer; [`consistency`] asks for less. [`session`] is the model of a session of ours.
+//! moment between question and answer; [`consistency`] asks for less. [`session`] is the model of a session of ours, [`log`] that of its history alone, and
+//! [`run`] asks all of it of a run.
 
+pub mod causes;
 pub mod consistency;
 pub mod linear;
+pub mod log;
 mod order;
+pub mod run;
 mod search;
 pub mod session;
+pub mod surviving;
 
 use std::hash::Hash;
 

@@ -86,8 +86,10 @@ pub enum Answer {
     Committed,
     /// The server has other entries, or another head, than the writer knows of.
     Behind,
-    /// Entries after the one named.
+    /// Entries after the one named; there may be more.
     Entries(Vec<u64>),
+    /// All entries after the one named.
+    Tail(Vec<u64>),
     /// The message's reply.
     Replied,
     /// Refused, fenced or nothing there: nothing was changed.
@@ -198,6 +200,7 @@ impl State {
         let fits = match answer {
             None => true,
             Some(Answer::Entries(entries)) => self.entries.after(after).starts_with(entries),
+            Some(Answer::Tail(entries)) => self.entries.after(after) == entries,
             Some(_) => false,
         };
         fits.then(|| self.clone())

@@ -17,10 +17,17 @@ pub(super) struct Row {
     pub(super) steps: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
     pub(super) trace_hash: String,
+    /// Checks that came to no answer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) undecided: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure: Option<String>,
     #[serde(skip)]
     pub(super) order: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Row {
@@ -32,6 +39,7 @@ impl Row {
             steps: report.steps,
             faults: report.faults.clone(),
             trace_hash: format!("{:016x}", report.trace_hash),
+            undecided: report.undecided,
             failure: report.failure.as_ref().map(ToString::to_string),
             order: report.trace.order(),
         }
@@ -45,6 +53,8 @@ pub(super) struct Summary {
     summary: bool,
     seeds: u64,
     failed: u64,
+    /// Checks that came to no answer.
+    undecided: u64,
     steps: u64,
     faults: BTreeMap<&'static str, u64>,
     /// Distinct ones.
@@ -69,6 +79,7 @@ impl Summary {
         self.summary = true;
         self.seeds += 1;
         self.failed += u64::from(!row.ok);
+        self.undecided += row.undecided;
         self.steps += row.steps;
         for (fault, count) in &row.faults {
             *self.faults.entry(fault).or_default() += count;
@@ -103,6 +114,7 @@ impl Summary {
         });
         vec![
             ("seeds", format!("{} ({} failed)", self.seeds, self.failed)),
+            ("undecided", format!("{} checks", self.undecided)),
             ("steps", format!("{} ({pace:.0} a second)", self.steps)),
             ("faults", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }),
             ("interleavings", format!("{} distinct", self.interleavings)),
