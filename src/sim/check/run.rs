@@ -32,18 +32,20 @@ pub struct Judgement {
 pub fn judge(history: &History<Call, Answer>, losses: &[Loss]) -> Judgement {
     let mut judgement = Judgement::default();
     if losses.is_empty() {
-        judgement.judge(history);
+        judgement.ask(history, &[linear, readers, effects]);
         return judgement;
     }
-    for part in parts(history, losses) {
-        judgement.judge(&part);
+    for (losses_before, part) in parts(history, losses).iter().enumerate() {
+        let whole = if losses_before == 0 { linear } else { linear_history };
+        judgement.ask(part, &[whole, readers, effects]);
     }
     judgement
 }
 
+type Check = fn(&History<Call, Answer>) -> Outcome;
+
 impl Judgement {
-    fn judge(&mut self, part: &History<Call, Answer>) {
-        let checks = [linear, readers, effects];
+    fn ask(&mut self, part: &History<Call, Answer>, checks: &[Check]) {
         for check in checks {
             if self.broken.is_none() {
                 match check(part) {
@@ -64,6 +66,15 @@ pub type Outcome = Result<u64, (&'static str, String)>;
 /// What could not.
 pub fn linear(part: &History<Call, Answer>) -> Outcome {
     match undecided(&Session, part) {
+        Ok(objects) => Ok(objects.len() as u64),
+        Err(violated) => Err((must::LINEAR, violated.to_string())),
+    }
+}
+
+/// The same of histories alone. After a loss workers know of claims and messages that were lost, and what they are told
+/// rests on that.
+fn linear_history(part: &History<Call, Answer>) -> Outcome {
+    match undecided(&Log, part) {
         Ok(objects) => Ok(objects.len() as u64),
         Err(violated) => Err((must::LINEAR, violated.to_string())),
     }

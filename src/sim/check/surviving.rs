@@ -3,9 +3,6 @@
 //! A replica that lacks the last writes takes over: the world is again what it was when the replica was cut off.
 //! So a run with such losses is judged in parts. Up to each loss everything counts that happened on the line of time that
 //! leads to it, and after the last one what does not lie between the cut and the loss.
-//!
-//! Workers outlive a loss, and what they know of lost messages with them: they are refused boundaries that
-//! name these, as they should be. Why is not to be seen from numbers, so such refusals, which change nothing, do not count.
 
 use super::session::{Answer, Call};
 use crate::sim::history::{History, Operation, Returned};
@@ -47,9 +44,7 @@ fn surviving(
     losses: &[Loss],
     end: u64,
 ) -> Option<Option<Returned<Answer>>> {
-    let is_behind = operation.answer() == Some(&Answer::Behind);
-    let is_lost =
-        |loss: &Loss| operation.invoked >= loss.since && (operation.invoked < loss.until || is_behind);
+    let is_lost = |loss: &Loss| operation.invoked >= loss.since && operation.invoked < loss.until;
     if losses.iter().any(is_lost) {
         return None;
     }
