@@ -161,24 +161,25 @@ fn quoting_server() -> HttpServer {
     })
 }
 
-/// Answers, refuses, says what is no answer, or dies; never says what it was given.
+/// Answers, refuses, says what is no answer, or dies; and shows what it was given.
 const CHILD: &str = r#"
 import json, sys, os
-assert os.environ["DESK_PASSWORD"]
+given = os.environ["DESK_PASSWORD"] + " " + os.environ["WRITTEN"]
+print("started with", given, file=sys.stderr, flush=True)
 for line in sys.stdin:
     request = json.loads(line)
     if "id" not in request:
         continue
     say = request["params"]["message"]["body"]["say"]
     if say == "die":
-        sys.exit("mArkerInAReason: out of luck")
+        sys.exit("mArkerInAReason: out of luck with " + given)
     answer = {"jsonrpc": "2.0", "id": request["id"]}
     if say == "fine":
         answer["result"] = {"reply": {"text": "fine"}, "state": {"seen": True}}
     else:
-        answer["error"] = {"code": 1, "message": "mArkerInAReason"}
+        answer["error"] = {"code": 1, "message": "mArkerInAReason " + given}
     if say == "garbage":
-        print("no JSON")
+        print("no JSON", given)
     print(json.dumps(answer), flush=True)
 "#;
 

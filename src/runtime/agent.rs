@@ -99,6 +99,11 @@ impl AgentError {
     pub fn retry_after(self, wait: Duration) -> Self {
         Self { not_before: wait, ..self }
     }
+
+    /// The same, its message put otherwise.
+    pub(crate) fn reworded(self, put: impl FnOnce(&str) -> String) -> Self {
+        Self { message: put(&self.message), ..self }
+    }
 }
 
 impl<E: std::error::Error> From<E> for AgentError {

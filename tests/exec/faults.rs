@@ -107,7 +107,8 @@ while True:
     assert_eq!(join_all(asked).await, ["timeout"; 10]);
     assert!(desk.env.now().since(began) < SHORT * 6);
     desk.awake("well").await;
-    assert_eq!(desk.logs.with("has read nothing and said nothing").len(), 1, "{}", desk.logs.text());
+    let ends = desk.logs.with("an agent's program is down");
+    assert!(ends.len() == 1 && ends[0].contains("has read nothing and said nothing"), "{}", desk.logs.text());
 }
 
 #[tokio::test]
@@ -172,11 +173,32 @@ async fn a_secret_of_the_environment_is_in_no_error_and_no_log_though_the_progra
     let script = r#"
 request = read()
 print("cannot log in with", os.environ["TOKEN"], file=sys.stderr, flush=True)
+print("not JSON:", os.environ["TOKEN"], flush=True)
 time.sleep(0.2)
 os._exit(1)
 "#;
     let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
     let error = desk.ask_text("own/a", "one").await;
     assert!(error.ends_with("cannot log in with ***"), "{error}");
-    assert!(desk.logs.with("cannot log in").len() > 1 && desk.logs.with("hunter2").is_empty());
+    assert!(desk.logs.with("cannot log in").len() > 1 && desk.logs.with("not JSON: ***").len() == 1);
+    assert!(desk.logs.with("hunter2").is_empty(), "{}", desk.logs.text());
+}
+
+#[tokio::test]
+async fn a_secret_of_the_environment_is_in_no_error_that_the_program_answers_with() {
+    let script = r#"
+for outcome in [
+    {"error": {"message": "key " + os.environ["TOKEN"] + " refused"}},
+    {"error": os.environ["TOKEN"]},
+    {"result": {"append": [{"kind": os.environ["TOKEN"], "body": {}}]}},
+]:
+    say({"jsonrpc": "2.0", "id": read()["id"], **outcome})
+read()
+"#;
+    let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "failed: key *** refused");
+    assert_eq!(desk.ask_text("own/a", "two").await, "failed: \"***\"");
+    let unreadable = desk.ask_text("own/a", "three").await;
+    assert!(unreadable.contains("`***`"), "{unreadable}");
+    assert!(desk.logs.with("hunter2").is_empty(), "{}", desk.logs.text());
 }

@@ -17,15 +17,18 @@ use super::{
     link::Link,
     outbound::no_such_method,
 };
-use crate::model::AgentName;
+use crate::{agents::redaction::Redaction, model::AgentName};
 
 /// A line holds a reply, a state and what is appended: each at most 1 MiB of body.
 pub(super) const LONGEST: usize = 8 << 20;
+/// How many characters of a line that makes no sense are shown.
+const SHOWN: usize = 200;
 
 /// What hears one child.
 pub(super) struct Ear {
     pub(super) agent: Arc<AgentName>,
     pub(super) link: Link,
+    pub(super) redaction: Redaction,
     pub(super) complaints: Complaints,
     /// Lines heard so far: a child that says something is alive.
     pub(super) heard: Arc<AtomicU64>,
@@ -63,13 +66,18 @@ impl Ear {
             Inbound::Request { id, method } => {
                 let told = self.link.say(no_such_method(id));
                 self.complaints.make(|kept_back| {
-                    warn!(%agent, method = inbound::shown(method.as_bytes()), told, kept_back, "a worker takes no requests");
+                    warn!(%agent, method = self.shown(method.as_bytes()), told, kept_back, "a worker takes no requests");
                 });
             }
-            Inbound::Garbage { why, shown } => self.complaints.make(|kept_back| {
-                warn!(%agent, why, line = shown, kept_back, "a line on standard output is ignored; logs belong on standard error");
+            Inbound::Garbage { why, line } => self.complaints.make(|kept_back| {
+                warn!(%agent, why, line = self.shown(line), kept_back, "a line on standard output is ignored; logs belong on standard error");
             }),
         }
+    }
+
+    /// The beginning of what was said, without secrets.
+    fn shown(&self, said: &[u8]) -> String {
+        self.redaction.excerpt(&String::from_utf8_lossy(said), SHOWN)
     }
 
     fn taken(&self, id: u64, taken: Taken) {

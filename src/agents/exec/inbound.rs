@@ -8,9 +8,6 @@ use serde_json::value::RawValue;
 use super::calls::Ending;
 use crate::{agents::protocol::Refusal, runtime::AgentError};
 
-/// How much of a line that makes no sense is shown.
-const SHOWN: usize = 200;
-
 /// A message of the child's.
 #[derive(Debug)]
 pub(super) enum Inbound<'l> {
@@ -21,7 +18,7 @@ pub(super) enum Inbound<'l> {
     /// It tells us something.
     Notification { method: Cow<'l, str> },
     /// None of these.
-    Garbage { why: &'static str, shown: String },
+    Garbage { why: &'static str, line: &'l [u8] },
 }
 
 #[derive(Deserialize)]
@@ -39,7 +36,7 @@ struct Message<'l> {
 /// Reads a line; a batch is as many messages, and none of them is a batch itself.
 pub(super) fn read<'l>(line: &'l [u8], mut hear: impl FnMut(Inbound<'l>)) {
     let Ok(text) = std::str::from_utf8(line) else {
-        return hear(Inbound::Garbage { why: "it is not UTF-8", shown: shown(line) });
+        return hear(Inbound::Garbage { why: "it is not UTF-8", line });
     };
     match read_batch(text) {
         Some(batch) => batch.into_iter().map(|one| read_one(one.get())).for_each(hear),
@@ -53,10 +50,7 @@ fn read_batch(text: &str) -> Option<Vec<&RawValue>> {
 
 fn read_one(text: &str) -> Inbound<'_> {
     let message = serde_json::from_str(text).ok().and_then(read_message);
-    message.unwrap_or_else(|| Inbound::Garbage {
-        why: "it is no JSON-RPC message",
-        shown: shown(text.as_bytes()),
-    })
+    message.unwrap_or(Inbound::Garbage { why: "it is no JSON-RPC message", line: text.as_bytes() })
 }
 
 fn read_message(message: Message<'_>) -> Option<Inbound<'_>> {
@@ -76,14 +70,8 @@ fn read_message(message: Message<'_>) -> Option<Inbound<'_>> {
 fn read_error(error: &RawValue) -> AgentError {
     match serde_json::from_str::<Refusal>(error.get()) {
         Ok(refusal) => refusal.into(),
-        Err(_) => AgentError::new(shown(error.get().as_bytes())),
+        Err(_) => AgentError::new(error.get()),
     }
-}
-
-/// The beginning of what was said, for people.
-pub(super) fn shown(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&said[..said.len().min(4 * SHOWN)]);
-    text.chars().take(SHOWN).collect()
 }
 
 /// A member that is there, be it null.

@@ -27,7 +27,11 @@ use super::{
     process::{Pipes, Process},
     stderr::Log,
 };
-use crate::{agents::file::ExecSpec, model::AgentName, runtime::Env};
+use crate::{
+    agents::{file::ExecSpec, redaction::Redaction},
+    model::AgentName,
+    runtime::Env,
+};
 
 /// How long the last words of a child are waited for: something else may hold its pipes open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -40,6 +44,7 @@ pub(super) struct Keeper {
     pub(super) name: Arc<AgentName>,
     pub(super) spec: Arc<ExecSpec>,
     pub(super) env: Env,
+    pub(super) redaction: Redaction,
     pub(super) patience: Duration,
     pub(super) stands: watch::Sender<Standing>,
     pub(super) ending: CancellationToken,
@@ -112,7 +117,7 @@ impl Keeper {
         info!(agent = %self.name, pid = process.id(), "an agent's program is up");
         let calls = Arc::new(Calls::from(first_id));
         let (link, mut queue) = Link::new(calls.clone());
-        let log = Arc::new(Log::new(self.name.clone(), link.clone(), &self.spec.env));
+        let log = Arc::new(Log::new(self.name.clone(), link.clone(), self.redaction.clone()));
         let (mouth, ear) = self.mouth_and_ear(&link);
         self.stands.send_replace(Standing::Up(link));
 
@@ -173,7 +178,16 @@ impl Keeper {
             ending: self.ending.clone(),
         };
         let complaints = Complaints::new(self.env.clone());
-        (mouth, Ear { agent: self.name.clone(), link: link.clone(), complaints, heard })
+        (
+            mouth,
+            Ear {
+                agent: self.name.clone(),
+                link: link.clone(),
+                redaction: self.redaction.clone(),
+                complaints,
+                heard,
+            },
+        )
     }
 
     /// Ends a child that cannot be talked to.

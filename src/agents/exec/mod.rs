@@ -34,13 +34,17 @@ use self::{
     link::{Link, Standing},
 };
 use super::{
-    file::ExecSpec,
+    file::{ExecSpec, Secret},
     protocol::{Answer, Params, State},
+    redaction::Redaction,
 };
 use crate::{
     model::{AgentName, Message, TurnPolicy},
     runtime::{Agent, AgentError, Env, Reply, Turn},
 };
+
+/// How many characters of what the program says of a failure are shown.
+const MESSAGE: usize = 1_000;
 
 /// Takes turns by a program: in Python, Node, or whatever reads and writes lines.
 ///
@@ -49,6 +53,8 @@ use crate::{
 pub struct Exec {
     policy: TurnPolicy,
     env: Env,
+    /// What is set in the child's environment is shown nowhere, though the child shows it itself.
+    redaction: Redaction,
     /// Until the first turn.
     asleep: Mutex<Option<Keeper>>,
     standing: watch::Receiver<Standing>,
@@ -62,10 +68,12 @@ impl Exec {
     pub fn new(name: AgentName, spec: ExecSpec, policy: TurnPolicy) -> Self {
         let (env, ending, tasks) = (Env::system(), CancellationToken::new(), TaskTracker::new());
         let (stands, standing) = watch::channel(Standing::Starting);
+        let redaction = Redaction::of(spec.env.values().map(Secret::expose));
         let keeper = Keeper {
             name: Arc::new(name),
             spec: Arc::new(spec),
             env: env.clone(),
+            redaction: redaction.clone(),
             patience: policy.timeout * 2,
             stands,
             ending: ending.clone(),
@@ -74,6 +82,7 @@ impl Exec {
         Self {
             policy,
             env,
+            redaction,
             asleep: Mutex::new(Some(keeper)),
             standing,
             tasks,
@@ -102,6 +111,11 @@ impl Exec {
             }
         }
     }
+
+    /// What the program says of a failure, as it may be shown.
+    fn quoted(&self, error: AgentError) -> AgentError {
+        error.reworded(|message| self.redaction.excerpt(message, MESSAGE))
+    }
 }
 
 impl Agent for Exec {
@@ -117,7 +131,7 @@ impl Agent for Exec {
             let link = self.link(cx).await?;
             // A child that ends before it was given the turn costs the turn nothing.
             if let Some(answer) = link.ask(&params).await {
-                break answer?;
+                break answer.map_err(|error| self.quoted(error))?;
             }
         };
         answer.apply(cx)

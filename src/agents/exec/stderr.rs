@@ -1,37 +1,30 @@
 //! A child's standard error: its log, and the reason when it dies.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use tokio::{io::AsyncReadExt, process::ChildStderr};
 use tracing::info;
 
 use super::{calls::Whose, lines::Lines, link::Link};
-use crate::{agents::file::Secret, model::AgentName};
+use crate::{agents::redaction::Redaction, model::AgentName};
 
 /// A longer line is cut.
 const LONGEST: usize = 64 << 10;
 /// How much of the last line goes into an error.
 const IN_AN_ERROR: usize = 300;
-/// A shorter value is no secret, and would be struck out of every other word.
-const SHORTEST_SECRET: usize = 4;
 
 /// The log of one child.
 pub(super) struct Log {
     agent: Arc<AgentName>,
     link: Link,
-    secrets: Vec<String>,
+    redaction: Redaction,
     last: Mutex<String>,
 }
 
 impl Log {
-    pub(super) fn new(agent: Arc<AgentName>, link: Link, env: &BTreeMap<String, Secret>) -> Self {
-        let values = env.values().map(|secret| secret.expose().to_owned());
-        let secrets = values.filter(|value| value.len() >= SHORTEST_SECRET).collect();
-        Self { agent, link, secrets, last: Mutex::default() }
+    pub(super) fn new(agent: Arc<AgentName>, link: Link, redaction: Redaction) -> Self {
+        Self { agent, link, redaction, last: Mutex::default() }
     }
 
     /// Writes every line into the worker's own log, until there are no more.
@@ -52,7 +45,7 @@ impl Log {
     }
 
     fn line(&self, line: &[u8]) {
-        let (agent, line) = (&self.agent, self.without_secrets(&String::from_utf8_lossy(line)));
+        let (agent, line) = (&self.agent, self.redaction.apply(&String::from_utf8_lossy(line)));
         match named_session(&line) {
             Some(session) => info!(target: "agent", %agent, session, "{line}"),
             None => match self.link.calls().only() {
@@ -61,11 +54,6 @@ impl Log {
             },
         }
         *self.last.lock().expect("nobody panics while writing it") = line.chars().take(IN_AN_ERROR).collect();
-    }
-
-    /// What a child is given in `env` is not shown, though it shows it itself.
-    fn without_secrets(&self, line: &str) -> String {
-        self.secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret, "***"))
     }
 }
 
@@ -84,10 +72,8 @@ mod tests {
     use crate::agents::exec::calls::Calls;
 
     fn log() -> Log {
-        let env =
-            [("KEY", "hunter22"), ("N", "1")].map(|(name, value)| (name.to_owned(), Secret::new(value)));
         let (link, _) = Link::new(Arc::new(Calls::from(1)));
-        Log::new(Arc::new("a".parse().unwrap()), link, &env.into())
+        Log::new(Arc::new("a".parse().unwrap()), link, Redaction::of(["hunter22", "1"]))
     }
 
     #[test]

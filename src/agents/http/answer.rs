@@ -6,12 +6,14 @@ use hyper::{StatusCode, Uri, header::LOCATION};
 
 use super::{
     exchange::{Exchange, Response},
-    redaction::Redaction,
     retry_after,
     target::{Origin, Target},
 };
 use crate::{
-    agents::protocol::{Answer, Refusal},
+    agents::{
+        protocol::{Answer, Refusal},
+        redaction::Redaction,
+    },
     model::Millis,
     runtime::AgentError,
 };
@@ -57,7 +59,7 @@ impl Speaker<'_> {
     fn redirected(&self, response: &Response) -> AgentError {
         let to = response.headers.get(LOCATION).and_then(|to| Uri::try_from(to.as_bytes()).ok());
         let to = to.filter(|to| to.host().is_some());
-        let to = to.map_or_else(|| "itself".to_owned(), |to| Origin(&to).to_string());
+        let to = to.map_or_else(|| "another path of its own".to_owned(), |to| Origin(&to).to_string());
         let line =
             format!("it redirects to {to}, and no redirect is followed: set `url` to where the agent is");
         AgentError::permanent(self.said(response, &line))
@@ -68,7 +70,7 @@ impl Speaker<'_> {
         let (message, retry) =
             serde_json::from_slice::<Refusal>(&response.body).unwrap_or_default().into_parts();
         let line = match message {
-            Some(message) => self.clean(&message, Self::MESSAGE),
+            Some(message) => self.redaction.excerpt(&message, Self::MESSAGE),
             None => self.excerpt(&response.body),
         };
         let line = self.said(response, &line);
@@ -89,18 +91,7 @@ impl Speaker<'_> {
     }
 
     fn excerpt(&self, body: &[u8]) -> String {
-        self.clean(&String::from_utf8_lossy(body), Self::EXCERPT)
-    }
-
-    /// `text` without secrets, on one line, and at most so many characters of it.
-    fn clean(&self, text: &str, most: usize) -> String {
-        let text = self.redaction.apply(text);
-        let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-        let line = words.collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(most) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        }
+        self.redaction.excerpt(&String::from_utf8_lossy(body), Self::EXCERPT)
     }
 }
 
@@ -138,7 +129,7 @@ mod tests {
             whole: true,
         };
         let target = "http://agent.example:8080/turn?key=s3cret-key".parse().unwrap();
-        let redaction = Redaction::of(["s3cret-key"]);
+        let redaction = Redaction::of_words(["s3cret-key"]);
         Speaker { target: &target, redaction: &redaction }.outcome(&response, NOW)
     }
 
@@ -193,7 +184,10 @@ mod tests {
         );
         assert!(said.contains("http 302") && said.contains("https://other.example,"), "{said}");
         assert!(said.contains("retry: false") && !said.contains("t0ken") && !said.contains("ann"), "{said}");
-        assert!(format!("{:?}", error(307, &[("location", "/login")], "")).contains("redirects to itself"));
+        assert!(
+            format!("{:?}", error(307, &[("location", "/login")], ""))
+                .contains("redirects to another path of its own")
+        );
     }
 
     #[test]
@@ -209,7 +203,7 @@ mod tests {
         let page = format!("<html>{} s3cret-key</html>", "x".repeat(150));
         let said = format!("{:?}", error(200, &[], &page.repeat(2)));
         assert!(said.contains("retry: true") && said.contains("not a turn's result"), "{said}");
-        assert!(said.contains("[secret]") && !said.contains("s3cret"), "{said}");
+        assert!(said.contains("***") && !said.contains("s3cret"), "{said}");
         assert!(said.chars().count() < 400, "{said}");
     }
 }

@@ -7,7 +7,6 @@
 mod answer;
 mod connection;
 mod exchange;
-mod redaction;
 mod retry_after;
 mod target;
 
