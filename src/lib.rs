@@ -4,6 +4,7 @@ pub mod agents;
 pub mod client;
 pub mod model;
 pub mod runtime;
+pub mod sim;
 pub mod store;
 
 pub use model::{Body, Message, SessionId};

@@ -217,7 +217,7 @@ impl<S: Store> Incarnation<S> {
         self.counts.alive.store(alive, Ordering::Relaxed);
         let draining = self.stops.drain.is_cancelled();
         self.duties.set(partition, !draining && duty == Some(&self.worker));
-        self.trust.extend(partition, self.trusted_until(attempt))
+        self.trust.extend(partition, self.env.now(), self.trusted_until(attempt))
     }
 
     /// Ends trust where its time is over; the sessions there notice by themselves.

@@ -33,7 +33,7 @@ impl Keyspace {
     }
 
     /// Cuts deadlines further away than their own lease: there the clock went back.
-    fn cut_deadlines(&mut self, now: Millis) {
+    pub(super) fn cut_deadlines(&mut self, now: Millis) {
         for worker in self.workers.values_mut() {
             if let WorkerLease::Living { deadline, lease } = worker {
                 *deadline = now.plus(*lease).min(*deadline);

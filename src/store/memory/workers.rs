@@ -22,6 +22,7 @@ impl Keyspace {
         }
         let renewed = WorkerLease::Living { deadline: step.now.plus(*lease), lease: *lease };
         self.workers.insert(worker.clone(), renewed);
+        self.cut_deadlines(step.now);
         self.show_load(presence);
         self.grant_duty(worker, presence.duty, step.now);
         let alive = self.workers.keys().filter(|worker| self.standing(worker, step.now) == Standing::Alive);
