@@ -89,6 +89,17 @@ local function standing(lease, at)
   return "alive"
 end
 
+-- Cuts a living worker's deadline that is further away than its own lease: there the clock went back. Gives its value.
+local function cut(workers, worker, lease, at)
+  local deadline, length = string.match(lease, "^(%d+)/(%d+)")
+  if tonumber(deadline) <= at + tonumber(length) then
+    return lease
+  end
+  local value = int(at + tonumber(length)) .. string.sub(lease, #deadline + 1)
+  call("HSET", workers, worker, value)
+  return value
+end
+
 -- Whether a worker's value in `workers` says that it was buried, or never joined.
 local function gone(lease)
   return not lease or string.sub(lease, 1, 5) == "dead/"

@@ -7,6 +7,7 @@
 --        7 how many of those agents have room
 -- Reply  {"renewed", server time in ms, holder of the duty or "", workers within their deadline}
 --        {"lost"}: it is buried, or never joined
+-- Deadlines further away than their own lease (the clock went back) are cut to that.
 -- A repeat renews.
 
 local workers, duty, worker, lease = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
@@ -24,6 +25,15 @@ for i = 3, #KEYS do
   end
 end
 
+-- Before the duty is looked at: a dead holder's deadline must not lie where the clock was once.
+local alive, leases = 0, call("HGETALL", workers)
+for i = 1, #leases, 2 do
+  local value = leases[i + 1]
+  if not gone(value) and standing(cut(workers, leases[i], value, at), at) == "alive" then
+    alive = alive + 1
+  end
+end
+
 local holder = call("GET", duty)
 if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), at) ~= "alive") then
   call("SET", duty, worker)
@@ -31,11 +41,5 @@ if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), 
 elseif ARGV[5] == "give_up" and holder == worker then
   call("DEL", duty)
   holder = false
-end
-local alive = 0
-for _, value in ipairs(call("HVALS", workers)) do
-  if standing(value, at) == "alive" then
-    alive = alive + 1
-  end
 end
 return { "renewed", int(at), holder or "", alive }

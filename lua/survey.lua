@@ -26,10 +26,7 @@ for i = 1, #leases, 2 do
     end
   else
     is_gone[worker] = false
-    local deadline, length = string.match(lease, "^(%d+)/(%d+)")
-    if tonumber(deadline) > at + tonumber(length) then
-      call("HSET", KEYS[1], worker, int(at + tonumber(length)) .. string.sub(lease, #deadline + 1))
-    elseif standing(lease, at) == "overdue" then
+    if standing(cut(KEYS[1], worker, lease, at), at) == "overdue" then
       overdue[#overdue + 1] = worker
     end
   end

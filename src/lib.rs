@@ -3,7 +3,10 @@
 pub mod agents;
 pub mod client;
 pub mod model;
+#[cfg_attr(not(feature = "planted-bugs"), allow(dead_code, unreachable_pub))]
+mod planted;
 pub mod runtime;
+pub mod sim;
 pub mod store;
 
 pub use model::{Body, Message, SessionId};

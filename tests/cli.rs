@@ -30,6 +30,8 @@ mod operating;
 mod printed;
 #[path = "cli/sending.rs"]
 mod sending;
+#[path = "cli/simulating.rs"]
+mod simulating;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/worker.rs"]

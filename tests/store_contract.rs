@@ -75,6 +75,7 @@ macro_rules! store_contract {
                     a_load_is_shown_for_each_agent_and_taken_away_without_room,
                     a_full_agent_is_not_offered_though_its_worker_has_room,
                     the_duty_is_one_workers_until_its_deadline_passes,
+                    the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back,
                     the_duty_is_given_up_by_its_holder_only,
                     only_a_passed_deadline_or_its_own_wish_buries_a_worker,
                     a_burial_frees_the_duty_and_ends_offers_but_not_others,
@@ -234,4 +235,5 @@ macro_rules! claims {
 }
 
 store_contract!(memory, ground::Memory::start());
+store_contract!(simulated, ground::Simulated::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());

@@ -60,6 +60,16 @@ impl Outgoing {
         Self::new(session, Body::text(text))
     }
 
+    /// Whom it is for.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// What it holds.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// The sender's own key: the same key again is the same message, for a day at least.
     pub fn id(self, id: IdempotencyKey) -> Self {
         Self { id: Some(id), ..self }

@@ -10,13 +10,13 @@ use std::{
 };
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
     env::Moment,
     incarnation::{Hosted, Incarnation},
     session::Owner,
+    trust::Window,
 };
 use crate::{
     model::{Partition, SessionId},
@@ -120,7 +120,7 @@ impl<S: Store> SessionActor<S> {
     async fn win(
         &mut self,
         partition: Partition,
-        window: &CancellationToken,
+        window: &Window,
     ) -> Result<(Box<Claimed>, Option<Alone>), Departure> {
         if let Some(claimed) = self.claim(partition, window, Suspect::Leave).await? {
             return Ok((claimed, None));
@@ -131,7 +131,7 @@ impl<S: Store> SessionActor<S> {
     }
 
     /// Waits for the one place that this worker has for suspects. Meanwhile it owns nothing and is the first to leave.
-    async fn until_alone(&mut self, window: &CancellationToken) -> Result<Alone, Departure> {
+    async fn until_alone(&mut self, window: &Window) -> Result<Alone, Departure> {
         debug!(session = %self.session, "a suspect waits for its turn");
         self.activity.set_idle(self.shared.env.now());
         let mut place = pin!(self.shared.suspects.clone().acquire_owned());
@@ -140,7 +140,7 @@ impl<S: Store> SessionActor<S> {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
                 () = self.shared.stops.drain.cancelled() => return Err(Departure::NotClaimed),
-                () = window.cancelled() => return Err(Departure::Distrusted),
+                () = window.ended(&self.shared.env) => return Err(Departure::Distrusted),
                 place = &mut place => {
                     self.activity.set_busy();
                     return Ok(place.expect("the place is never closed"));
@@ -158,7 +158,7 @@ impl<S: Store> SessionActor<S> {
     async fn claim(
         &self,
         partition: Partition,
-        window: &CancellationToken,
+        window: &Window,
         suspect: Suspect,
     ) -> Result<Option<Box<Claimed>>, Departure> {
         let claimant = Claimant {
@@ -174,7 +174,7 @@ impl<S: Store> SessionActor<S> {
             let answer = tokio::select! {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
-                () = window.cancelled() => return Err(Departure::Distrusted),
+                () = window.ended(&self.shared.env) => return Err(Departure::Distrusted),
                 answer = self.shared.store.claim(&self.session, &claimant, PAGE) => answer,
             };
             match answer {

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 use super::{env::Moment, incarnation::Incarnation};
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
+    planted::{Bug, planted},
     store::{Bury, Fire, Ground, Member, Mend, Offer, Overdue, Reap, Store, StoreError, StoreResult, Survey},
 };
 
@@ -151,7 +152,9 @@ impl<S: Store> Duty<S> {
     /// What changes seldom: who serves what. Kept as it is if the server does not answer.
     async fn refresh(&mut self, now: Moment) {
         self.next_refresh = now.plus(self.shared.config.lease.renew_every());
-        self.emptied.clear();
+        if !planted(Bug::ReapOnce) {
+            self.emptied.clear();
+        }
         if let Ok(agents) = self.shared.store.agents().await {
             self.agents = agents;
         }
@@ -204,8 +207,11 @@ impl<S: Store> Duty<S> {
         for worker in buried {
             self.reap_all(partition, worker).await;
         }
-        let waiting =
-            survey.ready.iter().flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
+        let waiting = survey
+            .ready
+            .iter()
+            .filter(|_| !planted(Bug::NoUpkeep))
+            .flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
         let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
     }
@@ -240,6 +246,7 @@ impl<S: Store> Duty<S> {
                     debug!(%partition, %worker, error = %err, "left for a newer version to reap");
                     break;
                 }
+                Some(_) if planted(Bug::ReapOnce) => break,
                 Some(answer) => {
                     return debug!(%partition, %worker, ?answer, "reaping again in the next round");
                 }
@@ -296,6 +303,7 @@ impl<S: Store> Duty<S> {
             match self.shared.store.mend(session, &pool, owner.as_ref(), home).await? {
                 Mend::OtherPool(right) => pool = right,
                 Mend::OtherOwner(right) => owner = right,
+                Mend::Orphan { .. } if planted(Bug::ReapOnce) => return Ok(()),
                 Mend::Orphan { of } => {
                     self.reap(session, &of).await?;
                     return Ok(());

@@ -48,6 +48,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits until `now` is at least `at`.
     fn sleep_until(&self, at: Moment) -> Sleep;
+
+    /// A point where something else may happen first. Nothing by a real clock; a simulation schedules it.
+    fn checkpoint(&self) -> Sleep {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What a run is a function of, besides its store: a clock and a source of random numbers.
@@ -101,6 +106,11 @@ impl Env {
     /// Waits until `at`.
     pub fn sleep_until(&self, at: Moment) -> Sleep {
         self.clock.sleep_until(at)
+    }
+
+    /// Lets a simulation do something else first; nothing in production.
+    pub fn checkpoint(&self) -> Sleep {
+        self.clock.checkpoint()
     }
 
     /// Runs `work` for at most `limit`; `None` if it took longer, and was dropped.

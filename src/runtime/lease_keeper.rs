@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
     model::{AgentName, Millis, Partition, WorkerId},
+    planted::{Bug, planted},
     store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
 };
 
@@ -135,6 +136,11 @@ impl<S: Store> Incarnation<S> {
                 (partition, self.store.renew(partition, &self.presence(partition, full)).await)
             })
             .collect();
+        if planted(Bug::RenewalIgnoresFailure) {
+            for partition in self.store.partitions().all() {
+                self.trust.extend(partition, attempt, self.trusted_until(attempt));
+            }
+        }
         let mut failed = None;
         let give_up = attempt.plus(every);
         loop {
@@ -213,11 +219,12 @@ impl<S: Store> Incarnation<S> {
         duty: Option<&WorkerId>,
         alive: usize,
     ) -> Extended {
+        let attempt = if planted(Bug::ClockFromReply) { self.env.now() } else { attempt };
         self.brake.answered(partition, self.env.now(), server);
         self.counts.alive.store(alive, Ordering::Relaxed);
         let draining = self.stops.drain.is_cancelled();
         self.duties.set(partition, !draining && duty == Some(&self.worker));
-        self.trust.extend(partition, self.trusted_until(attempt))
+        self.trust.extend(partition, self.env.now(), self.trusted_until(attempt))
     }
 
     /// Ends trust where its time is over; the sessions there notice by themselves.

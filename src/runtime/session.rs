@@ -14,7 +14,6 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -23,6 +22,7 @@ use super::{
     boundary::{self, Position},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
+    trust::Window,
     turn::TurnContext,
 };
 use crate::{
@@ -40,8 +40,8 @@ use crate::{
 pub(super) struct Owner<S: Store> {
     shared: Arc<Incarnation<S>>,
     partition: Partition,
-    /// Cancelled when this worker's lease is not trusted any more.
-    window: CancellationToken,
+    /// How long this worker's lease is trusted.
+    window: Window,
     nudges: mpsc::Receiver<Nudge>,
     activity: Arc<Activity>,
     lease: Lease,
@@ -66,7 +66,7 @@ impl<S: Store> Owner<S> {
     pub(super) fn new(
         actor: SessionActor<S>,
         partition: Partition,
-        window: CancellationToken,
+        window: Window,
         claimed: Box<Claimed>,
         alone: Option<Alone>,
     ) -> Self {
@@ -126,7 +126,7 @@ impl<S: Store> Owner<S> {
         let nudge = tokio::select! {
             biased;
             () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
-            () = window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+            () = window.ended(&env) => return ControlFlow::Break(Departure::Distrusted),
             () = stops.drain.cancelled() => return self.leave(Leaving::HandOff).await,
             // Cancel-safe: a nudge is taken or stays.
             nudge = self.nudges.recv() => nudge.unwrap_or(Nudge::Passivate),
@@ -165,7 +165,7 @@ impl<S: Store> Owner<S> {
         let seen = tokio::select! {
             biased;
             () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
-            () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+            () = self.window.ended(&self.shared.env) => return ControlFlow::Break(Departure::Distrusted),
             seen = self.refresh() => seen,
         };
         self.looked(seen, Look::Idle)
@@ -293,7 +293,7 @@ impl<S: Store> Owner<S> {
             tokio::select! {
                 biased;
                 () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
-                () = window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                () = window.ended(&env) => return ControlFlow::Break(Departure::Distrusted),
                 ended = &mut run => {
                     return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
                 }
@@ -342,7 +342,7 @@ impl<S: Store> Owner<S> {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
                 // The write may still take effect: it was made under a lease that held.
-                () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                () = self.window.ended(&self.shared.env) => return ControlFlow::Break(Departure::Distrusted),
                 answer = self.shared.store.commit(&self.lease, &boundary) => answer,
             };
             match answer {
@@ -395,7 +395,7 @@ impl<S: Store> Owner<S> {
             let answer = tokio::select! {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
-                () = self.window.cancelled() => return ControlFlow::Break(Departure::Distrusted),
+                () = self.window.ended(&self.shared.env) => return ControlFlow::Break(Departure::Distrusted),
                 answer = self.shared.store.release(&self.lease, leaving, PAGE) => answer,
             };
             match answer {

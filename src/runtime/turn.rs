@@ -105,6 +105,13 @@ impl<State> Turn<State> {
         Ok(())
     }
 
+    /// A point where a [simulation](crate::sim) may let something else happen first; nothing in production.
+    ///
+    /// To be put between two accesses to whatever the agent shares with other turns, so that a test can come between them.
+    pub async fn checkpoint(&self) {
+        self.context.env.checkpoint().await;
+    }
+
     /// Waits on the run's own clock.
     pub async fn sleep(&self, duration: Duration) {
         self.context.env.sleep(duration).await;

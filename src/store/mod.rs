@@ -145,6 +145,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Sets the deadline one lease from now; past it but not buried is fine. `lua/renew.lua`
     ///
+    /// Cuts deadlines further away than their own lease to that, as [`survey`](Self::survey) does: where the clock went
+    /// back, the duty of a dead worker must not be waited for until the clock has caught up.
     /// Sets the worker's load in `idle` of each of its agents, or takes it out where it, or that agent, has no
     /// room, and grants its wish about the duty: `Take` if the holder is nobody, buried, unknown or past its deadline.
     fn renew(

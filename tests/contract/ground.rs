@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tenure::{
     model::{Limits, Millis, ReplyTo, SessionId, Settings, WorkerId},
+    sim::{SimListener, SimStore},
     store::{
         Hint, Listener, MemoryStore, Snapshot, Store,
         memory::{ManualClock, Meddling, MemoryListener},
@@ -48,6 +49,54 @@ pub trait Ground: Send + Sync + Sized {
     /// Moves the server's clock forward.
     fn advance(&self, by: Duration) {
         self.set_clock(self.now().plus(by));
+    }
+}
+
+/// The store as a simulation has it, with every call let through.
+pub struct Simulated {
+    memory: Memory,
+    store: SimStore,
+}
+
+impl Simulated {
+    /// An empty one.
+    pub async fn start() -> Self {
+        let memory = Memory::start().await;
+        let store = SimStore::direct(memory.store.clone());
+        Self { memory, store }
+    }
+}
+
+impl Ground for Simulated {
+    type Store = SimStore;
+
+    fn store(&self) -> &SimStore {
+        &self.store
+    }
+
+    fn now(&self) -> Millis {
+        self.memory.now()
+    }
+
+    fn set_clock(&self, now: Millis) {
+        self.memory.set_clock(now);
+    }
+
+    async fn snapshot(&self) -> Snapshot {
+        self.memory.snapshot().await
+    }
+
+    async fn meddle(&self, session: &SessionId, how: Meddling) {
+        self.memory.meddle(session, how).await;
+    }
+
+    async fn occupy(&self, key: &ReplyTo) {
+        self.memory.occupy(key).await;
+    }
+
+    async fn heard(&self, _: &WorkerId, listener: &mut SimListener) -> Vec<Hint> {
+        self.store.hand_out_hints();
+        std::iter::from_fn(|| listener.recv().now_or_never()).collect()
     }
 }
 

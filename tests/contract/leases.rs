@@ -113,6 +113,16 @@ pub async fn the_duty_is_one_workers_until_its_deadline_passes(w: World<impl Gro
     assert_eq!(w.holds(&at).await.duty, Some(worker("v")));
 }
 
+pub async fn the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back(w: World<impl Ground>) {
+    let at = session("a");
+    let wants = |name: &str| Presence { duty: DutyWish::Take, ..w.presence(name) };
+    assert_eq!(duty(w.join_as(&at, &wants("w")).await).as_deref(), Some("w"));
+    w.set_clock(Millis(w.now().0 - 3_600_000));
+    assert_eq!(duty(w.join_as(&at, &wants("v")).await).as_deref(), Some("w"));
+    w.advance(LEASE + MS);
+    assert_eq!(duty(w.renewed(&at, &wants("v")).await).as_deref(), Some("v"));
+}
+
 pub async fn the_duty_is_given_up_by_its_holder_only(w: World<impl Ground>) {
     let at = session("a");
     w.join_as(&at, &Presence { duty: DutyWish::Take, ..w.presence("w") }).await;

@@ -25,6 +25,7 @@ mod own_process;
 mod send;
 mod sessions;
 mod show;
+mod sim;
 mod table;
 mod unquarantine;
 mod usage;
@@ -81,6 +82,7 @@ enum Command {
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
+    Sim(sim::Args),
     Completions(completions::Args),
 }
 
@@ -124,6 +126,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
+            Command::Sim(args) => sim::run(args, &global).await,
             Command::Completions(args) => completions::run(args),
         }
     });
@@ -136,6 +139,8 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
 fn log_to_stderr(command: &Command) {
     let usual = match command {
         Command::Worker(_) => "info",
+        // Its workers meet nothing but trouble.
+        Command::Sim(_) => "off",
         _ => "warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));

@@ -11,6 +11,7 @@ use crate::{
         Body, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage, Partition, Pool,
         ReplyTo, SessionId, StreamId,
     },
+    planted::{Bug, planted},
     store::{
         DeadLetter, Mail, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent, StoreError,
         StoreResult,
@@ -50,6 +51,7 @@ impl Keyspace {
         let last = self.session(&message.session)?.and_then(|session| session.record.last_message);
         if let Some(id) = &message.id
             && let Some(first) = self.remembered(&message.session, id, step.now)
+            && !planted(Bug::DedupeForgets)
         {
             let sent = Sent::Repeat { message: first.message, answer: first.answer.clone() };
             if let Some(reply_to) = &message.reply_to {
@@ -130,7 +132,7 @@ impl Keyspace {
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        if self.cursor != previous {
+        if self.cursor != previous && !planted(Bug::HighWaterMark) {
             return Ok(Relay::Elsewhere(self.cursor));
         }
         if let Some((index, pool)) = self.other_pool_in(batch) {

@@ -12,8 +12,10 @@
 mod clock;
 mod delete;
 mod door;
+mod fork;
 mod free;
 mod hints;
+mod inspect;
 mod meddling;
 mod methods;
 mod namespace;
@@ -38,6 +40,7 @@ pub use self::meddling::Meddling;
 pub use self::{
     clock::{ManualClock, ServerClock},
     hints::MemoryListener,
+    inspect::SessionSight,
 };
 use self::{
     namespace::State,

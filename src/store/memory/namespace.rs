@@ -31,7 +31,7 @@ pub(super) struct State {
 }
 
 /// What stands at a key that replies are pushed to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum ReplyKey {
     /// A list of replies, and when it expires.
     List(VecDeque<String>, Millis),

@@ -3,6 +3,7 @@
 use super::partition::{Keyspace, Standing, Step, leave};
 use crate::{
     model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
+    planted::{Bug, planted},
     store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult, Suspect},
 };
 
@@ -80,7 +81,7 @@ impl Keyspace {
     }
 
     /// Clears the owner; the session is orphaned if it was runnable.
-    fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
+    pub(super) fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
         let session = self.sessions.get_mut(id).expect("the caller saw the session");
         session.record.orphaned = session.is_runnable().then_some(step.now);
         session.disown(step.now);
@@ -104,7 +105,10 @@ impl Keyspace {
     fn next_token(&mut self, step: &Step, id: &SessionId, claimant: &Claimant) -> Token {
         let record = &mut self.sessions.get_mut(id).expect("the caller saw the session").record;
         let after_last = record.epoch.map_or(0, |Epoch(last)| last + 1);
-        let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0));
+        let epoch = match planted(Bug::EpochGoesBack) {
+            false => Epoch(after_last.max(step.now.0).max(claimant.seen.0)),
+            true => Epoch(after_last.max(1)),
+        };
         record.epoch = Some(epoch);
         record.crashes = record.crashes_at_claim();
         record.orphaned = None;
@@ -151,6 +155,11 @@ impl Keyspace {
             return Ok(if released { Release::Released } else { Release::Fenced });
         }
         let runnable = session.is_runnable();
+        if runnable && leaving == Leaving::IfIdle && planted(Bug::ReleaseIgnoresInbox) {
+            session.disown(step.now);
+            self.let_go(worker, id);
+            return Ok(Release::Released);
+        }
         if runnable && leaving == Leaving::IfIdle {
             return Ok(Release::Runnable(session.mail(page)));
         }
@@ -189,9 +198,13 @@ impl Keyspace {
         if !self.is_gone(from) {
             return Ok(Reap::Alive);
         }
-        let owned = self
-            .session(id)?
-            .filter(|session| session.record.owner.as_ref().is_some_and(|owner| owner.worker == *from));
+        let owned = self.session(id)?.filter(|session| {
+            session
+                .record
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.worker == *from || planted(Bug::StaleReap))
+        });
         let Some(session) = owned else {
             self.let_go(from, id);
             return Ok(Reap::NotTheirs);

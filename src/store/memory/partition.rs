@@ -22,7 +22,7 @@ pub(super) struct Step<'a> {
 }
 
 /// All keys of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Keyspace {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) workers: BTreeMap<WorkerId, WorkerLease>,
@@ -39,7 +39,7 @@ pub(super) struct Keyspace {
 }
 
 /// All keys of one session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) record: SessionRecord,
     /// If set, the record was written by a newer version: why it cannot be read.
@@ -67,7 +67,7 @@ pub(super) enum Standing {
 }
 
 /// A reply in `out`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Outgoing {
     pub(super) to: ReplyTo,
     pub(super) payload: String,
@@ -79,7 +79,7 @@ pub(super) struct Outgoing {
 }
 
 /// What is remembered of an idempotency key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Remembered {
     pub(super) message: MessageId,
     pub(super) answer: Option<String>,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use crate::model::{Millis, StreamId};
 
 /// Entries by id; an id is never given twice, also not after its entry was removed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stream<T> {
     entries: BTreeMap<StreamId, T>,
     last: StreamId,

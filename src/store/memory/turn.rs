@@ -11,6 +11,7 @@ use crate::{
         Entry, EntryId, Hold, IdempotencyKey, Lease, MessageId, Partition, ReplyTo, SessionId, StreamId,
         WorkerId,
     },
+    planted::{Bug, planted},
     store::{Boundary, Commit, DeadLetter, Done, Mail, OutReply, StateChange, StoreResult},
 };
 
@@ -35,16 +36,21 @@ impl Keyspace {
     ) -> StoreResult<Commit> {
         let (id, worker) = (lease.session(), &lease.token().worker);
         let gone = self.is_gone(worker);
-        let session = self.session(id)?;
-        if let Some(session) = &session
+        let mut session = self.session(id)?;
+        if let Some(session) = &mut session
             && session.record.commit.as_ref() == Some(&boundary.commit)
         {
+            if planted(Bug::CommitTwice) {
+                session.append(step, lease, boundary);
+            }
             return Ok(Commit::Done { out: Vec::new(), mail: session.mail(boundary.page) });
         }
-        if gone {
+        if gone && !planted(Bug::CommitWithoutToken) {
             return Ok(Commit::Lost);
         }
-        let Some(session) = session.filter(|session| session.is_owned_by(lease.token())) else {
+        let may =
+            |session: &&mut Session| session.is_owned_by(lease.token()) || planted(Bug::CommitWithoutToken);
+        let Some(session) = session.filter(may) else {
             return Ok(Commit::Fenced);
         };
         if session.record.seq != boundary.after || !is_at_head(session, boundary.done.as_ref()) {
@@ -134,6 +140,9 @@ impl Keyspace {
 /// Whether the message that is done, if one is, is the first of the inbox.
 fn is_at_head(session: &Session, done: Option<&Done>) -> bool {
     let Some(done) = done else { return true };
+    if planted(Bug::AckByCount) {
+        return !session.inbox.is_empty();
+    }
     match session.inbox.front() {
         Some(Mail::Message(head) | Mail::Malformed(head, _)) => {
             head.number == done.number && head.message == done.message

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::partition::{Keyspace, Outgoing, Standing, Step, WorkerLease, leave, set_timer};
 use crate::{
     model::{AgentName, Millis, Pool, SessionId, StreamId, WorkerId},
+    planted::{Bug, planted},
     store::{Fire, Mend, Offer, OutReply, StoreResult, Survey},
 };
 
@@ -33,7 +34,7 @@ impl Keyspace {
     }
 
     /// Cuts deadlines further away than their own lease: there the clock went back.
-    fn cut_deadlines(&mut self, now: Millis) {
+    pub(super) fn cut_deadlines(&mut self, now: Millis) {
         for worker in self.workers.values_mut() {
             if let WorkerLease::Living { deadline, lease } = worker {
                 *deadline = now.plus(*lease).min(*deadline);
@@ -88,7 +89,7 @@ impl Keyspace {
             return Ok(Fire::OtherPool(session.record.pool.clone()));
         }
         let due = session.record.backoff;
-        if due.is_none_or(|due| due > step.now) {
+        if due.is_none_or(|due| due > step.now && !planted(Bug::TimerTwice)) {
             set_timer(&mut self.timers, id, due);
             return Ok(Fire::NotDue);
         }
@@ -145,6 +146,9 @@ impl Keyspace {
             record.updated = step.now;
         }
         let unregistered = session.own(step.now).is_none();
+        if unregistered && planted(Bug::RobbedWithoutOwn) {
+            self.take_from_the_dead(step, id);
+        }
         if home.is_some() {
             leave(&mut self.ready, &(pool.clone(), id.agent()), id);
         }

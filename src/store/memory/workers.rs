@@ -3,6 +3,7 @@
 use super::partition::{Keyspace, Standing, Step, WorkerLease, leave};
 use crate::{
     model::{Millis, WorkerId},
+    planted::{Bug, planted},
     store::{Bury, DutyWish, Ground, Presence, Renewal},
 };
 
@@ -17,11 +18,12 @@ impl Keyspace {
 
     pub(super) fn renew(&mut self, step: &Step, presence: &Presence) -> Renewal {
         let Presence { worker, lease, .. } = presence;
-        if self.is_gone(worker) {
+        if self.is_gone(worker) && !planted(Bug::RenewRevives) {
             return Renewal::Lost;
         }
         let renewed = WorkerLease::Living { deadline: step.now.plus(*lease), lease: *lease };
         self.workers.insert(worker.clone(), renewed);
+        self.cut_deadlines(step.now);
         self.show_load(presence);
         self.grant_duty(worker, presence.duty, step.now);
         let alive = self.workers.keys().filter(|worker| self.standing(worker, step.now) == Standing::Alive);

@@ -1,0 +1,135 @@
+//! Hints on their way: the server publishes at once, and the controller decides when they are heard.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+
+use super::{
+    choice::{Actor, Choice, Kind},
+    faults::{Cut, Fault},
+    process::Link,
+    trace::Said,
+    world::State,
+};
+use crate::{
+    model::WorkerId,
+    store::{Hint, Listener, MemoryStore, Store, memory::MemoryListener},
+};
+
+/// Where a simulated worker hears its hints.
+#[derive(Debug)]
+pub struct SimListener(pub(super) mpsc::UnboundedReceiver<Hint>);
+
+impl Listener for SimListener {
+    async fn recv(&mut self) -> Hint {
+        match self.0.recv().await {
+            Some(hint) => hint,
+            // The process is no more.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A subscription at the server, and where what comes over it goes.
+pub(super) struct Ear {
+    actor: Actor,
+    worker: WorkerId,
+    at_server: MemoryListener,
+    to: mpsc::UnboundedSender<Hint>,
+}
+
+/// A hint on its way.
+pub(super) struct HintPoint {
+    pub(super) choice: Choice,
+    pub(super) due: Duration,
+    hint: Hint,
+    to: mpsc::UnboundedSender<Hint>,
+}
+
+impl HintPoint {
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        now >= self.due
+    }
+}
+
+impl State {
+    /// Subscribes a worker.
+    pub(super) fn listen(&mut self, actor: Actor, worker: &WorkerId) -> SimListener {
+        let (to, heard) = mpsc::unbounded_channel();
+        let at_server = subscribed(self.server.store(), worker);
+        self.ears.push(Ear { actor, worker: worker.clone(), at_server, to });
+        SimListener(heard)
+    }
+
+    /// Takes over what the server has published since the last step.
+    pub(super) fn collect_hints(&mut self) {
+        self.ears.retain(|ear| !ear.to.is_closed());
+        for index in 0..self.ears.len() {
+            while let Some(hint) = self.ears[index].at_server.recv().now_or_never() {
+                self.send_hint(index, hint);
+            }
+        }
+    }
+
+    fn send_hint(&mut self, ear: usize, hint: Hint) {
+        let Ear { actor, to, .. } = &self.ears[ear];
+        let (actor, to) = (*actor, to.clone());
+        if self.process(actor).link == Link::Cut(Cut::Drop) {
+            return;
+        }
+        let object = match &hint {
+            Hint::Wake { session, .. } | Hint::Offer { session } => Some(self.names.session(session)),
+            Hint::Missed => None,
+        };
+        let choice = self.choice(actor, Kind::Hint, object, false);
+        let now = self.now();
+        let due = match self.fates.of_hint(now, choice.id) {
+            // That hints were missed is not told over the connection that missed them.
+            Some(Fault::LoseHint) if hint != Hint::Missed => return,
+            Some(Fault::Delay { by }) => now + by,
+            _ => now,
+        };
+        self.hints.insert(choice.id, HintPoint { choice, due, hint, to });
+    }
+
+    /// A hint arrives.
+    pub(super) fn hear(&mut self, id: u64) {
+        let Some(HintPoint { hint, to, .. }) = self.hints.remove(&id) else { return };
+        self.says(Said::word(match &hint {
+            Hint::Wake { .. } => "wake",
+            Hint::Offer { .. } => "offer",
+            Hint::Missed => "missed",
+        }));
+        // Nobody listens any more: the same as lost.
+        let _ = to.send(hint);
+    }
+
+    /// Loses the hints that are under way to `whom` (everybody, if none).
+    pub(super) fn lose_hints(&mut self, whom: Option<Actor>) {
+        self.hints.retain(|_, hint| whom.is_some_and(|actor| actor != hint.choice.actor));
+    }
+
+    /// A process is no more: nobody listens for it at the server.
+    pub(super) fn unsubscribe(&mut self, actor: Actor) {
+        self.ears.retain(|ear| ear.actor != actor);
+        self.lose_hints(Some(actor));
+    }
+
+    /// Connections are made anew, of `whom` (everybody, if none): hints may have been missed.
+    pub(super) fn resubscribe(&mut self, whom: Option<Actor>) {
+        for index in 0..self.ears.len() {
+            let Ear { actor, worker, .. } = &self.ears[index];
+            if whom.is_some_and(|whom| whom != *actor) {
+                continue;
+            }
+            self.ears[index].at_server = subscribed(self.server.store(), &worker.clone());
+            self.send_hint(index, Hint::Missed);
+        }
+    }
+}
+
+fn subscribed(store: &MemoryStore, worker: &WorkerId) -> MemoryListener {
+    let listener = store.listen(worker).now_or_never().expect("the memory store never waits");
+    listener.expect("the memory store always answers")
+}

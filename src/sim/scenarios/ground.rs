@@ -1,0 +1,128 @@
+//! What the scenarios share: an agent that counts, clients that insist, and numbers drawn from the seed.
+
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::{
+    Agent, AgentError, Message, Reply, SessionId, Turn,
+    client::{Answer, ClientError, Outgoing},
+    model::{Body, EntryKind, IdempotencyKey, MessageId},
+    sim::{End, SimClient, Simulation, faults::mixed},
+};
+
+/// Counts its turns in its state and replies with the count.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Count {
+    /// How long its longest turns take; every fourth takes none.
+    pub(super) works: Duration,
+}
+
+impl Agent for Count {
+    type State = u64;
+
+    async fn turn(&self, cx: &mut Turn<u64>, _: Message) -> Result<Reply, AgentError> {
+        *cx.state_mut() += 1;
+        let thirds = u32::try_from(cx.number() % 4).unwrap_or(0);
+        match self.works * thirds / 3 {
+            Duration::ZERO => cx.checkpoint().await,
+            works => cx.sleep(works).await,
+        }
+        Ok(Reply::text(cx.state().to_string()))
+    }
+}
+
+/// Three workers that count, each turn taking up to `works`.
+pub(super) fn counting(seed: u64, works: Duration) -> Simulation {
+    Simulation::new(seed).agent("count", Count { works }).check("each message counts once", counted)
+}
+
+/// The replies of each session count its turns, and its state is the last of them.
+pub(super) fn counted(end: &End) -> Result<(), String> {
+    for (session, held) in end.sessions() {
+        if session.agent().as_str() != "count" {
+            continue;
+        }
+        let replies = held.history.iter().filter(|entry| entry.kind == EntryKind::Assistant);
+        for (reply, turn) in replies.zip(1_u64..) {
+            if reply.body != Body::text(&turn.to_string()) {
+                return Err(format!("{session}: turn {turn} replied {}", reply.body.as_json()));
+            }
+        }
+        let (state, turns) = (held.state.as_deref(), held.record.turns);
+        if state.map_or(0, count_in) != turns {
+            return Err(format!("{session} counted {state:?} in {turns} turns"));
+        }
+    }
+    Ok(())
+}
+
+/// The count in a state as it is stored: what the agent keeps, and the version of what is around it.
+fn count_in(stored: &str) -> u64 {
+    let stored: serde_json::Value = serde_json::from_str(stored).unwrap_or_default();
+    stored["state"].as_u64().unwrap_or(u64::MAX)
+}
+
+/// Numbers of a scenario's own, drawn from the seed.
+pub(super) struct Draw(StdRng);
+
+impl Draw {
+    pub(super) fn of(seed: u64) -> Self {
+        // Not those that the runtime, the faults or the schedule draw from the same seed.
+        Self(StdRng::seed_from_u64(mixed(seed ^ 0x0073_6365_6e61_7269)))
+    }
+
+    pub(super) fn below(&mut self, limit: u16) -> u16 {
+        self.0.random_range(0..limit)
+    }
+
+    /// A time between these, in milliseconds, to the microsecond.
+    pub(super) fn between_ms(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_micros(self.0.random_range(from * 1_000..to * 1_000))
+    }
+}
+
+pub(super) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Session `n` of the agent that counts.
+pub(super) fn session(n: u64) -> SessionId {
+    format!("count/{n}").parse().expect("a good name")
+}
+
+/// Sends `text`, under the same id until it is told that it was accepted.
+pub(super) async fn tell(client: &SimClient, session: &SessionId, text: &str) -> MessageId {
+    let id = client.client().new_id();
+    loop {
+        match client.send(Outgoing::text(session.clone(), text).id(id.clone())).await {
+            Ok(receipt) => return receipt.message,
+            Err(_) => client.env().sleep(ms(200)).await,
+        }
+    }
+}
+
+/// Asks `text`, under the same id until there is an answer.
+pub(super) async fn ask(client: &SimClient, session: &SessionId, text: &str) -> Answer {
+    let id = client.client().new_id();
+    ask_as(client, session, text, id).await
+}
+
+/// Asks `text` under this id until there is an answer.
+pub(super) async fn ask_as(
+    client: &SimClient,
+    session: &SessionId,
+    text: &str,
+    id: IdempotencyKey,
+) -> Answer {
+    loop {
+        let message = Outgoing::text(session.clone(), text).id(id.clone());
+        match client.client().ask(message, Duration::from_secs(30)).await {
+            Ok(answer) => return answer,
+            Err(ClientError::Failed { message, error, .. }) => {
+                panic!("{session}: {message} failed: {}", error.message)
+            }
+            Err(_) => client.env().sleep(ms(200)).await,
+        }
+    }
+}

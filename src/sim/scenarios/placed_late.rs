@@ -1,0 +1,30 @@
+use super::ground::{Draw, ask, counting, ms, session};
+use crate::sim::{Fault, Faults, Planned, Scenario, Workload};
+
+/// A session comes to a worker that dies right after.
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "a-session-placed-just-before-its-worker-dies-is-adopted",
+    about: "Messages for new sessions come up to 50 ms before a worker dies for good.",
+    holds: "Each is answered within four leases of the death.",
+    made: |seed| {
+        let mut draw = Draw::of(seed);
+        let worker = draw.below(3);
+        let dies = draw.between_ms(1_000, 3_000);
+        let mut workload = Workload::none();
+        for n in 0..8 {
+            let sent = dies - draw.between_ms(0, 50);
+            workload = workload.client(move |client| async move {
+                client.env().sleep(sent).await;
+                _ = ask(&client, &session(n), "now").await;
+                let waited = client.env().now().elapsed().saturating_sub(dies);
+                assert!(waited < ms(12_000), "{} waited {waited:?}", session(n));
+            });
+        }
+        // It stays away for so long that nothing of this is due to its return.
+        let plan = vec![
+            Planned::at(dies, Fault::Stop { worker }),
+            Planned::at(dies + ms(30_000), Fault::Start { worker }),
+        ];
+        counting(seed, ms(200)).workload(workload).faults(Faults::Plan(plan))
+    },
+};

@@ -1,0 +1,98 @@
+//! The simulated server: a memory store with a clock, a replica, a disk and a limit.
+
+use std::time::Duration;
+
+use super::clock::START;
+use crate::{
+    model::{Millis, Partition, Partitions, SessionId},
+    store::{MemoryStore, Store, memory::ManualClock},
+};
+
+/// The server.
+pub(super) struct Server {
+    store: MemoryStore,
+    clock: ManualClock,
+    /// How far its wall clock is from virtual time, in milliseconds.
+    ahead_ms: i64,
+    /// What the replica held when it was cut off; none while it follows.
+    replica: Option<MemoryStore>,
+    /// Since when it has been up; none if it was as long as can be.
+    pub(super) started: Option<Duration>,
+    full_until: Duration,
+    fsync: (Duration, Duration),
+}
+
+impl Server {
+    pub(super) fn new(store: MemoryStore, clock: ManualClock) -> Self {
+        clock.set(START);
+        Self {
+            store,
+            clock,
+            ahead_ms: 0,
+            replica: None,
+            started: None,
+            full_until: Duration::ZERO,
+            fsync: Default::default(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    /// Virtual time went on.
+    pub(super) fn tick(&self, now: Duration) {
+        self.clock.set(Millis(START.plus(now).0.saturating_add_signed(self.ahead_ms)));
+    }
+
+    /// Its wall clock is set.
+    pub(super) fn set_clock(&mut self, now: Duration, by_ms: i64) {
+        self.ahead_ms += by_ms;
+        self.tick(now);
+    }
+
+    pub(super) fn uptime(&self, now: Duration) -> Duration {
+        self.started.map_or(Duration::MAX, |started| now - started)
+    }
+
+    pub(super) fn cut_replica(&mut self) {
+        if self.replica.is_none() {
+            self.replica = Some(self.store.fork());
+        }
+    }
+
+    pub(super) fn heal_replica(&mut self) {
+        self.replica = None;
+    }
+
+    /// The replica takes over, with what it has.
+    pub(super) fn fail_over(&mut self) {
+        self.store = self.replica.take().unwrap_or_else(|| self.store.fork());
+    }
+
+    pub(super) fn fill(&mut self, until: Duration) {
+        self.full_until = self.full_until.max(until);
+    }
+
+    pub(super) fn is_full(&self, now: Duration) -> bool {
+        now < self.full_until
+    }
+
+    pub(super) fn slow_down(&mut self, by: Duration, until: Duration) {
+        self.fsync = (by, until);
+    }
+
+    /// How long the disk makes a write wait now.
+    pub(super) fn fsync_takes(&self, now: Duration) -> Option<Duration> {
+        let (by, until) = self.fsync;
+        (now < until).then_some(by)
+    }
+
+    pub(super) fn partition_of(&self, session: &SessionId) -> Partition {
+        self.store.partitions().of(session)
+    }
+
+    pub(super) fn partitions(&self) -> Partitions {
+        self.store.partitions().clone()
+    }
+}

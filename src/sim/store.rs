@@ -1,0 +1,465 @@
+//! The store as a simulated process sees it: every call waits for its turn before it takes effect.
+
+use std::{collections::BTreeMap, future::poll_fn, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+
+use super::{
+    calls::{Late, Verdict},
+    choice::{Actor, Object, Op},
+    hints::SimListener,
+    history::Asked,
+    names::Names,
+    record::{self, Told},
+    trace::Said,
+    words::Answer,
+    world::World,
+};
+use crate::{
+    model::{
+        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
+        ReplyTo, SessionId, Settings, StreamId, WorkerId,
+    },
+    runtime::Env,
+    store::{
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
+        Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreError, StoreResult,
+        Survey,
+    },
+};
+
+/// One process' way to the simulated server. Clones are the same way.
+#[derive(Clone)]
+pub struct SimStore {
+    pub(super) world: Arc<World>,
+    pub(super) actor: Actor,
+    /// The start of the process that it belongs to; calls of an older one are never heard of again.
+    pub(super) generation: u32,
+    pub(super) partitions: Partitions,
+    /// For the waits that the server makes.
+    pub(super) env: Env,
+}
+
+impl std::fmt::Debug for SimStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimStore of {:?}", self.actor)
+    }
+}
+
+/// How often somebody who waits for something at the server looks for it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A call under way. If it is dropped on the way, nobody waits for it any more, but it may still arrive.
+struct Call<'a, L: Fn() -> Option<Late>> {
+    world: &'a World,
+    id: u64,
+    late: L,
+}
+
+impl<L: Fn() -> Option<Late>> Call<'_, L> {
+    async fn verdict(&self) -> Verdict {
+        poll_fn(|cx| match self.world.state().verdict(self.id, cx.waker()) {
+            Some(verdict) => std::task::Poll::Ready(verdict),
+            None => std::task::Poll::Pending,
+        })
+        .await
+    }
+}
+
+impl<L: Fn() -> Option<Late>> Drop for Call<'_, L> {
+    fn drop(&mut self) {
+        self.world.state().abandon(self.id, &self.late);
+    }
+}
+
+impl SimStore {
+    /// Sends a call, waits for its turn, has it take effect, and waits for its answer.
+    async fn call<T: Answer>(
+        &self,
+        op: Op,
+        object: Object,
+        effect: impl Fn(&MemoryStore) -> StoreResult<T>,
+        late: impl Fn() -> Option<Late>,
+    ) -> StoreResult<T> {
+        let sent = self.world.state().send_call(self.actor, self.generation, op, object);
+        let Some(id) = sent else { return std::future::pending().await };
+        let call = Call { world: &self.world, id, late };
+        if call.verdict().await == Verdict::GiveUp {
+            return Err(no_answer());
+        }
+        let (store, is_full) = {
+            let state = self.world.state();
+            (state.server.store().clone(), state.server.is_full(state.now()))
+        };
+        let answer = match op {
+            Op::Send | Op::Relay | Op::Post | Op::Revive if is_full => Err(StoreError::OutOfMemory),
+            _ => effect(&store),
+        };
+        let waits = self.world.state().answered(id, Said::of(&answer));
+        if waits && call.verdict().await == Verdict::GiveUp {
+            return Err(no_answer());
+        }
+        answer
+    }
+
+    fn asks(&self, session: &SessionId, call: record::SessionCall) -> Asked {
+        self.world.state().asks(self.actor, session, call)
+    }
+
+    fn told<T: Told>(&self, asked: Asked, answer: StoreResult<T>) -> StoreResult<T> {
+        self.world.state().told(asked, &answer);
+        answer
+    }
+
+    /// A renewal; whether it brings somebody back who is buried is looked at in the moment when it takes effect.
+    async fn renew_one(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        let effect = |store: &MemoryStore| {
+            let was_buried = store.is_buried(partition, &presence.worker);
+            let renewed = now(store.renew(partition, presence));
+            if was_buried && matches!(renewed, Ok(Renewal::Renewed { .. })) {
+                self.world.state().revived(&presence.worker);
+            }
+            renewed
+        };
+        let late = || {
+            let presence = presence.clone();
+            let late: Late = Box::new(move |store: &MemoryStore| {
+                // Nobody is there to be told.
+                let _ = now(store.renew(partition, &presence));
+            });
+            Some(late)
+        };
+        self.call(Op::Renew, Names::partition(partition), effect, late).await
+    }
+
+    fn session(&self, session: &SessionId) -> Object {
+        self.world.state().names.session(session)
+    }
+
+    /// Looks again and again for up to `wait`, until something is found.
+    async fn patient<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        wait: Duration,
+        look: impl Fn() -> F,
+        found: impl Fn(&T) -> bool,
+    ) -> StoreResult<T> {
+        let until = self.env.now().plus(wait);
+        loop {
+            let seen = look().await?;
+            let left = until.since(self.env.now());
+            if found(&seen) || left.is_zero() {
+                return Ok(seen);
+            }
+            if self.world.state().is_direct {
+                // There is no controller to let time pass: somebody else's task has to come in between.
+                tokio::task::yield_now().await;
+            } else {
+                self.env.sleep(left.min(LOOK_EVERY)).await;
+            }
+        }
+    }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("no answer".into())
+}
+
+/// What an operation of the memory store gives: it never waits.
+fn now<T>(operation: impl Future<Output = T>) -> T {
+    operation.now_or_never().expect("the memory store never waits")
+}
+
+/// An operation that arrives though nobody waits for it any more needs its arguments for itself.
+macro_rules! call {
+    ($self:ident.$op:ident on $object:expr, $store:ident => $call:expr) => {{
+        let effect = |$store: &MemoryStore| now($call);
+        $self.call(Op::$op, $object, effect, || None).await
+    }};
+    ($self:ident.$op:ident on $object:expr, keeps [$($arg:ident = $kept:expr),*], $store:ident => $call:expr) => {{
+        let effect = |$store: &MemoryStore| now($call);
+        let late = || {
+            $(let $arg = $kept;)*
+            let late: Late = Box::new(move |$store: &MemoryStore| {
+                $(let $arg = &$arg;)*
+                // Nobody is there to be told.
+                let _ = now($call);
+            });
+            Some(late)
+        };
+        $self.call(Op::$op, $object, effect, late).await
+    }};
+}
+
+impl Store for SimStore {
+    type Listener = SimListener;
+
+    fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    async fn uptime(&self) -> StoreResult<Duration> {
+        let world = &self.world;
+        let up = || {
+            let state = world.state();
+            state.server.uptime(state.now())
+        };
+        self.call(Op::Uptime, Names::NAMESPACE, |_| Ok(up()), || None).await
+    }
+
+    async fn configure(&self, wanted: &Settings) -> StoreResult<Configured> {
+        call!(self.Configure on Names::NAMESPACE, keeps [wanted = wanted.clone()], store => store.configure(wanted))
+    }
+
+    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+        call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
+            store => store.declare(agent, how))
+    }
+
+    async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
+        call!(self.Agents on Names::NAMESPACE, store => store.agents())
+    }
+
+    async fn announce(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
+        call!(self.Announce on Names::NAMESPACE, keeps [member = member.clone()], store => store.announce(member, ttl))
+    }
+
+    async fn retire(&self, worker: &WorkerId) -> StoreResult<()> {
+        call!(self.Retire on Names::NAMESPACE, keeps [worker = worker.clone()], store => store.retire(worker))
+    }
+
+    async fn members(&self) -> StoreResult<Vec<Member>> {
+        call!(self.Members on Names::NAMESPACE, store => store.members())
+    }
+
+    async fn send(&self, message: &NewMessage) -> StoreResult<Sent> {
+        let asked = self.asks(&message.session, record::send(message));
+        let sent = call!(self.Send on self.session(&message.session), keeps [message = message.clone()],
+            store => store.send(message));
+        self.told(asked, sent)
+    }
+
+    async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
+        let look = || async {
+            call!(self.TakeReply on Names::NAMESPACE, keeps [key = key.clone()],
+                store => store.take_reply(key, Duration::ZERO))
+        };
+        self.patient(wait, look, Option::is_some).await
+    }
+
+    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+        let look =
+            || async { call!(self.Ingress on Names::DOOR, store => store.ingress(limit, Duration::ZERO)) };
+        self.patient(wait, look, |ingress: &Ingress| !ingress.entries.is_empty()).await
+    }
+
+    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        call!(self.Post on Names::DOOR, keeps [fields = fields.to_vec()], store => store.post(fields))
+    }
+
+    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
+        call!(self.RemoveIngress on Names::DOOR, keeps [ids = ids.to_vec()], store => store.remove_ingress(ids))
+    }
+
+    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
+        call!(self.AdvanceIngress on Names::DOOR, keeps [], store => store.advance_ingress(past))
+    }
+
+    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        call!(self.Cursors on Names::DOOR, store => store.cursors())
+    }
+
+    async fn relay(
+        &self,
+        partition: Partition,
+        previous: Option<StreamId>,
+        batch: &[Relayed],
+    ) -> StoreResult<Relay> {
+        let asked = {
+            let mut state = self.world.state();
+            state.watch.relays(batch);
+            state.asks_relay(self.actor, batch)
+        };
+        let relayed = call!(self.Relay on Names::partition(partition), keeps [batch = batch.to_vec()],
+            store => store.relay(partition, previous, batch));
+        self.world.state().told_relay(asked, &relayed);
+        relayed
+    }
+
+    async fn join(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        let asked = self.env.now();
+        let joined = call!(self.Join on Names::partition(partition), keeps [presence = presence.clone()],
+            store => store.join(partition, presence));
+        self.world.state().renewed(self.actor, partition, presence, asked, &joined);
+        joined
+    }
+
+    async fn renew(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        let asked = self.env.now();
+        let renewed = self.renew_one(partition, presence).await;
+        self.world.state().renewed(self.actor, partition, presence, asked, &renewed);
+        renewed
+    }
+
+    async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
+        if ground == Ground::OwnWish {
+            self.world.state().watch.gives_up(worker, partition);
+        }
+        call!(self.Bury on Names::partition(partition), keeps [worker = worker.clone()],
+            store => store.bury(partition, worker, ground))
+    }
+
+    async fn held(
+        &self,
+        partition: Partition,
+        worker: &WorkerId,
+        limit: usize,
+    ) -> StoreResult<Vec<SessionId>> {
+        call!(self.Held on Names::partition(partition), store => store.held(partition, worker, limit))
+    }
+
+    async fn listen(&self, worker: &WorkerId) -> StoreResult<SimListener> {
+        let listened = self.call(Op::Listen, Names::NAMESPACE, |_| Ok(()), || None).await;
+        listened.map(|()| self.world.state().listen(self.actor, worker))
+    }
+
+    async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
+        let asked = self.asks(session, record::claim(&claimant.worker));
+        let claimed = call!(self.Claim on self.session(session), keeps [session = session.clone(), claimant = claimant.clone()],
+            store => store.claim(session, claimant, page));
+        self.told(asked, claimed)
+    }
+
+    async fn release(&self, lease: &Lease, leaving: Leaving, page: usize) -> StoreResult<Release> {
+        let asked = self.asks(lease.session(), record::leave(&lease.token().worker));
+        let released = call!(self.Release on self.session(lease.session()), keeps [lease = copy_of(lease)],
+            store => store.release(lease, leaving, page));
+        self.told(asked, released)
+    }
+
+    async fn refresh(&self, lease: &Lease, own_ttl: Duration, page: usize) -> StoreResult<Refresh> {
+        call!(self.Refresh on self.session(lease.session()), keeps [lease = copy_of(lease)],
+            store => store.refresh(lease, own_ttl, page))
+    }
+
+    async fn reap(&self, session: &SessionId, from: &WorkerId, pool: &Pool) -> StoreResult<Reap> {
+        let asked = self.asks(session, record::leave(from));
+        let reaped = call!(self.Reap on self.session(session),
+            keeps [session = session.clone(), from = from.clone(), pool = pool.clone()],
+            store => store.reap(session, from, pool));
+        self.told(asked, reaped)
+    }
+
+    async fn commit(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
+        self.world.state().commits(self.actor, self.partitions.of(lease.session()), lease);
+        let asked = self.asks(lease.session(), record::commit(lease, boundary));
+        let committed = call!(self.Commit on self.session(lease.session()),
+            keeps [lease = copy_of(lease), boundary = boundary.clone()],
+            store => store.commit(lease, boundary));
+        self.told(asked, committed)
+    }
+
+    async fn survey(&self, partition: Partition, agents: &[(Pool, AgentName)]) -> StoreResult<Survey> {
+        call!(self.Survey on Names::partition(partition), store => store.survey(partition, agents))
+    }
+
+    async fn fire(&self, session: &SessionId, pool: &Pool) -> StoreResult<Fire> {
+        call!(self.Fire on self.session(session), keeps [session = session.clone(), pool = pool.clone()],
+            store => store.fire(session, pool))
+    }
+
+    async fn offer(&self, session: &SessionId, pool: &Pool, except: Option<&WorkerId>) -> StoreResult<Offer> {
+        call!(self.Offer on self.session(session), store => store.offer(session, pool, except))
+    }
+
+    async fn mend(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+        home: Option<&Pool>,
+    ) -> StoreResult<Mend> {
+        call!(self.Mend on self.session(session), store => store.mend(session, pool, owner, home))
+    }
+
+    async fn deliver(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
+        call!(self.Deliver on Names::partition(partition), keeps [replies = replies.to_vec()],
+            store => store.deliver(partition, replies))
+    }
+
+    async fn look(&self, session: &SessionId) -> StoreResult<Look> {
+        call!(self.Look on self.session(session), store => store.look(session))
+    }
+
+    async fn sessions(
+        &self,
+        partition: Partition,
+        after: Option<&SessionId>,
+        limit: usize,
+    ) -> StoreResult<Vec<SessionId>> {
+        call!(self.Sessions on Names::partition(partition), store => store.sessions(partition, after, limit))
+    }
+
+    async fn history(
+        &self,
+        session: &SessionId,
+        range: HistoryRange,
+        wait: Duration,
+    ) -> StoreResult<Vec<Entry>> {
+        let wait = match range {
+            HistoryRange::After(..) => wait,
+            HistoryRange::Newest(_) => Duration::ZERO,
+        };
+        let look = || async {
+            call!(self.History on self.session(session), store => store.history(session, range, Duration::ZERO))
+        };
+        let invoked = self.world.state().step();
+        let read = self.patient(wait, look, |entries: &Vec<Entry>| !entries.is_empty()).await;
+        if let Some((call, answer)) = read.as_ref().ok().and_then(|entries| record::read(entries)) {
+            let (object, mut state) = (self.session(session), self.world.state());
+            let asked = state.records.invoke(self.actor, object, call, invoked);
+            state.hears(asked, answer);
+        }
+        read
+    }
+
+    async fn dead(
+        &self,
+        partition: Partition,
+        after: Option<StreamId>,
+        limit: usize,
+    ) -> StoreResult<Vec<DeadLetter>> {
+        call!(self.Dead on Names::partition(partition), store => store.dead(partition, after, limit))
+    }
+
+    async fn revive(&self, letter: &DeadLetter, message: MessageId, pool: &Pool) -> StoreResult<Revive> {
+        let object =
+            letter.session.as_ref().map_or(Names::partition(letter.partition), |one| self.session(one));
+        call!(self.Revive on object, keeps [letter = letter.clone(), pool = pool.clone()],
+            store => store.revive(letter, message, pool))
+    }
+
+    async fn drop_dead(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
+        call!(self.DropDead on Names::partition(partition), keeps [ids = ids.to_vec()],
+            store => store.drop_dead(partition, ids))
+    }
+
+    async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
+        call!(self.Free on self.session(session), keeps [session = session.clone(), pool = pool.clone()],
+            store => store.free(session, pool, first))
+    }
+
+    async fn delete(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        owner: Option<&WorkerId>,
+    ) -> StoreResult<Delete> {
+        call!(self.Delete on self.session(session), store => store.delete(session, pool, owner))
+    }
+}
+
+/// The same right, for a write that is under way when its holder is gone.
+fn copy_of(lease: &Lease) -> Lease {
+    Lease::granted(lease.session().clone(), lease.token().clone())
+}

@@ -1,0 +1,5 @@
+//! The simulator on the fleet's own agents.
+
+mod faults;
+mod fleet;
+mod schedules;
