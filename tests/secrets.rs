@@ -161,24 +161,26 @@ fn quoting_server() -> HttpServer {
     })
 }
 
-/// Answers, refuses, says what is no answer, or dies; never says what it was given.
+/// Answers, refuses, says what is no answer, or dies; and quotes what it was given wherever it can.
 const CHILD: &str = r#"
 import json, sys, os
-assert os.environ["DESK_PASSWORD"]
+given = os.environ["DESK_PASSWORD"], os.environ["WRITTEN"]
 for line in sys.stdin:
     request = json.loads(line)
     if "id" not in request:
         continue
     say = request["params"]["message"]["body"]["say"]
     if say == "die":
-        sys.exit("mArkerInAReason: out of luck")
+        sys.exit(f"mArkerInAReason: out of luck with {given}")
     answer = {"jsonrpc": "2.0", "id": request["id"]}
     if say == "fine":
         answer["result"] = {"reply": {"text": "fine"}, "state": {"seen": True}}
     else:
-        answer["error"] = {"code": 1, "message": "mArkerInAReason"}
+        answer["error"] = {"code": 1, "message": f"mArkerInAReason: {given}"}
     if say == "garbage":
-        print("no JSON")
+        print("no JSON", given)
+        print(json.dumps({"jsonrpc": "2.0", "id": 1, "method": given[0]}))
+        answer = {"id": request["id"], "result": {"append": [{"kind": given[1], "body": {}}]}}
     print(json.dumps(answer), flush=True)
 "#;
 

@@ -5,6 +5,7 @@ mod exec;
 pub mod file;
 mod http;
 mod protocol;
+mod redaction;
 
 pub use echo::Echo;
 pub use exec::Exec;

@@ -94,6 +94,17 @@ struct Appended {
 }
 
 impl Answer {
+    /// What `json` says; null says nothing. An array is no result, though its items could be taken for members.
+    pub(super) fn read(json: &[u8]) -> Result<Self, String> {
+        match json.trim_ascii() {
+            b"null" => Ok(Self::default()),
+            object if object.starts_with(b"{") => {
+                serde_json::from_slice(object).map_err(|err| err.to_string())
+            }
+            _ => Err("expected a JSON object".to_owned()),
+        }
+    }
+
     /// Makes it the outcome of the turn.
     pub(super) fn apply(self, cx: &mut Turn<State>) -> Result<Reply, AgentError> {
         for Appended { kind, body } in self.append.unwrap_or_default() {
@@ -122,20 +133,20 @@ struct RefusalData {
 }
 
 impl Refusal {
+    /// What `json` says, if it is an object.
+    pub(super) fn read(json: &[u8]) -> Option<Self> {
+        let object = Some(json.trim_ascii()).filter(|json| json.starts_with(b"{"));
+        object.and_then(|object| serde_json::from_slice(object).ok())
+    }
+
+    /// One that says only `message`.
+    pub(super) fn saying(message: String) -> Self {
+        Self { message: Some(message), data: None }
+    }
+
     /// What it says, and whether to try again where it says that.
     pub(super) fn into_parts(self) -> (Option<String>, Option<bool>) {
         (self.message, self.data.and_then(|data| data.retry))
-    }
-}
-
-impl From<Refusal> for AgentError {
-    fn from(refusal: Refusal) -> Self {
-        let (message, retry) = refusal.into_parts();
-        let message = message.unwrap_or_else(|| "the agent gave no reason".to_owned());
-        match retry {
-            Some(false) => Self::permanent(message),
-            _ => Self::new(message),
-        }
     }
 }
 
@@ -149,7 +160,13 @@ mod tests {
     use super::*;
 
     fn answer(json: &str) -> Answer {
-        serde_json::from_str(json).unwrap()
+        Answer::read(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_array_is_no_result() {
+        assert!(Answer::read(br#"[{"text":"taken for a reply"}]"#).is_err());
+        assert!(Answer::read(b" null ").is_ok());
     }
 
     #[test]
@@ -157,14 +174,5 @@ mod tests {
         assert!(answer("{}").state.is_none());
         assert!(answer(r#"{"state":null}"#).state.unwrap().is_none());
         assert_eq!(answer(r#"{"state":[1]}"#).state.unwrap().unwrap().get(), "[1]");
-    }
-
-    #[test]
-    fn a_refusal_is_worth_another_try_unless_it_says_no() {
-        let read = |json: &str| AgentError::from(serde_json::from_str::<Refusal>(json).unwrap());
-        assert_eq!(read(r#"{"message":"busy"}"#), AgentError::new("busy"));
-        assert_eq!(read(r#"{"code":1,"message":"busy","data":{}}"#), AgentError::new("busy"));
-        assert_eq!(read(r#"{"message":"no","data":{"retry":false}}"#), AgentError::permanent("no"));
-        assert_eq!(read("{}"), AgentError::new("the agent gave no reason"));
     }
 }

@@ -1,4 +1,5 @@
-//! Tasks, and nothing else spawns them: a worker with its sessions, leases, hints and duties.
+//! The tasks of a worker: its sessions, leases, hints and duties. What else spawns any: `agents::exec` for its
+//! program, and the HTTP client.
 //!
 //! A run is a function of its [`Store`](crate::store::Store), its clock and its random numbers: all
 //! three come from outside ([`Env`]), maps are ordered, and every `select!` is biased.

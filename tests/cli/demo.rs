@@ -1,9 +1,14 @@
 //! `tenure demo`: what it shows is what happened.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
 use serde_json::{Value, json};
 
 use crate::{
-    command::{Ended, end, on, tenure},
+    command::{Ended, end, on, signal, tenure},
     support::RedisServer,
 };
 
@@ -39,6 +44,24 @@ fn an_embedded_fleet_loses_a_worker_and_nothing_else() {
 fn a_fleet_of_processes_loses_one_to_kill_9_and_leaves_nothing_behind() {
     let server = RedisServer::start();
     assert_goes_on(end(on(&server, &["demo", "--json"])));
+    assert_nothing_is_left(&server);
+}
+
+#[test]
+fn a_demonstration_that_is_ended_early_leaves_nothing_behind() {
+    let server = RedisServer::start();
+    for with in ["INT", "TERM"] {
+        let mut demo = on(&server, &["demo", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("claimed")));
+        signal(&demo, with);
+        lines.for_each(drop);
+        assert_eq!(demo.wait().unwrap().code(), Some(1));
+        assert_nothing_is_left(&server);
+    }
+}
+
+fn assert_nothing_is_left(server: &RedisServer) {
     let mut conn = server.client().get_connection().unwrap();
     let mut left: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut conn).unwrap();
     // The replies' lists of clients go by themselves, within the hour.

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     command::{RunningWorker, end, on, tenure},
@@ -105,6 +106,24 @@ fn ctrl_c_leaves_the_waiting_and_not_the_message() {
     let history = end(on(&server, &["history", "echo/a", "--json"])).json();
     let texts: Vec<_> = history.iter().map(|entry| entry["body"]["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["hello", "hello", "second", "second"]);
+}
+
+#[test]
+fn who_ends_it_by_sigterm_has_the_terminal_back_as_it_was() {
+    let dev = tenure(&["dev"]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "sh -c 'echo pid=$$.; exec \"$0\" dev' \"$0\"; echo ended $?; stty -a"])
+        .arg(dev.get_program());
+    let mut shell = Terminal::run(shell);
+    shell.sees("pid=");
+    let pid = shell.sees(".").parse().unwrap();
+    shell.sees("you> ");
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    shell.sees("told to end");
+    shell.sees("ended 1");
+    shell.sees(" icanon");
+    shell.ends_well();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use rustix::process::{Pid, Signal};
 use tenure::{agents::file::ExecSpec, model::TurnPolicy};
 
 use crate::{
@@ -27,6 +29,57 @@ while True:
     let failed = &desk.logs.with("a run failed")[0];
     assert!(failed.contains("ended (exit status: 1): out of luck"), "{failed}");
     assert_eq!(desk.ask_text("own/a", "two").await, "try 1");
+}
+
+#[tokio::test]
+async fn a_program_that_is_killed_costs_its_turns_one_try_and_its_session_nothing_else() {
+    let desk = Desk::of(
+        r#"
+while True:
+    request = read()
+    if text(request) == "wait" and request["params"]["try"] == 1:
+        with open("pid.new", "w") as pid:
+            pid.write(str(os.getpid()))
+        os.rename("pid.new", "pid")
+    else:
+        seen = (request["params"]["state"] or 0) + 1
+        answer(request, reply={"text": f"{seen}, try {request['params']['try']}"}, state=seen)
+"#,
+    )
+    .await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "1, try 1");
+    let killed = async {
+        eventually("its process", PATIENCE, async || desk.written("pid").is_some()).await;
+        let pid = desk.written("pid").unwrap().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    };
+    let (said, ()) = tokio::join!(desk.ask_text("own/a", "wait"), killed);
+    assert_eq!(said, "2, try 2");
+    assert!(desk.logs.with("a run failed")[0].contains("signal: 9"), "{}", desk.logs.text());
+    assert!(!lives(&desk.written("pid").unwrap()));
+}
+
+#[tokio::test]
+async fn a_message_that_kills_the_program_takes_no_turn_beside_it_to_dead() {
+    let script = r#"
+while True:
+    request = read()
+    time.sleep(0.02)
+    if text(request) == "poison":
+        os._exit(1)
+    answer(request, reply={"text": text(request)})
+"#;
+    let policy = TurnPolicy { tries: 3, ..policy() };
+    let desk = Desk::under(policy, script, &[]).await;
+    desk.awake("are you?").await;
+    let poison = desk.ask_text("own/poison", "poison");
+    let others = join_all((0..20).map(|n| {
+        let desk = &desk;
+        async move { desk.ask_text(&format!("own/{n}"), "well").await }
+    }));
+    let (poisoned, others) = tokio::join!(poison, others);
+    assert!(poisoned.starts_with("failed: the agent's program ended"), "{poisoned}");
+    assert!(others.iter().all(|said| said == "well"), "{others:?}");
 }
 
 #[tokio::test]

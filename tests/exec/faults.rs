@@ -107,7 +107,40 @@ while True:
     assert_eq!(join_all(asked).await, ["timeout"; 10]);
     assert!(desk.env.now().since(began) < SHORT * 6);
     desk.awake("well").await;
-    assert_eq!(desk.logs.with("has read nothing and said nothing").len(), 1, "{}", desk.logs.text());
+    let ends = desk.logs.with("an agent's program is down");
+    assert!(ends.len() == 1 && ends[0].contains("has read nothing and said nothing"), "{}", desk.logs.text());
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_with_room_in_its_pipe_is_ended_and_its_turn_is_tried_on_the_next() {
+    let script = r#"
+first = first_life()
+while True:
+    request = read()
+    if request["method"] == "turn":
+        if first and text(request) == "hang":
+            time.sleep(3600)
+        answer(request, reply={"text": "well"})
+"#;
+    let desk = Desk::under(TurnPolicy { timeout: SHORT, tries: 100, ..policy() }, script, &[]).await;
+    desk.awake("well").await;
+    assert_eq!(desk.ask_text("own/a", "hang").await, "well");
+    assert_eq!(desk.logs.with("it owes answers and has said nothing").len(), 1, "{}", desk.logs.text());
+}
+
+#[tokio::test]
+async fn a_program_that_takes_long_to_start_is_left_to_it() {
+    let script = r#"
+time.sleep(2)
+open("up", "x").close()
+while True:
+    request = read()
+    if request["method"] == "turn":
+        answer(request, reply={"text": "well"})
+"#;
+    let desk = Desk::under(TurnPolicy { timeout: SHORT, tries: 100, ..policy() }, script, &[]).await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "well");
+    assert!(desk.logs.with("said nothing").is_empty(), "{}", desk.logs.text());
 }
 
 #[tokio::test]
@@ -168,6 +201,33 @@ read()
 }
 
 #[tokio::test]
+async fn a_secret_that_the_program_says_on_standard_output_is_in_no_error_and_no_log() {
+    let script = r#"
+token = os.environ["TOKEN"]
+while True:
+    request = read()
+    print("x" * 190, "my token is", token)
+    say({"jsonrpc": "2.0", "id": 1, "method": token})
+    if text(request) == "refuse":
+        say({"id": request["id"], "error": {"message": f"{token} is refused" + "!" * 9000, "data": {"retry": False}}})
+    elif text(request) == "array":
+        say({"id": request["id"], "result": [{"text": "no reply"}]})
+    else:
+        answer(request, append=[{"kind": token, "body": {}}])
+    read()
+"#;
+    let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
+    let refused = desk.ask_text("own/a", "refuse").await;
+    assert!(refused.starts_with("failed: [secret] is refused!") && refused.len() < 1_100, "{refused}");
+    let unreadable = desk.ask_text("own/a", "kind").await;
+    assert!(unreadable.contains("cannot be read") && unreadable.contains("[secret]"), "{unreadable}");
+    assert!(desk.ask_text("own/a", "array").await.contains("expected a JSON object"));
+    let logged = desk.logs.with("xxx");
+    assert!(!logged.is_empty() && desk.logs.with("hunter2").is_empty(), "{logged:?}");
+    assert!(!desk.logs.text().contains("hunt"), "a part of it: {}", desk.logs.text());
+}
+
+#[tokio::test]
 async fn a_secret_of_the_environment_is_in_no_error_and_no_log_though_the_program_shows_it() {
     let script = r#"
 request = read()
@@ -177,6 +237,25 @@ os._exit(1)
 "#;
     let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
     let error = desk.ask_text("own/a", "one").await;
-    assert!(error.ends_with("cannot log in with ***"), "{error}");
+    assert!(error.ends_with("cannot log in with [secret]"), "{error}");
     assert!(desk.logs.with("cannot log in").len() > 1 && desk.logs.with("hunter2").is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_of_the_environment_is_in_no_error_that_the_program_answers_with() {
+    let script = r#"
+for outcome in [
+    {"error": {"message": "key " + os.environ["TOKEN"] + " refused"}},
+    {"error": os.environ["TOKEN"]},
+    {"result": {"append": [{"kind": os.environ["TOKEN"], "body": {}}]}},
+]:
+    say({"jsonrpc": "2.0", "id": read()["id"], **outcome})
+read()
+"#;
+    let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "failed: key [secret] refused");
+    assert_eq!(desk.ask_text("own/a", "two").await, "failed: \"[secret]\"");
+    let unreadable = desk.ask_text("own/a", "three").await;
+    assert!(unreadable.contains("`[secret]`"), "{unreadable}");
+    assert!(desk.logs.with("hunter2").is_empty(), "{}", desk.logs.text());
 }

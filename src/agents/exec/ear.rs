@@ -59,15 +59,15 @@ impl Ear {
         let agent = &self.agent;
         match message {
             Inbound::Answer { id, ending } => self.taken(id, self.link.calls().end(id, ending)),
-            Inbound::Notification { method } => debug!(%agent, %method, "a notification is ignored"),
+            Inbound::Notification { method } => debug!(%agent, method = self.link.shown(&method), "a notification is ignored"),
             Inbound::Request { id, method } => {
                 let told = self.link.say(no_such_method(id));
                 self.complaints.make(|kept_back| {
-                    warn!(%agent, method = inbound::shown(method.as_bytes()), told, kept_back, "a worker takes no requests");
+                    warn!(%agent, method = self.link.shown(&method), told, kept_back, "a worker takes no requests");
                 });
             }
-            Inbound::Garbage { why, shown } => self.complaints.make(|kept_back| {
-                warn!(%agent, why, line = shown, kept_back, "a line on standard output is ignored; logs belong on standard error");
+            Inbound::Garbage { why, said } => self.complaints.make(|kept_back| {
+                warn!(%agent, why, line = self.link.shown(&said), kept_back, "a line on standard output is ignored; logs belong on standard error");
             }),
         }
     }

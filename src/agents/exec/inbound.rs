@@ -6,10 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::calls::Ending;
-use crate::{agents::protocol::Refusal, runtime::AgentError};
-
-/// How much of a line that makes no sense is shown.
-const SHOWN: usize = 200;
+use crate::agents::protocol::Refusal;
 
 /// A message of the child's.
 #[derive(Debug)]
@@ -21,7 +18,7 @@ pub(super) enum Inbound<'l> {
     /// It tells us something.
     Notification { method: Cow<'l, str> },
     /// None of these.
-    Garbage { why: &'static str, shown: String },
+    Garbage { why: &'static str, said: Cow<'l, str> },
 }
 
 #[derive(Deserialize)]
@@ -39,7 +36,7 @@ struct Message<'l> {
 /// Reads a line; a batch is as many messages, and none of them is a batch itself.
 pub(super) fn read<'l>(line: &'l [u8], mut hear: impl FnMut(Inbound<'l>)) {
     let Ok(text) = std::str::from_utf8(line) else {
-        return hear(Inbound::Garbage { why: "it is not UTF-8", shown: shown(line) });
+        return hear(Inbound::Garbage { why: "it is not UTF-8", said: String::from_utf8_lossy(line) });
     };
     match read_batch(text) {
         Some(batch) => batch.into_iter().map(|one| read_one(one.get())).for_each(hear),
@@ -52,11 +49,10 @@ fn read_batch(text: &str) -> Option<Vec<&RawValue>> {
 }
 
 fn read_one(text: &str) -> Inbound<'_> {
-    let message = serde_json::from_str(text).ok().and_then(read_message);
-    message.unwrap_or_else(|| Inbound::Garbage {
-        why: "it is no JSON-RPC message",
-        shown: shown(text.as_bytes()),
-    })
+    // The items of an array could be taken for members.
+    let object = text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    let message = object.and_then(read_message);
+    message.unwrap_or(Inbound::Garbage { why: "it is no JSON-RPC message", said: text.into() })
 }
 
 fn read_message(message: Message<'_>) -> Option<Inbound<'_>> {
@@ -73,17 +69,8 @@ fn read_message(message: Message<'_>) -> Option<Inbound<'_>> {
     }
 }
 
-fn read_error(error: &RawValue) -> AgentError {
-    match serde_json::from_str::<Refusal>(error.get()) {
-        Ok(refusal) => refusal.into(),
-        Err(_) => AgentError::new(shown(error.get().as_bytes())),
-    }
-}
-
-/// The beginning of what was said, for people.
-pub(super) fn shown(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&said[..said.len().min(4 * SHOWN)]);
-    text.chars().take(SHOWN).collect()
+fn read_error(error: &RawValue) -> Refusal {
+    Refusal::read(error.get().as_bytes()).unwrap_or_else(|| Refusal::saying(error.get().to_owned()))
 }
 
 /// A member that is there, be it null.
@@ -104,7 +91,9 @@ mod tests {
     fn in_short(message: Inbound<'_>) -> String {
         match message {
             Inbound::Answer { id, ending: Ending::Answered(result) } => format!("{id} = {result}"),
-            Inbound::Answer { id, ending: Ending::Refused(error) } => format!("{id} ! {error:?}"),
+            Inbound::Answer { id, ending: Ending::Refused(error) } => {
+                format!("{id} ! {:?}", error.into_parts())
+            }
             Inbound::Answer { .. } => "?".to_owned(),
             Inbound::Request { id, method } => format!("{method} as {id}"),
             Inbound::Notification { method } => format!("{method}()"),
@@ -122,11 +111,11 @@ mod tests {
 
     #[test]
     fn an_error_may_lack_its_code_or_be_no_object_at_all() {
-        let refused = |error: &AgentError| [format!("7 ! {error:?}")];
-        assert_eq!(heard(r#"{"id":7,"error":{"message":"busy"}}"#), refused(&AgentError::new("busy")));
+        let refused = |message: &str, retry: Option<bool>| [format!("7 ! {:?}", (Some(message), retry))];
+        assert_eq!(heard(r#"{"id":7,"error":{"message":"busy"}}"#), refused("busy", None));
         let no = r#"{"id":7,"error":{"code":-1,"message":"no","data":{"retry":false}}}"#;
-        assert_eq!(heard(no), refused(&AgentError::permanent("no")));
-        assert_eq!(heard(r#"{"id":7,"error":"boom"}"#), refused(&AgentError::new("\"boom\"")));
+        assert_eq!(heard(no), refused("no", Some(false)));
+        assert_eq!(heard(r#"{"id":7,"error":"boom"}"#), refused("\"boom\"", None));
     }
 
     #[test]
@@ -140,5 +129,6 @@ mod tests {
         read(b"\xff{}", |message| why.push(in_short(message)));
         assert_eq!(why, ["it is not UTF-8"]);
         assert_eq!(heard("[]").len() + heard("[[[]]]").len(), 1);
+        assert_eq!(heard(r#"[[7,null,{},null]]"#), ["it is no JSON-RPC message"]);
     }
 }

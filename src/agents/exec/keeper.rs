@@ -27,7 +27,14 @@ use super::{
     process::{Pipes, Process},
     stderr::Log,
 };
-use crate::{agents::file::ExecSpec, model::AgentName, runtime::Env};
+use crate::{
+    agents::{
+        file::{ExecSpec, Secret},
+        redaction::Redaction,
+    },
+    model::AgentName,
+    runtime::Env,
+};
 
 /// How long the last words of a child are waited for: something else may hold its pipes open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -111,8 +118,9 @@ impl Keeper {
     ) -> Life {
         info!(agent = %self.name, pid = process.id(), "an agent's program is up");
         let calls = Arc::new(Calls::from(first_id));
-        let (link, mut queue) = Link::new(calls.clone());
-        let log = Arc::new(Log::new(self.name.clone(), link.clone(), &self.spec.env));
+        let redaction = Redaction::of_lines(self.spec.env.values().map(Secret::expose));
+        let (link, mut queue) = Link::new(calls.clone(), redaction);
+        let log = Arc::new(Log::new(self.name.clone(), link.clone()));
         let (mouth, ear) = self.mouth_and_ear(&link);
         self.stands.send_replace(Standing::Up(link));
 

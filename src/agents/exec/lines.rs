@@ -33,6 +33,8 @@ impl Lines {
         while let Some(length) = self.read[self.searched..].iter().position(|byte| *byte == b'\n') {
             let end = self.searched + length;
             if end - start > self.longest {
+                self.read.drain(..start);
+                self.searched = end - start;
                 return Err(TooLong);
             }
             hear_line(&self.read[start..end], &mut hear);
@@ -48,10 +50,11 @@ impl Lines {
         hear_line(&self.read, &mut hear);
     }
 
-    /// Lets go of what cannot become a line, up to and including its end.
+    /// Lets go of what is too long, up to and including its end if that has come.
     pub(super) fn cut(&mut self) -> Vec<u8> {
+        let after = self.read.split_off((self.searched + 1).min(self.read.len()));
         self.searched = 0;
-        std::mem::take(&mut self.read)
+        std::mem::replace(&mut self.read, after)
     }
 }
 
@@ -94,5 +97,16 @@ mod tests {
         let mut lines = Lines::at_most(10);
         lines.room().extend_from_slice(b"ok\n12345678901\n");
         assert_eq!(lines.each(|_| ()), Err(TooLong));
+    }
+
+    #[test]
+    fn what_is_cut_takes_nothing_with_it_of_the_lines_around_it() {
+        let (mut lines, mut heard) = (Lines::at_most(10), Vec::new());
+        lines.room().extend_from_slice(b"before\n12345678901\nafter\nand");
+        assert_eq!(lines.each(|line| heard.push(line.to_vec())), Err(TooLong));
+        assert_eq!(lines.cut(), b"12345678901\n");
+        assert_eq!(lines.each(|line| heard.push(line.to_vec())), Ok(()));
+        lines.last(|line| heard.push(line.to_vec()));
+        assert_eq!(heard, ["before", "after", "and"].map(|line| line.as_bytes().to_vec()));
     }
 }

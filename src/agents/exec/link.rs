@@ -5,16 +5,25 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{
-    calls::{Calls, Ending, Whose},
+    calls::{Calls, Death, Ending, Whose},
     outbound::{Outgoing, turn_line},
 };
 use crate::{
-    agents::protocol::{Answer, Params},
+    agents::{
+        protocol::{Answer, Params, Refusal},
+        redaction::Redaction,
+    },
     runtime::{AgentError, Moment},
 };
 
 /// How many lines wait for a child that is slow to read; whoever has more to say waits too.
 const QUEUE: usize = 256;
+
+/// How much of a line that makes no sense is shown.
+const SHOWN: usize = 200;
+
+/// How much of an agent's own error goes into a history.
+const MESSAGE: usize = 1_000;
 
 /// How it stands with the child.
 #[derive(Debug)]
@@ -34,32 +43,45 @@ pub(super) enum Standing {
 pub(super) struct Link {
     queue: mpsc::Sender<Outgoing>,
     calls: Arc<Calls>,
+    redaction: Arc<Redaction>,
+}
+
+/// Why a turn has no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// By what the agent said, or should have.
+    Agent(AgentError),
+    /// The child ended.
+    Died(Death),
 }
 
 impl Link {
     /// To a child that reads what comes out at the other end.
-    pub(super) fn new(calls: Arc<Calls>) -> (Self, mpsc::Receiver<Outgoing>) {
+    pub(super) fn new(calls: Arc<Calls>, redaction: Redaction) -> (Self, mpsc::Receiver<Outgoing>) {
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        (Self { queue, calls }, outgoing)
+        (Self { queue, calls, redaction: Arc::new(redaction) }, outgoing)
     }
 
     /// Has the child take a turn. `None`: it ended without having been given it.
     ///
     /// May be dropped: then the child is told, if it knows of the turn.
-    pub(super) async fn ask(&self, params: &Params<'_>) -> Option<Result<Answer, AgentError>> {
+    pub(super) async fn ask(&self, params: &Params<'_>) -> Option<Result<Answer, Failed>> {
         let place = self.queue.reserve().await.ok()?;
         let (id, ending) =
             self.calls.open(Whose { session: params.session().clone(), turn: params.turn() })?;
         let _over = Over { link: self, id };
         match turn_line(id, params) {
             Ok(line) => place.send(Outgoing::Turn { id, line }),
-            Err(err) => return Some(Err(AgentError::permanent(format!("the turn is not JSON: {err}")))),
+            Err(err) => {
+                let line = format!("the turn is not JSON: {err}");
+                return Some(Err(Failed::Agent(AgentError::permanent(line))));
+            }
         }
-        match ending.await.ok()? {
-            Ending::Answered(result) => Some(read_answer(result.get())),
-            Ending::Refused(error) => Some(Err(error)),
-            Ending::Died(why) => Some(Err(AgentError::new(why.as_ref()))),
-        }
+        Some(match ending.await.ok()? {
+            Ending::Answered(result) => self.answer(result.get()).map_err(Failed::Agent),
+            Ending::Refused(refusal) => Err(Failed::Agent(self.error(refusal))),
+            Ending::Died(death) => Err(Failed::Died(death)),
+        })
     }
 
     /// Says `line` to the child if there is room for it.
@@ -70,12 +92,31 @@ impl Link {
     pub(super) fn calls(&self) -> &Calls {
         &self.calls
     }
-}
 
-fn read_answer(result: &str) -> Result<Answer, AgentError> {
-    match serde_json::from_str::<Option<Answer>>(result) {
-        Ok(answer) => Ok(answer.unwrap_or_default()),
-        Err(err) => Err(AgentError::new(format!("the agent's result cannot be read: {err}"))),
+    pub(super) fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    /// Something the child said, for people.
+    pub(super) fn shown(&self, said: &str) -> String {
+        self.redaction.excerpt(said, SHOWN)
+    }
+
+    fn answer(&self, result: &str) -> Result<Answer, AgentError> {
+        Answer::read(result.as_bytes()).map_err(|why| {
+            let line = format!("the agent's result cannot be read: {why}");
+            AgentError::new(self.redaction.excerpt(&line, MESSAGE))
+        })
+    }
+
+    fn error(&self, refusal: Refusal) -> AgentError {
+        let (message, retry) = refusal.into_parts();
+        let message = message.unwrap_or_else(|| "the agent gave no reason".to_owned());
+        let message = self.redaction.excerpt(&message, MESSAGE);
+        match retry {
+            Some(false) => AgentError::permanent(message),
+            _ => AgentError::new(message),
+        }
     }
 }
 

@@ -1,37 +1,29 @@
 //! A child's standard error: its log, and the reason when it dies.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use tokio::{io::AsyncReadExt, process::ChildStderr};
 use tracing::info;
 
 use super::{calls::Whose, lines::Lines, link::Link};
-use crate::{agents::file::Secret, model::AgentName};
+use crate::model::AgentName;
 
 /// A longer line is cut.
 const LONGEST: usize = 64 << 10;
 /// How much of the last line goes into an error.
 const IN_AN_ERROR: usize = 300;
-/// A shorter value is no secret, and would be struck out of every other word.
-const SHORTEST_SECRET: usize = 4;
 
 /// The log of one child.
 pub(super) struct Log {
     agent: Arc<AgentName>,
     link: Link,
-    secrets: Vec<String>,
     last: Mutex<String>,
 }
 
 impl Log {
-    pub(super) fn new(agent: Arc<AgentName>, link: Link, env: &BTreeMap<String, Secret>) -> Self {
-        let values = env.values().map(|secret| secret.expose().to_owned());
-        let secrets = values.filter(|value| value.len() >= SHORTEST_SECRET).collect();
-        Self { agent, link, secrets, last: Mutex::default() }
+    pub(super) fn new(agent: Arc<AgentName>, link: Link) -> Self {
+        Self { agent, link, last: Mutex::default() }
     }
 
     /// Writes every line into the worker's own log, until there are no more.
@@ -40,8 +32,11 @@ impl Log {
         loop {
             match errors.read_buf(lines.room()).await {
                 Ok(0) | Err(_) => return lines.last(|line| self.line(line)),
-                Ok(_) if lines.each(|line| self.line(line)).is_ok() => (),
-                Ok(_) => self.line(&lines.cut()[..LONGEST]),
+                Ok(_) => {
+                    while lines.each(|line| self.line(line)).is_err() {
+                        self.line(&lines.cut()[..LONGEST]);
+                    }
+                }
             }
         }
     }
@@ -52,7 +47,7 @@ impl Log {
     }
 
     fn line(&self, line: &[u8]) {
-        let (agent, line) = (&self.agent, self.without_secrets(&String::from_utf8_lossy(line)));
+        let (agent, line) = (&self.agent, self.link.redaction().apply(&String::from_utf8_lossy(line)));
         match named_session(&line) {
             Some(session) => info!(target: "agent", %agent, session, "{line}"),
             None => match self.link.calls().only() {
@@ -61,11 +56,6 @@ impl Log {
             },
         }
         *self.last.lock().expect("nobody panics while writing it") = line.chars().take(IN_AN_ERROR).collect();
-    }
-
-    /// What a child is given in `env` is not shown, though it shows it itself.
-    fn without_secrets(&self, line: &str) -> String {
-        self.secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret, "***"))
     }
 }
 
@@ -81,20 +71,18 @@ fn named_session(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::exec::calls::Calls;
+    use crate::agents::{exec::calls::Calls, redaction::Redaction};
 
     fn log() -> Log {
-        let env =
-            [("KEY", "hunter22"), ("N", "1")].map(|(name, value)| (name.to_owned(), Secret::new(value)));
-        let (link, _) = Link::new(Arc::new(Calls::from(1)));
-        Log::new(Arc::new("a".parse().unwrap()), link, &env.into())
+        let (link, _) = Link::new(Arc::new(Calls::from(1)), Redaction::of_lines(["hunter22", "1"]));
+        Log::new(Arc::new("a".parse().unwrap()), link)
     }
 
     #[test]
     fn the_last_line_is_kept_short_and_without_secrets() {
         let log = log();
         log.line(b"bad key hunter22, 1 try");
-        assert_eq!(log.last(), "bad key ***, 1 try");
+        assert_eq!(log.last(), "bad key [secret], 1 try");
         log.line("ü".repeat(1000).as_bytes());
         assert_eq!(log.last().chars().count(), IN_AN_ERROR);
     }

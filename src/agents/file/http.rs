@@ -12,24 +12,12 @@ use super::{
     section::{Section, found, text},
     variables::filled_in,
 };
+use crate::agents::http::RESERVED;
 
 /// The keys that only this type knows.
 pub(super) const KEYS: [&str; 2] = ["url", "headers"];
 
 const EXPECTED: &str = r#"an address such as "https://agents.example.com/support""#;
-
-/// Headers that every request has anyway, or that belong to the connection.
-const OURS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "idempotency-key",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Reads the rest of the table; nothing if it cannot be called.
 pub(super) fn read(
@@ -77,7 +65,7 @@ fn headers(
             if is_new {
                 header(&name, value, around)
             } else {
-                Err("there already, in other letters".to_owned())
+                Err("there already, in other letters: leave one out".to_owned())
             }
         });
         if let Some(value) = value {
@@ -91,7 +79,7 @@ fn header(name: &str, value: &DeValue<'_>, around: &Surroundings<'_>) -> Result<
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err("not a header's name: write letters, digits and -".to_owned());
     }
-    if OURS.contains(&name) {
+    if RESERVED.contains(&name) {
         return Err("tenure sets this header itself: leave it out".to_owned());
     }
     let value =

@@ -5,6 +5,8 @@
 //! and `headers` are [`Secret`]s from the moment they are read.
 
 mod exec;
+#[cfg(test)]
+mod garbled;
 mod http;
 mod problem;
 mod program;

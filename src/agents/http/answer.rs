@@ -6,12 +6,14 @@ use hyper::{StatusCode, Uri, header::LOCATION};
 
 use super::{
     exchange::{Exchange, Response},
-    redaction::Redaction,
     retry_after,
     target::{Origin, Target},
 };
 use crate::{
-    agents::protocol::{Answer, Refusal},
+    agents::{
+        protocol::{Answer, Refusal},
+        redaction::Redaction,
+    },
     model::Millis,
     runtime::AgentError,
 };
@@ -44,12 +46,12 @@ impl Speaker<'_> {
             let line = format!("the answer is larger than {} MiB", Exchange::MOST_READ >> 20);
             return Err(AgentError::permanent(self.said(response, &line)));
         }
-        if matches!(response.body.trim_ascii(), b"" | b"null") {
+        if response.body.trim_ascii().is_empty() {
             return Ok(Answer::default());
         }
         // Perhaps a proxy's page, or another version on its way: worth another try.
-        parse(&response.body).map_err(|why| {
-            let excerpt = self.excerpt(&response.body);
+        Answer::read(&response.body).map_err(|why| {
+            let (why, excerpt) = (self.clean(&why, Self::EXCERPT), self.excerpt(&response.body));
             AgentError::new(self.said(response, &format!("not a turn's result ({why}): {excerpt}")))
         })
     }
@@ -57,7 +59,7 @@ impl Speaker<'_> {
     fn redirected(&self, response: &Response) -> AgentError {
         let to = response.headers.get(LOCATION).and_then(|to| Uri::try_from(to.as_bytes()).ok());
         let to = to.filter(|to| to.host().is_some());
-        let to = to.map_or_else(|| "itself".to_owned(), |to| Origin(&to).to_string());
+        let to = to.map_or_else(|| "another path of its own".to_owned(), |to| Origin(&to).to_string());
         let line =
             format!("it redirects to {to}, and no redirect is followed: set `url` to where the agent is");
         AgentError::permanent(self.said(response, &line))
@@ -65,8 +67,7 @@ impl Speaker<'_> {
 
     /// The status tells whether another try could help, unless the body does.
     fn failed(&self, response: &Response, now: Millis) -> AgentError {
-        let (message, retry) =
-            serde_json::from_slice::<Refusal>(&response.body).unwrap_or_default().into_parts();
+        let (message, retry) = Refusal::read(&response.body).unwrap_or_default().into_parts();
         let line = match message {
             Some(message) => self.clean(&message, Self::MESSAGE),
             None => self.excerpt(&response.body),
@@ -104,14 +105,6 @@ impl Speaker<'_> {
     }
 }
 
-/// A result. An array is none, though its members could be taken for an object's.
-fn parse(body: &[u8]) -> Result<Answer, String> {
-    match body.trim_ascii_start().starts_with(b"{") {
-        true => serde_json::from_slice(body).map_err(|err| err.to_string()),
-        false => Err("expected a JSON object".to_owned()),
-    }
-}
-
 /// Statuses that tell of the moment, not of the request.
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error()
@@ -138,7 +131,7 @@ mod tests {
             whole: true,
         };
         let target = "http://agent.example:8080/turn?key=s3cret-key".parse().unwrap();
-        let redaction = Redaction::of(["s3cret-key"]);
+        let redaction = Redaction::of_words(["s3cret-key"]);
         Speaker { target: &target, redaction: &redaction }.outcome(&response, NOW)
     }
 
@@ -193,7 +186,10 @@ mod tests {
         );
         assert!(said.contains("http 302") && said.contains("https://other.example,"), "{said}");
         assert!(said.contains("retry: false") && !said.contains("t0ken") && !said.contains("ann"), "{said}");
-        assert!(format!("{:?}", error(307, &[("location", "/login")], "")).contains("redirects to itself"));
+        assert!(
+            format!("{:?}", error(307, &[("location", "/login")], ""))
+                .contains("redirects to another path of its own")
+        );
     }
 
     #[test]
@@ -210,6 +206,9 @@ mod tests {
         let said = format!("{:?}", error(200, &[], &page.repeat(2)));
         assert!(said.contains("retry: true") && said.contains("not a turn's result"), "{said}");
         assert!(said.contains("[secret]") && !said.contains("s3cret"), "{said}");
+        let kind = r#"{"append":[{"kind":"s3cret-key","body":{}}]}"#;
+        let said = format!("{:?}", error(200, &[], kind));
+        assert!(said.contains("unknown variant") && !said.contains("s3cret"), "{said}");
         assert!(said.chars().count() < 400, "{said}");
     }
 }

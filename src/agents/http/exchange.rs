@@ -18,17 +18,16 @@ use tracing::debug;
 use super::{
     answer::Speaker,
     connection::{Connector, Uses},
-    redaction::Redaction,
     target::{BadHttp, Target},
 };
-use crate::runtime::AgentError;
+use crate::{agents::redaction::Redaction, runtime::AgentError};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("tenure/", env!("CARGO_PKG_VERSION")));
 
 /// What an agent's headers may not say: it is tenure's to say.
-const RESERVED: [&str; 12] = [
+pub(in crate::agents) const RESERVED: [&str; 12] = [
     "connection",
     "content-length",
     "content-type",
@@ -82,7 +81,7 @@ impl Exchange {
         let secret = headers.values().filter(|value| value.is_sensitive());
         let values = secret.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
         let long = target.uri().path().split('/').filter(|part| part.len() >= Self::LONG_PART);
-        let redaction = Redaction::of(values.chain(target.uri().query()).chain(long));
+        let redaction = Redaction::of_words(values.chain(target.uri().query()).chain(long));
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(Self::IDLE);
         let kept = client.build(connector.clone());

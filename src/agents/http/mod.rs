@@ -7,11 +7,11 @@
 mod answer;
 mod connection;
 mod exchange;
-mod redaction;
 mod retry_after;
 mod target;
 
 use self::exchange::Exchange;
+pub(super) use self::exchange::RESERVED;
 pub use self::target::BadHttp;
 use super::{
     file::HttpSpec,

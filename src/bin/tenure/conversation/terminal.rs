@@ -1,7 +1,11 @@
 //! A person at a terminal: a prompt, a reply, and an error that does not end the conversation.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    io::{self, stdin},
+};
 
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use tenure::{
     client::{Answer, ClientError, Outgoing},
     model::{EntryKind, MessageId},
@@ -10,13 +14,31 @@ use tenure::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Conversation, prompt::Prompt, waiting};
-use crate::{colour, failure::Failure, output};
+use crate::{
+    colour,
+    failure::{Exit, Failure},
+    output,
+};
 
 /// How many entries of the session's history are searched for what was written before.
 const PAST: usize = 400;
 
-/// Talks until the person ends it.
+/// Talks until the person ends it, or somebody the process: then the terminal is as it was before.
 pub(super) async fn hold<S: Store>(with: &Conversation<S>) -> Result<(), Failure> {
+    let before = tcgetattr(stdin()).map_err(io::Error::from)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {
+            // The prompt has changed it, and is not asked any more.
+            tcsetattr(stdin(), OptionalActions::Now, &before).map_err(io::Error::from)?;
+            Err(Failure::new(Exit::Failed, "told to end: what was accepted stays accepted; start it again to go on"))
+        }
+        ended = talk(with) => ended,
+    }
+}
+
+async fn talk<S: Store>(with: &Conversation<S>) -> Result<(), Failure> {
     let mut prompt = Prompt::remembering(past(with).await)?;
     while let Some((line, next)) = prompt.next().await? {
         prompt = next;

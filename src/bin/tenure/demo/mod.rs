@@ -15,7 +15,10 @@ use tenure::{
     model::{Namespace, Settings, WorkerName},
     store::{MemoryStore, Store},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use self::{fleet::Fleet, people::Plan, stage::Stage, timeline::Timeline};
 use crate::{
@@ -84,22 +87,38 @@ async fn embedded(args: &Args, plan: &Plan, global: &Global) -> Result<(), Failu
     let fleet = Fleet::embedded(&store, &env, args.lease, &tell).await?;
     let timeline = Timeline::begin(env.clone(), global.json);
     timeline.title(&plan.title("in this process"))?;
-    show(&Client::new(store, env), plan, Stage::new(fleet, told, timeline, plan)).await
+    unless_ended(show(&Client::new(store, env), plan, Stage::new(fleet, told, timeline, plan))).await
 }
 
 async fn on_redis(args: &Args, plan: &Plan, global: &Global) -> Result<(), Failure> {
     let env = Env::system();
     let namespace: Namespace = format!("demo-{:08x}", env.random_u32()).parse().expect("a short word");
     let global = Global { namespace, ..global.clone() };
-    let client = connect::for_writing(&global).await?;
-    let (tell, told) = mpsc::unbounded_channel();
-    let fleet = Fleet::processes(&global, args.lease, &tell).await?;
-    let timeline = Timeline::begin(env, global.json);
-    timeline.title(&plan.title(&format!("on {}", redacted(&global.redis))))?;
-    let shown = show(&client, plan, Stage::new(fleet, told, timeline, plan)).await;
+    let shown = unless_ended(in_namespace(args, plan, &global, env)).await;
     // Whatever came of it: nothing of ours is left behind.
     forget::namespace(&global, &[]).await?;
     shown
+}
+
+async fn in_namespace(args: &Args, plan: &Plan, global: &Global, env: Env) -> Result<(), Failure> {
+    let client = connect::for_writing(global).await?;
+    let (tell, told) = mpsc::unbounded_channel();
+    let fleet = Fleet::processes(global, args.lease, &tell).await?;
+    let timeline = Timeline::begin(env, global.json);
+    timeline.title(&plan.title(&format!("on {}", redacted(&global.redis))))?;
+    show(&client, plan, Stage::new(fleet, told, timeline, plan)).await
+}
+
+/// Shows it, unless somebody ends it first; the fleet ends with it then.
+async fn unless_ended(shown: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => (),
+        _ = terminate.recv() => (),
+        shown = shown => return shown,
+    }
+    Err(Failure::new(Exit::Failed, "interrupted: run it again to see the end"))
 }
 
 /// Talks to the sessions while the stage shows what happens, then counts what came of it.
@@ -108,7 +127,6 @@ async fn show<S: Store>(client: &Client<S>, plan: &Plan, mut stage: Stage) -> Re
     let (say, said) = mpsc::unbounded_channel();
     let talked = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Failed, "interrupted: run it again to see the end")),
         // Ends with an error, or with the last reply.
         shown = stage.run(said) => shown,
         failed = plan.talk(client, say) => Err(failed),
