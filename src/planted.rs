@@ -40,6 +40,8 @@ bugs! {
     StaleReap "reap-on-a-stale-read",
     /// A session without its `own` row is taken from its owner, who lives.
     RobbedWithoutOwn "live-worker-robbed-when-own-is-gone",
+    /// A death counts when the next owner has done its work, not when it claims.
+    CrashAfterClaim "crashes-counted-after-the-claim",
     /// Ids of messages are not remembered.
     DedupeForgets "dedupe-that-forgets",
     /// A relayed batch is taken wherever the cursor stands, and moves it forward.

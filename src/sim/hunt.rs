@@ -25,6 +25,7 @@ impl Hunt {
         Self::of(Bug::RenewRevives, "what-arrives-after-a-cut-changes-nothing", 50),
         Self::of(Bug::StaleReap, "of-two-reapers-the-second-does-nothing", 50),
         Self::of(Bug::RobbedWithoutOwn, "a-live-owner-is-not-robbed-when-its-row-is-gone", 50),
+        Self::of(Bug::CrashAfterClaim, "what-kills-its-workers-is-set-aside-and-nobody-else", 50),
         Self::of(Bug::DedupeForgets, "a-repeated-send-is-one-turn", 50),
         Self::of(Bug::HighWaterMark, "what-two-relay-arrives-once-and-in-order", 50),
         Self::of(Bug::AckByCount, "after-a-failover-the-fleet-goes-on", 50),

@@ -22,7 +22,10 @@ fn a_worker_with_a_bad_file_says_the_first_error_and_how_many_more_there_are() {
     assert!(line.ends_with("(and 1 more: `tenure check agents.toml`)"), "{line}");
     let mut command = tenure(&["worker", "--redis", NOWHERE]);
     command.env("TENURE_AGENTS", "/nowhere/agents.toml");
-    assert_eq!(end(command).badly(2), "tenure: /nowhere/agents.toml: there is no such file");
+    assert_eq!(
+        end(command).badly(2),
+        "tenure: /nowhere/agents.toml: there is no such file: write it, or correct its name"
+    );
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_file_that_is_not_there_is_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let ended = end(in_folder(&folder, &["check"]));
     ended.badly(2);
-    assert_eq!(ended.stdout, "error: agents.toml: there is no such file\n");
+    assert_eq!(ended.stdout, "error: agents.toml: there is no such file: write it, or correct its name\n");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `tenure send`.
 
+use std::{process::Stdio, time::Duration};
+
 use serde_json::json;
 
 use crate::{
-    command::{RunningWorker, end, end_with_input, members, on},
-    support::RedisServer,
+    command::{Ended, RunningWorker, end, end_with_input, members, on, signal},
+    support::{RedisServer, wait_until},
 };
 
 #[test]
@@ -34,6 +36,17 @@ fn a_message_is_accepted_with_nobody_there_and_answered_once_somebody_is() {
     assert_eq!((&answered["message"], &answered["class"]), (&sent["message"], &json!("memory")));
     let again = &end(on(&server, &["send", "echo/a", "other", "--id", "k", "--wait", "--json"])).json()[0];
     assert_eq!(again, answered);
+}
+
+#[test]
+fn whoever_stops_waiting_is_told_how_to_wait_on() {
+    let server = RedisServer::start();
+    let mut command = on(&server, &["send", "echo/a", "hello", "--id", "k", "--wait=5m"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it is accepted", Duration::from_secs(30), || end(on(&server, &["show", "echo/a"])).code == 0);
+    signal(&child, "INT");
+    let told = Ended::from(child.wait_with_output().unwrap());
+    assert!(told.badly(5).ends_with("sending again with --id k --wait"), "{told:?}");
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! `tenure worker` and `tenure bench`.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process::Stdio,
+    time::Duration,
+};
 
 use serde_json::json;
 
 use crate::{
-    command::{RunningWorker, end, on},
+    command::{RunningWorker, end, on, signal, tenure},
     support::{RedisServer, wait_until},
 };
 
@@ -42,6 +46,18 @@ fn a_worker_that_hangs_on_its_server_still_ends_at_the_second_signal() {
     worker.signal("TERM");
     assert_eq!(worker.ended().code(), Some(1));
     server.resume();
+}
+
+#[test]
+fn a_worker_that_does_not_reach_its_server_still_ends_at_the_first_signal() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let mut command = tenure(&["worker", "--redis", &url, "--timeout", "5m"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let _connected = silent.accept().unwrap();
+    signal(&child, "TERM");
+    wait_until("the worker ends", SOON, || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rustix::process::{Pid, Signal};
 use tenure::{agents::file::ExecSpec, model::TurnPolicy};
 
@@ -56,6 +57,29 @@ while True:
     assert_eq!(said, "2, try 2");
     assert!(desk.logs.with("a run failed")[0].contains("signal: 9"), "{}", desk.logs.text());
     assert!(!lives(&desk.written("pid").unwrap()));
+}
+
+#[tokio::test]
+async fn a_message_that_kills_the_program_takes_no_turn_beside_it_to_dead() {
+    let script = r#"
+while True:
+    request = read()
+    time.sleep(0.02)
+    if text(request) == "poison":
+        os._exit(1)
+    answer(request, reply={"text": text(request)})
+"#;
+    let policy = TurnPolicy { tries: 3, ..policy() };
+    let desk = Desk::under(policy, script, &[]).await;
+    desk.awake("are you?").await;
+    let poison = desk.ask_text("own/poison", "poison");
+    let others = join_all((0..20).map(|n| {
+        let desk = &desk;
+        async move { desk.ask_text(&format!("own/{n}"), "well").await }
+    }));
+    let (poisoned, others) = tokio::join!(poison, others);
+    assert!(poisoned.starts_with("failed: the agent's program ended"), "{poisoned}");
+    assert!(others.iter().all(|said| said == "well"), "{others:?}");
 }
 
 #[tokio::test]

@@ -107,7 +107,8 @@ while True:
     assert_eq!(join_all(asked).await, ["timeout"; 10]);
     assert!(desk.env.now().since(began) < SHORT * 6);
     desk.awake("well").await;
-    assert_eq!(desk.logs.with("has read nothing and said nothing").len(), 1, "{}", desk.logs.text());
+    let ends = desk.logs.with("an agent's program is down");
+    assert!(ends.len() == 1 && ends[0].contains("has read nothing and said nothing"), "{}", desk.logs.text());
 }
 
 #[tokio::test]
@@ -238,4 +239,23 @@ os._exit(1)
     let error = desk.ask_text("own/a", "one").await;
     assert!(error.ends_with("cannot log in with [secret]"), "{error}");
     assert!(desk.logs.with("cannot log in").len() > 1 && desk.logs.with("hunter2").is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_of_the_environment_is_in_no_error_that_the_program_answers_with() {
+    let script = r#"
+for outcome in [
+    {"error": {"message": "key " + os.environ["TOKEN"] + " refused"}},
+    {"error": os.environ["TOKEN"]},
+    {"result": {"append": [{"kind": os.environ["TOKEN"], "body": {}}]}},
+]:
+    say({"jsonrpc": "2.0", "id": read()["id"], **outcome})
+read()
+"#;
+    let desk = Desk::under(TurnPolicy { tries: 1, ..policy() }, script, &[("TOKEN", "hunter2hunter2")]).await;
+    assert_eq!(desk.ask_text("own/a", "one").await, "failed: key [secret] refused");
+    assert_eq!(desk.ask_text("own/a", "two").await, "failed: \"[secret]\"");
+    let unreadable = desk.ask_text("own/a", "three").await;
+    assert!(unreadable.contains("`[secret]`"), "{unreadable}");
+    assert!(desk.logs.with("hunter2").is_empty(), "{}", desk.logs.text());
 }

@@ -19,7 +19,15 @@ pub(super) enum Ending {
     /// With an error of the agent's own.
     Refused(Refusal),
     /// With the child.
-    Died(Arc<str>),
+    Died(Death),
+}
+
+/// How a child ended that had been given turns.
+#[derive(Debug, Clone)]
+pub(super) struct Death {
+    pub(super) why: Arc<str>,
+    /// Whether it had been given others too: then any of them may have been the cause.
+    pub(super) in_company: bool,
 }
 
 /// What a call is about.
@@ -134,8 +142,9 @@ impl Calls {
     pub(super) fn close(&self, why: &Arc<str>) -> u64 {
         let mut table = self.table();
         table.closed = true;
-        let given = mem::take(&mut table.open).into_values().filter(|call| call.written);
-        given.for_each(|call| _ = call.ending.send(Ending::Died(why.clone())));
+        let given: Vec<_> = mem::take(&mut table.open).into_values().filter(|call| call.written).collect();
+        let death = Death { why: why.clone(), in_company: given.len() > 1 };
+        given.into_iter().for_each(|call| _ = call.ending.send(Ending::Died(death.clone())));
         table.next
     }
 
@@ -187,9 +196,22 @@ mod tests {
         let (_, mut let_go) = calls.open(whose("a/2")).unwrap();
         calls.begin(given);
         assert_eq!(calls.close(&"crashed".into()), 3);
-        assert!(matches!(died.try_recv(), Ok(Ending::Died(why)) if &*why == "crashed"));
+        assert!(
+            matches!(died.try_recv(), Ok(Ending::Died(death)) if &*death.why == "crashed" && !death.in_company)
+        );
         assert!(matches!(let_go.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
         assert!(calls.open(whose("a/3")).is_none());
+    }
+
+    #[test]
+    fn a_child_that_ends_with_more_than_one_turn_says_so_to_each() {
+        let calls = Calls::from(1);
+        let given = ["a/1", "a/2"].map(|session| calls.open(whose(session)).unwrap());
+        assert!(given.iter().all(|(id, _)| calls.begin(*id)));
+        calls.close(&"crashed".into());
+        for (_, mut ending) in given {
+            assert!(matches!(ending.try_recv(), Ok(Ending::Died(death)) if death.in_company));
+        }
     }
 
     #[test]

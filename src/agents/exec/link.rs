@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{
-    calls::{Calls, Ending, Whose},
+    calls::{Calls, Death, Ending, Whose},
     outbound::{Outgoing, turn_line},
 };
 use crate::{
@@ -46,6 +46,15 @@ pub(super) struct Link {
     redaction: Arc<Redaction>,
 }
 
+/// Why a turn has no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// By what the agent said, or should have.
+    Agent(AgentError),
+    /// The child ended.
+    Died(Death),
+}
+
 impl Link {
     /// To a child that reads what comes out at the other end.
     pub(super) fn new(calls: Arc<Calls>, redaction: Redaction) -> (Self, mpsc::Receiver<Outgoing>) {
@@ -56,20 +65,23 @@ impl Link {
     /// Has the child take a turn. `None`: it ended without having been given it.
     ///
     /// May be dropped: then the child is told, if it knows of the turn.
-    pub(super) async fn ask(&self, params: &Params<'_>) -> Option<Result<Answer, AgentError>> {
+    pub(super) async fn ask(&self, params: &Params<'_>) -> Option<Result<Answer, Failed>> {
         let place = self.queue.reserve().await.ok()?;
         let (id, ending) =
             self.calls.open(Whose { session: params.session().clone(), turn: params.turn() })?;
         let _over = Over { link: self, id };
         match turn_line(id, params) {
             Ok(line) => place.send(Outgoing::Turn { id, line }),
-            Err(err) => return Some(Err(AgentError::permanent(format!("the turn is not JSON: {err}")))),
+            Err(err) => {
+                let line = format!("the turn is not JSON: {err}");
+                return Some(Err(Failed::Agent(AgentError::permanent(line))));
+            }
         }
-        match ending.await.ok()? {
-            Ending::Answered(result) => Some(self.answer(result.get())),
-            Ending::Refused(refusal) => Some(Err(self.error(refusal))),
-            Ending::Died(why) => Some(Err(AgentError::new(why.as_ref()))),
-        }
+        Some(match ending.await.ok()? {
+            Ending::Answered(result) => self.answer(result.get()).map_err(Failed::Agent),
+            Ending::Refused(refusal) => Err(Failed::Agent(self.error(refusal))),
+            Ending::Died(death) => Err(Failed::Died(death)),
+        })
     }
 
     /// Says `line` to the child if there is room for it.

@@ -24,15 +24,16 @@ mod stderr;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
 use self::{
+    calls::Death,
     keeper::Keeper,
-    link::{Link, Standing},
+    link::{Failed, Link, Standing},
 };
 use super::{
     file::ExecSpec,
@@ -53,6 +54,8 @@ pub struct Exec {
     /// Until the first turn.
     asleep: Mutex<Option<Keeper>>,
     standing: watch::Receiver<Standing>,
+    /// One place: for a turn that a child ended with, beside others.
+    suspects: Semaphore,
     tasks: TaskTracker,
     ending: CancellationToken,
     _ends_with_us: DropGuard,
@@ -77,10 +80,38 @@ impl Exec {
             env,
             asleep: Mutex::new(Some(keeper)),
             standing,
+            suspects: Semaphore::new(1),
             tasks,
             _ends_with_us: ending.clone().drop_guard(),
             ending,
         }
+    }
+
+    /// What a child answers. One that ends before it was given the turn costs the turn nothing, and one that ends with
+    /// others beside it costs nothing once: what ended it must not take them to `dead` with it.
+    async fn answer(&self, cx: &Turn<State>, params: &Params<'_>) -> Result<Answer, AgentError> {
+        let mut alone = None;
+        loop {
+            match self.link(cx).await?.ask(params).await {
+                None => (),
+                Some(Ok(answer)) => return Ok(answer),
+                Some(Err(Failed::Agent(error))) => return Err(error),
+                Some(Err(Failed::Died(death))) if death.in_company && alone.is_none() => {
+                    alone = Some(self.place(cx, &death).await?);
+                }
+                Some(Err(Failed::Died(Death { why, .. }))) => return Err(AgentError::new(why.as_ref())),
+            }
+        }
+    }
+
+    /// The one place for suspects; the death is the turn's own failure if that would take too much of its time.
+    async fn place(
+        &self,
+        cx: &Turn<State>,
+        Death { why, .. }: &Death,
+    ) -> Result<SemaphorePermit<'_>, AgentError> {
+        let place = self.env.timeout(cx.remaining() / 2, self.suspects.acquire()).await;
+        place.map(|place| place.expect("it is never closed")).ok_or_else(|| AgentError::new(why.as_ref()))
     }
 
     /// The child, once there is one. A turn whose time would be over before that is not kept waiting.
@@ -114,14 +145,7 @@ impl Agent for Exec {
 
     async fn turn(&self, cx: &mut Turn<State>, message: Message) -> Result<Reply, AgentError> {
         let params = Params::of(cx, &message).await?;
-        let answer: Answer = loop {
-            let link = self.link(cx).await?;
-            // A child that ends before it was given the turn costs the turn nothing.
-            if let Some(answer) = link.ask(&params).await {
-                break answer?;
-            }
-        };
-        answer.apply(cx)
+        self.answer(cx, &params).await?.apply(cx)
     }
 
     /// Ends the child: its input is closed, then it is asked, then it is made to.

@@ -65,7 +65,7 @@ fn headers(
             if is_new {
                 header(&name, value, around)
             } else {
-                Err("there already, in other letters".to_owned())
+                Err("there already, in other letters: leave one out".to_owned())
             }
         });
         if let Some(value) = value {

@@ -20,6 +20,10 @@ use crate::model::AgentName;
 /// No file of agents is larger, in bytes.
 const LARGEST: u64 = 1 << 20;
 
+const NO_FILE: &str = "there is no such file: write it, or correct its name";
+
+const A_FOLDER: &str = "a folder: name the file in it";
+
 const TYPES: &str = "echo, exec or http";
 
 /// What a file's values are read against.
@@ -81,7 +85,8 @@ impl Reading {
 /// A file's content and its folder; else a line and what is wrong.
 fn load(path: &Path) -> Result<(Vec<u8>, PathBuf), (usize, String)> {
     let unreadable = |err: io::Error| match err.kind() {
-        io::ErrorKind::NotFound => (0, "there is no such file".to_owned()),
+        io::ErrorKind::NotFound => (0, NO_FILE.to_owned()),
+        io::ErrorKind::IsADirectory => (0, A_FOLDER.to_owned()),
         _ => (0, format!("cannot be read: {err}")),
     };
     let place = absolute(path).map_err(unreadable)?;
@@ -222,8 +227,8 @@ impl Type {
 /// Whose key it is, where it is one of another type's.
 fn whose(key: &str) -> Option<&'static str> {
     match key {
-        key if exec::KEYS.contains(&key) => Some("type = \"exec\""),
-        key if http::KEYS.contains(&key) => Some("type = \"http\""),
+        key if exec::KEYS.contains(&key) => Some("type = \"exec\": leave it out here"),
+        key if http::KEYS.contains(&key) => Some("type = \"http\": leave it out here"),
         _ => None,
     }
 }

@@ -7,22 +7,25 @@ use super::{Level, Problem};
 /// What has been found so far in one file.
 pub(super) struct Report<'t> {
     file: &'t str,
-    text: &'t str,
+    /// Where each line ends.
+    ends: Vec<usize>,
     problems: Vec<Problem>,
+    errors: usize,
 }
 
 impl<'t> Report<'t> {
     pub(super) fn on(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, problems: Vec::new() }
+        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { file, ends, problems: Vec::new(), errors: 0 }
     }
 
     /// The line, from 1, of what lies at `at`.
     pub(super) fn line(&self, at: &Range<usize>) -> usize {
-        let before = &self.text.as_bytes()[..at.start.min(self.text.len())];
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.ends.partition_point(|end| *end < at.start)
     }
 
     pub(super) fn error(&mut self, at: &Range<usize>, agent: Option<&str>, problem: impl Into<String>) {
+        self.errors += 1;
         self.note(Level::Error, at, agent, problem.into());
     }
 
@@ -38,7 +41,7 @@ impl<'t> Report<'t> {
 
     /// How many errors there are.
     pub(super) fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.level == Level::Error).count()
+        self.errors
     }
 
     /// All of them, by line.

@@ -166,9 +166,9 @@ fn a_key_that_is_unknown_or_anothers_is_said() {
         (exec("colour = 1"), format!("a.toml:4: unknown key `colour` in [agents.support]: {EXEC}")),
         (
             exec("url = \"http://a\""),
-            "a.toml:4: `url` in [agents.support] belongs to type = \"http\"".to_owned(),
+            "a.toml:4: `url` in [agents.support] belongs to type = \"http\": leave it out here".to_owned(),
         ),
-        (http("env = {}"), "a.toml:4: `env` in [agents.support] belongs to type = \"exec\"".to_owned()),
+        (http("env = {}"), "a.toml:4: `env` in [agents.support] belongs to type = \"exec\": leave it out here".to_owned()),
         (
             exec("\n[agents.support.backoff]\nfrist = \"1s\""),
             "a.toml:6: unknown key `frist` in [agents.support.backoff]: expected one of first, max (did you mean `first`?)".to_owned(),
@@ -294,7 +294,10 @@ fn an_address_or_a_header_that_does_not_fit_is_said_without_its_value() {
             "`headers.a b`: not a header's name: write letters, digits and -",
         ),
         ("headers = { a = 1 }", "`headers.a`: expected a string in quotes, found an integer"),
-        ("headers = { a = \"x\", A = \"s3cret\" }", "`headers.a`: there already, in other letters"),
+        (
+            "headers = { a = \"x\", A = \"s3cret\" }",
+            "`headers.a`: there already, in other letters: leave one out",
+        ),
         ("headers = { Host = \"x\" }", "`headers.Host`: tenure sets this header itself: leave it out"),
         (
             "headers = { a = \"${TORN}\" }",
@@ -361,7 +364,11 @@ fn a_file_that_is_absent_or_no_text_is_a_problem_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agents.toml");
     let said = || AgentsFile::read(&path, &variables).unwrap_err().to_string();
-    assert!(said().ends_with("agents.toml: there is no such file"), "{}", said());
+    assert!(
+        said().ends_with("agents.toml: there is no such file: write it, or correct its name"),
+        "{}",
+        said()
+    );
     fs::write(&path, b"# one\n# \xff\n").unwrap();
     assert!(said().ends_with("agents.toml:2: not UTF-8: save the file as UTF-8 text"), "{}", said());
     fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();

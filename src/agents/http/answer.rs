@@ -59,7 +59,7 @@ impl Speaker<'_> {
     fn redirected(&self, response: &Response) -> AgentError {
         let to = response.headers.get(LOCATION).and_then(|to| Uri::try_from(to.as_bytes()).ok());
         let to = to.filter(|to| to.host().is_some());
-        let to = to.map_or_else(|| "itself".to_owned(), |to| Origin(&to).to_string());
+        let to = to.map_or_else(|| "another path of its own".to_owned(), |to| Origin(&to).to_string());
         let line =
             format!("it redirects to {to}, and no redirect is followed: set `url` to where the agent is");
         AgentError::permanent(self.said(response, &line))
@@ -186,7 +186,10 @@ mod tests {
         );
         assert!(said.contains("http 302") && said.contains("https://other.example,"), "{said}");
         assert!(said.contains("retry: false") && !said.contains("t0ken") && !said.contains("ann"), "{said}");
-        assert!(format!("{:?}", error(307, &[("location", "/login")], "")).contains("redirects to itself"));
+        assert!(
+            format!("{:?}", error(307, &[("location", "/login")], ""))
+                .contains("redirects to another path of its own")
+        );
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl From<ClientError> for Failure {
             ClientError::Failed { message, error, .. } => Self::new(
                 Exit::Failed,
                 format!(
-                    "message {message} failed ({}): {}: see `tenure dead ls`",
+                    "message {message} was given up on ({}): {}: see `tenure dead ls`",
                     error.reason, error.message
                 ),
             ),

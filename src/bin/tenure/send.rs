@@ -73,7 +73,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         message = message.resume(resume);
     }
     let sent = match wait {
-        Some(wait) => client.ask(message, wait).await.map(Outcome::Answered),
+        Some(wait) => tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => return Err(interrupted(&id)),
+            answer = client.ask(message, wait) => answer.map(Outcome::Answered),
+        },
         None => client.send(message).await.map(Outcome::Accepted),
     };
     let report = report(&client, &session, &sent).await;
@@ -188,6 +192,16 @@ fn failure(err: ClientError, id: &IdempotencyKey) -> Failure {
         ),
         err => err.into(),
     }
+}
+
+/// Nobody waits any more, and the message may be on its way all the same.
+fn interrupted(id: &IdempotencyKey) -> Failure {
+    Failure::new(
+        Exit::Unavailable,
+        format!(
+            "not waiting any more: the message may have been accepted; wait on by sending again with --id {id} --wait"
+        ),
+    )
 }
 
 fn read_body(text: Option<&str>, body: Option<&str>) -> Result<Body, Failure> {

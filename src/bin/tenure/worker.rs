@@ -61,13 +61,14 @@ Examples:
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let stop = Stop::listen()?;
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
     let door = Door::open(args.health).await?;
     let config = args.config()?;
     tokio::select! {
         biased;
         never = door.answer() => match never {},
-        ended = work(config, &agents, &door, global) => ended,
+        ended = work(config, &agents, &door, global, stop) => ended,
     }
 }
 
@@ -76,15 +77,12 @@ async fn work(
     agents: &AgentsFile,
     door: &Door,
     global: &Global,
+    mut stop: Stop,
 ) -> Result<(), Failure> {
-    let mut stop = Stop::listen()?;
-    let store = connect::store(global).await?;
-    doctor::examine(&connect::options(global)?).await?;
-    let starting = agents_file::serve(agents, Worker::builder(store), config)?.start();
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = starting => Arc::new(started.map_err(not_started)?),
+        started = start(config, agents, global) => Arc::new(started?),
     };
     door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
@@ -93,6 +91,13 @@ async fn work(
         never = events.print() => match never {},
         ended = serve(&worker, &mut stop) => ended,
     }
+}
+
+/// Nothing is owned before it returns, so it may be dropped.
+async fn start(config: WorkerConfig, agents: &AgentsFile, global: &Global) -> Result<WorkerHandle, Failure> {
+    let store = connect::store(global).await?;
+    doctor::examine(&connect::options(global)?).await?;
+    agents_file::serve(agents, Worker::builder(store), config)?.start().await.map_err(not_started)
 }
 
 impl Args {

@@ -16,6 +16,7 @@ mod others_stay;
 mod partitions;
 mod paused_owner;
 mod placed_late;
+mod poison;
 mod relay;
 mod repeated_send;
 mod restarted_server;
@@ -45,6 +46,7 @@ pub(super) const ALL: &[Scenario] = &[
     rolling_deploy::SCENARIO,
     placed_late::SCENARIO,
     others_stay::SCENARIO,
+    poison::SCENARIO,
     stopped_fleet::SCENARIO,
     stumbling_reaper::SCENARIO,
     two_reapers::SCENARIO,

@@ -110,7 +110,9 @@ impl Keyspace {
             true => Epoch(after_last.max(1)),
         };
         record.epoch = Some(epoch);
-        record.crashes = record.crashes_at_claim();
+        if !planted(Bug::CrashAfterClaim) {
+            record.crashes = record.crashes_at_claim();
+        }
         record.orphaned = None;
         record.updated = step.now;
         Token { worker: claimant.worker.clone(), epoch, nonce: claimant.nonce }

@@ -1,11 +1,12 @@
 //! `tenure bench turns`.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use tenure::{
     Env,
@@ -65,10 +66,16 @@ Examples:
   tenure bench turns --raw --json";
 
 /// How the progress of a measurement looks.
-const BAR: &str = "{msg:5} [{bar:40}] {human_pos} of {human_len}, {per_sec}, {eta} left";
+const BAR: &str = "{msg:5} [{bar:40}] {human_pos} of {human_len}, {rate}/s, {eta} left";
 
 /// Between two looks at it.
 const STEP: Duration = Duration::from_millis(100);
+
+/// How many a second, without a fraction.
+fn whole_rate(state: &ProgressState, to: &mut dyn fmt::Write) {
+    // What cannot be written is not shown.
+    let _ = write!(to, "{:.0}", state.per_sec());
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -275,7 +282,7 @@ pub(super) async fn shown<T>(
     all: usize,
     work: impl Future<Output = T>,
 ) -> T {
-    let style = ProgressStyle::with_template(BAR).expect("a good template");
+    let style = ProgressStyle::with_template(BAR).expect("a good template").with_key("rate", whole_rate);
     // It draws on stderr, and nothing where that is no terminal.
     let bar = ProgressBar::new(all as u64).with_style(style).with_message(what.to_owned());
     let progress = async {

@@ -26,16 +26,18 @@ pub(crate) struct Args {
     run: run::Args,
     /// Plant this bug first: see `tenure sim planted`
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, global = true, value_name = "BUG")]
+    #[arg(long, global = true, value_name = "BUG", hide = true)]
     plant: Option<tenure::sim::Bug>,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// List the built-in scenarios
+    /// List the built-in scenarios, and what must hold in each
+    #[command(after_help = "Example:\n  tenure sim ls --json")]
     Ls,
     Replay(replay::Args),
     #[cfg(feature = "planted-bugs")]
+    #[command(hide = true)]
     Planted(planted::Args),
 }
 

@@ -19,6 +19,7 @@ use crate::{
 /// A file is followed pick by pick; a seed is run as `tenure sim` does. Exits with 1 if the run fails, as it
 /// should if it failed before, and says whether it was the same run bit for bit.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// What `tenure sim` wrote when the seed failed
     #[arg(required_unless_present = "seed", conflicts_with = "seed")]
@@ -33,6 +34,11 @@ pub(super) struct Args {
     #[arg(long, default_value = "random", conflicts_with = "file")]
     strategy: StrategyName,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tenure sim replay --scenario nothing-is-lost-in-a-storm --seed 17 --strategy pct:depth=5
+  tenure sim replay tenure-sim-nothing-is-lost-in-a-storm-17.jsonl";
 
 #[derive(Serialize)]
 struct Row<'a> {
