@@ -46,6 +46,7 @@ found! {
     a_renewal_that_brings_back_the_buried_is_found: RenewRevives by "random",
     a_reap_on_a_stale_read_is_found: StaleReap by "random",
     a_live_worker_robbed_when_own_is_gone_is_found: RobbedWithoutOwn by "random",
+    a_crash_counted_after_the_claim_is_found: CrashAfterClaim by "random",
     a_dedupe_that_forgets_is_found: DedupeForgets by "random",
     a_relay_cursor_as_a_high_water_mark_is_found: HighWaterMark by "random",
     an_acknowledgement_by_count_is_found: AckByCount by "random",
