@@ -153,6 +153,10 @@ impl Controller<'_> {
         if busy == 0 && state.calls_of_clients() == 0 && state.server.store().is_settled() {
             return ControlFlow::Break(());
         }
+        // A fault may look like a message that kills its workers, and be taken for one.
+        if state.now() > quiet_since + self.bounds.settle / 2 {
+            state.server.free_all();
+        }
         if state.now() > quiet_since + self.bounds.settle {
             let unfinished = state.watch.unfinished();
             let settle = self.bounds.settle;
@@ -175,7 +179,7 @@ impl Controller<'_> {
             state.enabled(&mut self.enabled);
             let planned = self.plan.last().and_then(|planned| match planned.when {
                 When::At(at) => Some(at),
-                When::Step(_) | When::To(_) => None,
+                When::Step(_) | When::StepAt(..) | When::To(_) => None,
             });
             let next = state.next_event().into_iter().chain(planned).min();
             match (self.enabled.is_empty(), next) {
@@ -230,6 +234,7 @@ impl Controller<'_> {
             self.plan.last().is_some_and(|planned| match planned.when {
                 When::At(at) => at <= state.now(),
                 When::Step(step) => step <= state.step() + 1,
+                When::StepAt(step, at) => step <= state.step() + 1 && at <= state.now(),
                 When::To(_) => true,
             })
         };
@@ -256,8 +261,11 @@ impl Controller<'_> {
         let mend =
             cut.map(|worker| Fault::Heal { worker }).or_else(|| down().map(|worker| Fault::Start { worker }));
         let Some(fault) = mend else { return false };
-        let step = self.world.state().step() + 1;
-        self.inject(Planned::before_step(step, fault));
+        let (step, now) = {
+            let state = self.world.state();
+            (state.step() + 1, state.now())
+        };
+        self.inject(Planned::before_step_at(step, now, fault));
         true
     }
 

@@ -18,7 +18,7 @@ impl Fates {
     pub(super) fn new(seed: u64, rates: Option<Rates>, until: Duration, plan: &[Planned]) -> Self {
         let given = plan.iter().filter_map(|planned| match planned.when {
             When::To(id) => Some((id, planned.fault)),
-            When::At(_) | When::Step(_) => None,
+            When::At(_) | When::Step(_) | When::StepAt(..) => None,
         });
         Self { seed, rates, until, given: given.collect(), happened: Vec::new() }
     }

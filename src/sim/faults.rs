@@ -119,6 +119,8 @@ pub enum When {
     At(Duration),
     /// Before this step, from 1.
     Step(u64),
+    /// Before this step, and not before this time: the step before it may be long ago.
+    StepAt(u64, Duration),
     /// To the call or hint of this [id](super::Choice::id).
     To(u64),
 }
@@ -142,6 +144,11 @@ impl Planned {
     /// `fault`, before this step.
     pub fn before_step(step: u64, fault: Fault) -> Self {
         Self { when: When::Step(step), fault }
+    }
+
+    /// `fault`, before this step and not before this time.
+    pub(super) fn before_step_at(step: u64, time: Duration, fault: Fault) -> Self {
+        Self { when: When::StepAt(step, time), fault }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::clock::START;
 use crate::{
-    model::{Millis, Partition, Partitions, SessionId},
-    store::{MemoryStore, Store, memory::ManualClock},
+    model::{Cause, Hold, Millis, Partition, Partitions, SessionId, SessionRecord},
+    store::{FirstMessage, Free, MemoryStore, Store, memory::ManualClock},
 };
 
 /// The server.
@@ -86,6 +88,20 @@ impl Server {
     pub(super) fn fsync_takes(&self, now: Duration) -> Option<Duration> {
         let (by, until) = self.fsync;
         (now < until).then_some(by)
+    }
+
+    /// An operator lets every session go on that was taken for the death of its workers.
+    pub(super) fn free_all(&self) {
+        let poisoned = |record: &SessionRecord| {
+            record.owner.is_none()
+                && matches!(record.hold, Some(Hold::Quarantined { cause: Cause::Poison, .. }))
+        };
+        for (session, held) in self.store.snapshot().partitions.into_values().flat_map(|held| held.sessions) {
+            if poisoned(&held.record) {
+                let freed = self.store.free(&session, &held.record.pool, FirstMessage::Keep).now_or_never();
+                debug_assert!(matches!(freed, Some(Ok(Free::Freed))), "{session}: {freed:?}");
+            }
+        }
     }
 
     pub(super) fn partition_of(&self, session: &SessionId) -> Partition {
