@@ -26,7 +26,7 @@ const NUDGES: usize = 16;
 /// The pause before a session is claimed again whose actor broke.
 const BROKEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// The pause before a session is claimed again of which the server lost writes.
+/// The pause before a session is claimed again of which the server lost writes, or may have.
 const BEHIND_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What the supervisor is told.
@@ -181,6 +181,9 @@ impl<S: Store> Supervisor<S> {
                 self.recover_after(BROKEN_AGAIN_AFTER, session);
             }
             _ if again => self.start(session),
+            // Most often by another worker; but a server that lost our last claim takes us for the owner by the one
+            // before, and then nobody else would come.
+            Departure::Fenced => self.recover_after(BEHIND_AGAIN_AFTER, session),
             _ => (),
         }
     }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use tenure::{Worker, WorkerHandle, agents::Echo, model::WorkerConfig, store::Store};
+use tenure::{
+    Worker, WorkerHandle,
+    agents::Echo,
+    model::WorkerConfig,
+    store::{Look, Store},
+};
 
 use crate::{
     flaky::{Cable, Flaky},
@@ -152,4 +157,27 @@ async fn with_one_call_in_ten_lost_every_message_is_still_one_turn_in_order() {
                 .is_empty()
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_claimed_again_of_a_server_that_lost_our_last_claim_of_it() {
+    let fleet = Fleet::new(9);
+    let (worker, cable) = flaky_worker(&fleet, "w").await;
+    fleet.send("slow/a", "x").await;
+    fleet.until(MINUTE, async || worker.load().running == 1).await;
+    let replica = fleet.store.fork();
+    let first = fleet.sight("slow/a").await.record.epoch;
+    // Out of reach for as long as it takes to stop trusting: it claims the session a second time.
+    cable.cut();
+    fleet.until(MINUTE, async || worker.load().sessions == 0).await;
+    cable.heal();
+    fleet.until(MINUTE, async || fleet.sight("slow/a").await.record.epoch != first).await;
+    cable.replace(replica.clone());
+    // Its commit is refused there, in the name of its own first claim.
+    let session = "slow/a".parse().unwrap();
+    let turns = async || match replica.look(&session).await.unwrap() {
+        Look::Here(sight) => sight.record.turns,
+        other => panic!("{other:?}"),
+    };
+    fleet.until(Duration::from_secs(30), async || turns().await == 1).await;
 }

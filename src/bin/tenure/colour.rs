@@ -1,19 +1,27 @@
 //! When and how words are coloured: on terminals, unless `NO_COLOR`, `TERM=dumb` or a pipe says no;
 //! `CLICOLOR_FORCE` says yes.
 
-use std::io::{Stderr, Stdout, stderr, stdout};
+use std::{
+    env,
+    io::{Stderr, Stdout, stderr, stdout},
+};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 /// Whether what goes to stdout is coloured.
 pub(crate) fn on_stdout() -> bool {
-    AutoStream::<Stdout>::choice(&stdout()) != ColorChoice::Never
+    !is_dumb() && AutoStream::<Stdout>::choice(&stdout()) != ColorChoice::Never
 }
 
 /// Whether what goes to stderr is coloured.
 pub(crate) fn on_stderr() -> bool {
-    AutoStream::<Stderr>::choice(&stderr()) != ColorChoice::Never
+    !is_dumb() && AutoStream::<Stderr>::choice(&stderr()) != ColorChoice::Never
+}
+
+/// Also where `CI` is set, which the library takes for a terminal that knows colours.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb") && env::var_os("CLICOLOR_FORCE").is_none()
 }
 
 /// A heading's style.
