@@ -73,7 +73,7 @@
 //! assert!(failing.is_some(), "the simulation finds the race");
 //! ```
 //!
-//! In a test, [`test`] runs many seeds and says how to run a failing one again.
+//! In a test, [`test()`] runs many seeds and says how to run a failing one again.
 
 mod calls;
 pub mod check;

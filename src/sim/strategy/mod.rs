@@ -1,7 +1,7 @@
 //! Who goes next: the ways to look for a schedule that breaks something.
 //!
 //! All of them are functions of a seed and of what they are asked, nothing else. None is best: `random` finds what
-//! is easy, priorities ([`Pct`], [`Pos`]) find what needs somebody to be slow at the wrong moment, and `coverage`
+//! is easy, priorities (`pct`, `pos`) find what needs somebody to be slow at the wrong moment, and `coverage`
 //! goes on from where something new was seen. A [`StrategyName`] is how a person chooses one, [`Campaign`] makes one for each seed.
 
 mod campaign;
