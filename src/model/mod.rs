@@ -13,6 +13,7 @@ mod policy;
 mod session;
 mod timestamp;
 mod turn;
+mod watch;
 
 pub use address::{
     AgentName, BadAddress, Group, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId,
@@ -28,3 +29,4 @@ pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
 pub use session::{Cause, Hold, SessionRecord, Status};
 pub use timestamp::Timestamp;
 pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};
+pub(crate) use watch::{Finding, Watch, is_outage, look_every, ring};

@@ -16,7 +16,7 @@ use crate::{
     model::{
         AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
     },
-    store::Store,
+    store::{Lapsed, Store},
 };
 
 /// An agent that this worker serves.
@@ -47,6 +47,8 @@ pub(super) struct Incarnation<S> {
     pub(super) stops: Stops,
     pub(super) counts: Arc<Counts>,
     pub(super) duties: Duties,
+    /// Whose time may be over, for the duty to look at.
+    pub(super) lapses: mpsc::Sender<Lapsed>,
     pub(super) tasks: TaskTracker,
     pub(super) commands: mpsc::Sender<Command>,
 }
@@ -75,8 +77,8 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
-    /// Told when there is room again.
-    pub(super) room: Notify,
+    /// Told when a renewal should not wait for its time.
+    pub(super) renew_soon: Notify,
     seen_epoch: AtomicU64,
 }
 
@@ -89,8 +91,17 @@ impl Counts {
     /// A turn or a session ended: if this worker had left `idle`, it may come back.
     pub(super) fn made_room(&self) {
         if self.full.swap(false, Ordering::Relaxed) {
-            self.room.notify_one();
+            self.renew_soon.notify_one();
         }
+    }
+
+    /// Somebody was buried: there is one less to share the duties with, and those it had are free.
+    pub(super) fn lost_one(&self) {
+        for count in [&self.alive, &self.ready] {
+            // What is not there was not counted either.
+            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        }
+        self.renew_soon.notify_one();
     }
 
     /// Remembers an epoch that the server granted.

@@ -82,7 +82,7 @@ impl<S: Store> Incarnation<S> {
             tokio::select! {
                 biased;
                 () = self.stops.lost.cancelled() => return,
-                () = self.counts.room.notified() => next = next.min(self.env.now().plus(SOONEST)),
+                () = self.counts.renew_soon.notified() => next = next.min(self.env.now().plus(SOONEST)),
                 () = self.env.sleep_until(wake) => (),
             }
             if self.env.now() >= next {

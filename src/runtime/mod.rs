@@ -13,6 +13,8 @@ mod env;
 mod incarnation;
 mod intake;
 mod lease_keeper;
+mod lifeline;
+mod reaper;
 mod relay;
 mod session;
 mod supervisor;

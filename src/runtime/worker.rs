@@ -13,17 +13,22 @@ use super::{
     duty::Duty,
     env::Env,
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
-    intake, relay,
-    supervisor::Supervisor,
+    intake,
+    lifeline::Lifeline,
+    relay,
+    supervisor::{Command, Supervisor},
     trust::Trust,
 };
 use crate::{
     model::{AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId},
-    store::{Configured, Store, StoreError},
+    store::{Configured, Lapsed, Store, StoreError},
 };
 
 /// How many commands wait for the supervisor before those who give them wait too.
 const COMMANDS: usize = 4096;
+
+/// How many lapsed keys wait for the duty; what is more is found without.
+const LAPSES: usize = 1_024;
 
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 256;
@@ -240,7 +245,7 @@ impl<S: Store> Parts<S> {
         let (drain, killed) = (CancellationToken::new(), CancellationToken::new());
         let first = self.incarnate(&drain, &killed).await?;
         let (events, _) = broadcast::channel(EVENTS);
-        let (now_is, now) = watch::channel(first.0.now());
+        let (now_is, now) = watch::channel(first.shared.now());
         let tasks = TaskTracker::new();
         let handle = WorkerHandle {
             now,
@@ -265,7 +270,7 @@ impl<S: Store> Parts<S> {
     ) {
         let mut next = Some(first);
         loop {
-            let (shared, commands, hints) = match next.take() {
+            let fresh = match next.take() {
                 Some(fresh) => fresh,
                 None => match self.incarnate(&drain, &killed).await {
                     Ok(fresh) => fresh,
@@ -280,11 +285,11 @@ impl<S: Store> Parts<S> {
                     }
                 },
             };
-            let worker = shared.worker.clone();
-            now_is.send_replace(shared.now());
+            let worker = fresh.shared.worker.clone();
+            now_is.send_replace(fresh.shared.now());
             // An event that nobody listens to is no loss.
             let _ = events.send(WorkerEvent::Ready { worker: worker.clone() });
-            match live(shared, commands, hints, &events).await {
+            match live(fresh, &events).await {
                 Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
                 Ended::Drained => {
                     let _ = events.send(WorkerEvent::Drained { worker });
@@ -302,6 +307,7 @@ impl<S: Store> Parts<S> {
         killed: &CancellationToken,
     ) -> Result<Fresh<S>, StoreError> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (lapses, lapsed) = mpsc::channel(LAPSES);
         let stops = Stops { drain: drain.clone(), killed: killed.child_token(), ..Stops::default() };
         let shared = Arc::new(Incarnation {
             store: self.store.clone(),
@@ -317,16 +323,22 @@ impl<S: Store> Parts<S> {
             duties: Duties::default(),
             tasks: TaskTracker::new(),
             commands,
+            lapses,
         });
         // First the ear, then the name: whoever is offered something must hear it.
         let hints = self.store.listen(&shared.worker).await?;
         shared.join().await?;
-        Ok((shared, inbox, hints))
+        Ok(Fresh { shared, commands: inbox, lapsed, hints })
     }
 }
 
 /// An incarnation that has joined, with what its tasks will read.
-type Fresh<S> = (Arc<Incarnation<S>>, mpsc::Receiver<super::supervisor::Command>, <S as Store>::Listener);
+struct Fresh<S: Store> {
+    shared: Arc<Incarnation<S>>,
+    commands: mpsc::Receiver<Command>,
+    lapsed: mpsc::Receiver<Lapsed>,
+    hints: S::Listener,
+}
 
 /// How an incarnation ended.
 enum Ended {
@@ -337,9 +349,7 @@ enum Ended {
 
 /// Runs all tasks of one incarnation until it ends.
 async fn live<S: Store>(
-    shared: Arc<Incarnation<S>>,
-    commands: mpsc::Receiver<super::supervisor::Command>,
-    hints: S::Listener,
+    Fresh { shared, commands, lapsed, hints }: Fresh<S>,
     events: &broadcast::Sender<WorkerEvent>,
 ) -> Ended {
     let worker = shared.worker.clone();
@@ -356,7 +366,8 @@ async fn live<S: Store>(
     supervisor.close();
     shared.spawn(shared.clone().keep_leases());
     shared.spawn(intake::run(shared.clone(), hints));
-    shared.spawn(Duty::new(shared.clone()).run());
+    shared.spawn(Duty::new(shared.clone(), lapsed).run());
+    shared.spawn(Lifeline::new(shared.clone()).run());
     shared.spawn(relay::run(shared.clone()));
 
     let stops = shared.stops.clone();

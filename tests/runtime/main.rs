@@ -6,6 +6,7 @@ mod fleet;
 mod doors;
 mod failures;
 mod faults;
+mod lifeline;
 mod ownership;
 mod placement;
 mod turns;

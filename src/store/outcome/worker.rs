@@ -62,6 +62,17 @@ pub enum Bury {
 pub enum Ground {
     /// Its deadline has passed; checked in the same step.
     Overdue,
+    /// Its lifeline broke, and whoever watched it is sure.
+    Lifeline,
     /// It says so itself.
     OwnWish,
+}
+
+/// One look at lifelines; see [`Store::vital`](crate::store::Store::vital).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// Which start of the server answered: what was seen under another one counts no more.
+    pub run: String,
+    /// Whether each of those asked for is there, in the order they were asked for.
+    pub present: Vec<bool>,
 }

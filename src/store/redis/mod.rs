@@ -29,6 +29,7 @@ mod store;
 mod target;
 mod turn;
 mod upkeep;
+mod vital;
 mod waiting;
 mod workers;
 
