@@ -7,4 +7,6 @@ pub mod runtime;
 pub mod store;
 
 pub use model::{Body, Message, SessionId};
-pub use runtime::{Agent, AgentError, Env, Reply, StartError, Turn, Worker, WorkerEvent, WorkerHandle};
+pub use runtime::{
+    Agent, AgentError, Env, Moment, Reply, StartError, Turn, Worker, WorkerEvent, WorkerHandle,
+};

@@ -77,8 +77,8 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
-    /// Told when a renewal should not wait for its time.
-    pub(super) renew_soon: Notify,
+    /// Told when there is room again, or a duty to be had: the next renewal should not wait for its time.
+    pub(super) room: Notify,
     seen_epoch: AtomicU64,
 }
 
@@ -91,7 +91,7 @@ impl Counts {
     /// A turn or a session ended: if this worker had left `idle`, it may come back.
     pub(super) fn made_room(&self) {
         if self.full.swap(false, Ordering::Relaxed) {
-            self.renew_soon.notify_one();
+            self.room.notify_one();
         }
     }
 
@@ -101,7 +101,7 @@ impl Counts {
             // What is not there was not counted either.
             let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
         }
-        self.renew_soon.notify_one();
+        self.room.notify_one();
     }
 
     /// Remembers an epoch that the server granted.

@@ -82,7 +82,7 @@ impl<S: Store> Incarnation<S> {
             tokio::select! {
                 biased;
                 () = self.stops.lost.cancelled() => return,
-                () = self.counts.renew_soon.notified() => next = next.min(self.env.now().plus(SOONEST)),
+                () = self.counts.room.notified() => next = next.min(self.env.now().plus(SOONEST)),
                 () = self.env.sleep_until(wake) => (),
             }
             if self.env.now() >= next {
@@ -228,9 +228,17 @@ impl<S: Store> Incarnation<S> {
             lease: self.config.lease.ttl(),
             pool: self.pool().clone(),
             agents: self.agents.keys().cloned().collect(),
-            load: room.then(|| sessions as u64 * 1_000 + self.env.random_below(1_000)),
+            load: room.then(|| self.share_of_load(sessions)),
             duty: self.wish(partition),
         }
+    }
+
+    /// What a partition is told of a load of so many sessions: its share of them, in thousandths, so that an offer
+    /// made there counts as much as a session that was there before. With the whole load every partition by itself
+    /// would make good a difference between workers, and all together as many times as there are partitions.
+    fn share_of_load(&self, sessions: usize) -> u64 {
+        let partitions = u64::from(self.store.partitions().count()).max(1);
+        sessions as u64 * 1_000 / partitions + self.env.random_below(1_000)
     }
 
     /// An even share of the partitions' duties for everybody who is alive and does not drain.

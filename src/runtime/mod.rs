@@ -20,6 +20,7 @@ mod session;
 mod supervisor;
 mod trust;
 mod turn;
+mod watchdog;
 mod worker;
 
 pub use agent::{Agent, AgentError, Reply};

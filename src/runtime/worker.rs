@@ -50,7 +50,14 @@ impl Worker {
     /// # Ok(()) }
     /// ```
     pub fn builder<S: Store>(store: S) -> WorkerBuilder<S> {
-        WorkerBuilder { store, env: None, config: None, settings: Settings::default(), agents: Vec::new() }
+        WorkerBuilder {
+            store,
+            env: None,
+            config: None,
+            settings: Settings::default(),
+            agents: Vec::new(),
+            watchdog: false,
+        }
     }
 }
 
@@ -62,6 +69,7 @@ pub struct WorkerBuilder<S> {
     config: Option<WorkerConfig>,
     settings: Settings,
     agents: Vec<(String, Arc<dyn AnyAgent>, TurnPolicy)>,
+    watchdog: bool,
 }
 
 /// Why a worker did not start.
@@ -94,6 +102,14 @@ impl<S: Store> WorkerBuilder<S> {
     /// Its clock and randomness; without this, the machine's.
     pub fn env(mut self, env: Env) -> Self {
         self.env = Some(env);
+        self
+    }
+
+    /// Watches from a thread of its own whether the runtime stands still, and ends trust in leases on time also then.
+    ///
+    /// For a process that runs on the machine's clock; in virtual time there is nothing to watch.
+    pub fn with_watchdog(mut self) -> Self {
+        self.watchdog = true;
         self
     }
 
@@ -140,6 +156,7 @@ impl<S: Store> WorkerBuilder<S> {
             env: self.env.unwrap_or_else(Env::system),
             config: Arc::new(config),
             agents: Arc::new(agents),
+            watchdog: self.watchdog,
         };
         parts.start().await.map_err(StartError::Store)
     }
@@ -151,6 +168,7 @@ struct Parts<S> {
     env: Env,
     config: Arc<WorkerConfig>,
     agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
+    watchdog: bool,
 }
 
 /// Something that a worker says of itself.
@@ -226,6 +244,11 @@ impl WorkerHandle {
     pub async fn drain(&self) {
         self.drain.cancel();
         self.stopped().await;
+    }
+
+    /// Whether it drains, or has: also because somebody else asked it to.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
     }
 
     /// Ends at once and tells nobody, as `kill -9` would: for tests.
@@ -328,6 +351,9 @@ impl<S: Store> Parts<S> {
         // First the ear, then the name: whoever is offered something must hear it.
         let hints = self.store.listen(&shared.worker).await?;
         shared.join().await?;
+        if self.watchdog {
+            shared.keep_watchdog();
+        }
         Ok(Fresh { shared, commands: inbox, lapsed, hints })
     }
 }

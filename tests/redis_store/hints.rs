@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tenure::{
     model::Pool,
-    store::{Hint, Lapsed, Listener, Mail, Offer, Store, redis::RedisListener},
+    store::{
+        Hint, Lapsed, Listener, Mail, Offer, Store,
+        redis::{RedisListener, announce_lapses},
+    },
 };
 use tokio::time::timeout;
 
@@ -212,6 +215,24 @@ async fn keys_that_lapse_are_told_where_the_server_is_set_to() {
         eventually("it lapses", BOUND, lapsed).await;
         if let Some(told) = told {
             assert_eq!(next_lapse(&mut listener).await, told);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_told_to_announce_what_lapses_and_goes_on_announcing_the_rest() {
+    let server = RedisServer::builder().option("notify-keyspace-events", "Kg").start();
+    let options = crate::desk::options(&server.url());
+    for _ in 0..2 {
+        announce_lapses(&options).await.unwrap();
+        let set: (String, String) = redis::cmd("CONFIG")
+            .arg("GET")
+            .arg("notify-keyspace-events")
+            .query_async(&mut by_hand(&server).await)
+            .await
+            .unwrap();
+        for flag in ['K', 'g', 'E', 'x'] {
+            assert!(set.1.contains(flag), "{set:?}");
         }
     }
 }

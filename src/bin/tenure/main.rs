@@ -6,6 +6,7 @@ mod dead;
 mod delete;
 mod dev;
 mod doctor;
+mod drain;
 mod failure;
 mod global;
 mod history;
@@ -59,6 +60,7 @@ enum Command {
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
+    Drain(drain::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -87,6 +89,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
+            Command::Drain(args) => drain::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
         }

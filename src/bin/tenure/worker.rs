@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    bench::sleeper::{self, SleeperArgs},
     connect, doctor,
     failure::{Exit, Failure},
     global::Global,
@@ -44,6 +45,8 @@ pub(crate) struct Args {
     /// How long turns may go on when it is told to end
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
+    #[command(flatten)]
+    sleeper: SleeperArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -53,11 +56,18 @@ Examples:
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let sleeper = args.sleeper.agent(&global.redis).await?;
     let config = args.config()?;
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
+    doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?).await?;
-    let starting = Worker::builder(store).config(config).agent("echo", Echo).start();
+    let builder = Worker::builder(store).config(config).agent("echo", Echo).with_watchdog();
+    let builder = match sleeper {
+        Some(sleeper) => builder.agent(sleeper::NAME, sleeper),
+        None => builder,
+    };
+    let starting = builder.start();
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
@@ -73,7 +83,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace } = self;
+        let Self { pool, name, capacity, lease, idle, grace, sleeper: _ } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);
@@ -86,9 +96,11 @@ async fn serve(worker: &WorkerHandle, stop: &mut Stop) -> Result<(), Failure> {
     tokio::select! {
         biased;
         () = stop.asked() => (),
-        () = worker.stopped() => {
-            return Err(Failure::new(Exit::Failed, "the worker ended by itself: see its log above, and start it again"));
-        }
+        () = worker.stopped() => return match worker.is_draining() {
+            // By `tenure drain`.
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Failed, "the worker ended by itself: see its log above, and start it again")),
+        },
     }
     tokio::select! {
         biased;

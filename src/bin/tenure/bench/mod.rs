@@ -1,10 +1,12 @@
 //! `tenure bench`: what a turn costs here, measured.
 
+mod failover;
 mod figures;
 mod fleet;
 mod load;
 mod raw;
 mod server;
+pub(crate) mod sleeper;
 mod turns;
 
 use crate::{failure::Failure, global::Global};
@@ -12,11 +14,13 @@ use crate::{failure::Failure, global::Global};
 /// Measure what this machine, and this Redis, can do
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Failover(failover::Args),
     Turns(turns::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
+        Command::Failover(args) => failover::run(args, global).await,
         Command::Turns(args) => turns::run(args, global).await,
     }
 }
