@@ -6,6 +6,8 @@ mod support;
 mod command;
 #[path = "cli/dev.rs"]
 mod dev;
+#[path = "cli/draining.rs"]
+mod draining;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/looking.rs"]

@@ -9,5 +9,6 @@ mod faults;
 mod lifeline;
 mod ownership;
 mod placement;
+mod standstill;
 mod turns;
 mod upkeep;
