@@ -5,9 +5,10 @@
 --        9 ready (claimant's pool, agent)  10… idle of all that an overdue owner serves
 -- ARGV   1 session   2 claimant   3 its pool   4 nonce   5 TTL of own in ms
 --        6 greatest epoch seen, or empty   7 overdue: bury | spare   8 page
---        9 what the owner serves whose idle sets are in KEYS, or empty
+--        9 what the owner serves whose idle sets are in KEYS, or empty   10 suspect: take | leave
 -- Reply  {"won", token, state or nil, {meta's fields and values}, mail…}   {"held", by}   {"nothing"}
 --        {"absent"}   {"other_pool", the right one}   {"unreadable", layout version}   {"lost"}
+--        {"suspect"}: it may kill its owner, and waits in ready behind the others   {"quarantined", reason}: it killed one too many
 --        {"serves", what an overdue owner serves}: nothing was changed; again, with its idle sets
 -- A repeat with the same nonce gets the same lease again.
 
@@ -50,22 +51,36 @@ if owner and owner ~= worker then
     end
     bury(KEYS[6], KEYS[7], owner, 10, at)
   end
-  disown(meta, KEYS[2], record, at, "orphaned", can_run and "1" or "")
-  record.token, record.orphaned = nil, can_run
+  disown(meta, KEYS[2], record, at, "orphaned", can_run and int(at) or "")
+  record.token, record.last, record.orphaned = nil, owner, can_run and int(at)
 end
 if not record.token and not can_run then
   call("ZREM", KEYS[9], session)
   return { "nothing" }
 end
 
-local epoch = int(math.max((tonumber(record.epoch) or -1) + 1, at, tonumber(ARGV[6]) or 0))
-local token = worker .. "|" .. epoch .. "|" .. ARGV[4]
 local crashes = record.crashes
 if record.orphaned then
-  crashes = crashes + 1
+  crashes = crashes .. (crashes == "" and "" or " ") .. record.orphaned .. "/" .. (record.last or "")
 end
+local _, count = string.gsub(crashes, "%S+", "")
+if record.orphaned and count >= MOST_CRASHES then
+  local reason = int(count) .. " of its owners died while it had work, the last was " .. record.last
+  call("HSET", meta, "hold", "quarantined", "cause", "poison", "reason", reason, "crashes", crashes, "orphaned", "", "updated", int(at))
+  call("ZREM", KEYS[9], session)
+  return { "quarantined", reason }
+end
+if count >= SUSPECT_FROM and ARGV[10] == "leave" then
+  if not record.token then
+    call("ZADD", KEYS[9], int(at), session)
+  end
+  return { "suspect" }
+end
+
+local epoch = int(math.max((tonumber(record.epoch) or -1) + 1, at, tonumber(ARGV[6]) or 0))
+local token = worker .. "|" .. epoch .. "|" .. ARGV[4]
 if call("EXISTS", KEYS[3]) == 1 then
   call("XSETID", KEYS[3], epoch .. "-0")
 end
-call("HSET", meta, "token", token, "epoch", epoch, "crashes", int(crashes), "orphaned", "", "updated", int(at))
+call("HSET", meta, "token", token, "epoch", epoch, "crashes", crashes, "orphaned", "", "updated", int(at))
 return grant(token)

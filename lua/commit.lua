@@ -78,7 +78,7 @@ if ARGV[8] ~= "" then
 elseif some(f[5]) then
   call("ZREM", KEYS[7], ARGV[1])
 end
-call("HSET", meta, "seq", last, "turns", ARGV[6], "commit", commit, "tries", ARGV[7], "crashes", "0", "backoff", backoff, "taken", done or f[6] or "", "updated", time)
+call("HSET", meta, "seq", last, "turns", ARGV[6], "commit", commit, "tries", ARGV[7], "crashes", "", "backoff", backoff, "taken", done or f[6] or "", "updated", time)
 if ARGV[13] ~= "" then
   call("HSET", meta, "hold", "quarantined", "cause", ARGV[13], "reason", ARGV[14])
 end

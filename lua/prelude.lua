@@ -19,6 +19,10 @@ local ONE_SESSION = 1000
 -- A message travels with its wake if its record is not longer.
 local WAKE_BYTES = 1024
 
+-- From so many crashes on a session is a suspect, and at so many it is quarantined.
+local SUSPECT_FROM = 2
+local MOST_CRASHES = 3
+
 -- The texts of `Refusal::sentence`.
 local SENTENCES = {
   stopped = "the session is stopped and takes no messages",
@@ -107,7 +111,7 @@ local function read(meta)
   end
   return {
     pool = f[2], token = some(f[3]), last = some(f[4]), epoch = some(f[5]), backoff = some(f[6]), hold = some(f[7]),
-    crashes = tonumber(f[8]) or 0, orphaned = some(f[9]), given = tonumber(f[10]) or 0, tries = tonumber(f[11]) or 0,
+    crashes = f[8] or "", orphaned = some(f[9]), given = tonumber(f[10]) or 0, tries = tonumber(f[11]) or 0,
   }
 end
 

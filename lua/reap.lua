@@ -23,7 +23,7 @@ if record.pool ~= ARGV[3] then
   return { "other_pool", record.pool }
 end
 local can_run = runnable(record.hold, record.backoff, call("LLEN", KEYS[3]))
-disown(KEYS[1], KEYS[2], record, at, "orphaned", can_run and "1" or "")
+disown(KEYS[1], KEYS[2], record, at, "orphaned", can_run and int(at) or "")
 call("SREM", KEYS[5], session)
 settle_ready(KEYS[6], session, can_run, at)
 if can_run then

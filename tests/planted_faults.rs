@@ -148,6 +148,18 @@ planted! {
     a_crash_that_is_not_counted_is_found:
         "claim", "if record.orphaned then" => "if false then", within 60;
 
+    /// What killed its owners is claimed like any other.
+    a_suspect_that_is_not_left_is_found:
+        "claim", "if count >= SUSPECT_FROM and ARGV[10] == \"leave\" then" => "if false then", within 60;
+
+    /// What killed one owner too many goes on.
+    a_poisonous_session_that_is_not_quarantined_is_found:
+        "claim", "if record.orphaned and count >= MOST_CRASHES then" => "if false then", within 60;
+
+    /// A session that is freed is forgotten.
+    a_freed_session_that_is_not_ready_is_found:
+        "free", "settle_ready(KEYS[3], session, can_run, at)" => "", within 60;
+
     /// A wait that ended stays in `timers`.
     a_timer_left_behind_is_found:
         "commit", "elseif some(f[5]) then" => "elseif false then", within 20;

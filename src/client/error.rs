@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DeadId;
 use crate::{
-    model::{ErrorReply, IdempotencyKey, MessageId, SessionId},
+    model::{ErrorReply, IdempotencyKey, MessageId, SessionId, WorkerId},
     store::{Refusal, StoreError},
 };
 
@@ -54,6 +54,17 @@ pub enum ClientError {
     /// No answer, or not from a server that could give one. Nothing was changed by this call.
     #[error(transparent)]
     Store(StoreError),
+    /// The session is not set aside (any more).
+    #[error("session {0} is not quarantined")]
+    NotQuarantined(SessionId),
+    /// Its owner is about to give it back, or died; another moment helps.
+    #[error("session {session} is still owned by {owner}")]
+    StillOwned {
+        /// The session.
+        session: SessionId,
+        /// Its owner.
+        owner: WorkerId,
+    },
     /// Workers keep moving the session between pools.
     #[error("session {0} changes its pool faster than it can be followed")]
     Restless(SessionId),

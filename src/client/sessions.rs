@@ -1,12 +1,18 @@
 //! Looking at sessions: one, or all of a namespace page by page.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 
 use super::{Client, ClientError, ClientResult, Pages, SessionView};
 use crate::{
     model::{Pool, SessionId, WorkerId},
-    store::{Delete, Look, Member, Store, StoreResult},
+    store::{Delete, FirstMessage, Free, Look, Member, Store, StoreResult},
 };
+
+/// How often, and after which pauses, a quarantined session is looked at that its owner has not given back yet.
+const OWNED_LOOKS: usize = 20;
+const OWNED_PAUSE: Duration = Duration::from_millis(100);
 
 impl<S: Store> Client<S> {
     /// One session, and why it is as it is.
@@ -37,6 +43,30 @@ impl<S: Store> Client<S> {
                 }
             }
         }
+    }
+
+    /// Lets a quarantined session go on, as if nothing had happened to it; with or without its first message, which
+    /// else goes to `dead`. A repeat is [`ClientError::NotQuarantined`].
+    pub async fn unquarantine(&self, session: &SessionId, first: FirstMessage) -> ClientResult<()> {
+        let (mut pool, _) = self.whereabouts(session).await?;
+        let mut owned = None;
+        for _ in 0..OWNED_LOOKS {
+            let freed = self.insist(|| self.store.free(session, &pool, first)).await;
+            match freed.map_err(ClientError::writing)? {
+                Free::Freed => return Ok(()),
+                Free::NotQuarantined => return Err(ClientError::NotQuarantined(session.clone())),
+                Free::Absent => return Err(ClientError::NoSession(session.clone())),
+                Free::OtherPool(right) => pool = right,
+                Free::Owned(owner) => {
+                    owned = Some(owner);
+                    self.env.sleep(OWNED_PAUSE).await;
+                }
+            }
+        }
+        Err(owned.map_or_else(
+            || ClientError::Restless(session.clone()),
+            |owner| ClientError::StillOwned { session: session.clone(), owner },
+        ))
     }
 
     /// The pool and the owner of a session, as `delete` wants them named.

@@ -1,7 +1,9 @@
 //! A session as a person is shown it: what is recorded, and what follows from it and from who is there.
 
 use crate::{
-    model::{AgentName, Cause, Epoch, Group, Hold, Millis, Pool, SessionId, SessionRecord, Status, WorkerId},
+    model::{
+        AgentName, Cause, Crash, Epoch, Group, Hold, Millis, Pool, SessionId, SessionRecord, Status, WorkerId,
+    },
     store::{Member, MemberState, Sight},
 };
 
@@ -24,6 +26,8 @@ pub struct SessionView {
     pub turns: u64,
     /// Messages in its inbox.
     pub waiting: u64,
+    /// Owners that died while it had work, since its last commit; oldest first.
+    pub crashes: Vec<Crash>,
     /// The group it belongs to.
     pub group: Option<Group>,
     /// The pool whose workers may claim it; unknown if its record cannot be read.
@@ -41,6 +45,7 @@ impl SessionView {
         let reach = reach(&session.agent(), &record.pool, members);
         let (status, cause) = record.status(waiting, reach);
         let reason = reason(&session, &record, cause, members);
+        let crashes = record.crashes_at_claim();
         Self {
             session,
             status,
@@ -50,6 +55,7 @@ impl SessionView {
             epoch: record.epoch,
             turns: record.turns,
             waiting,
+            crashes,
             group: record.group,
             pool: Some(record.pool),
             created: Some(record.created),
@@ -68,6 +74,7 @@ impl SessionView {
             epoch: None,
             turns: 0,
             waiting: 0,
+            crashes: Vec::new(),
             group: None,
             pool: None,
             created: None,
@@ -114,7 +121,7 @@ fn reason(
             times(record.tries)
         )),
         (None, Some(cause)) => Some(format!("it is held: {cause}")),
-        (None, None) => absent_owner(record, members),
+        (None, None) => absent_owner(record, members).or_else(|| suspicion(record)),
     }
 }
 
@@ -124,6 +131,18 @@ fn absent_owner(record: &SessionRecord, members: &[Member]) -> Option<String> {
     let seen = members.iter().any(|member| member.worker == *owner);
     (!seen).then(|| {
         format!("its owner {owner} has not been seen lately: another takes it when the lease is over")
+    })
+}
+
+/// What may have killed its owners is taken by a worker that owns nothing else of the kind.
+fn suspicion(record: &SessionRecord) -> Option<String> {
+    let crashes = record.crashes_at_claim();
+    let waits = record.owner.is_none() && SessionRecord::is_suspect(&crashes);
+    waits.then(|| {
+        format!(
+            "{} of its owners died while it had work: a worker takes one such session at a time",
+            crashes.len()
+        )
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is recorded of a session, and what follows from it: may it run, and in which state is it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,34 @@ pub enum Hold {
         /// A sentence.
         reason: String,
     },
+}
+
+/// A claim after an owner died while it had something to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Crash {
+    /// When the owner's death was noticed, by the server's clock.
+    pub time: Millis,
+    /// Who died.
+    pub worker: WorkerId,
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.time.0, self.worker)
+    }
+}
+
+impl FromStr for Crash {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let bad = || format!("`{word}` is not a crash: <milliseconds>/<worker>");
+        let (time, worker) = word.split_once('/').ok_or_else(bad)?;
+        Ok(Self {
+            time: Millis(time.parse().map_err(|_| bad())?),
+            worker: worker.parse().map_err(|_| bad())?,
+        })
+    }
 }
 
 /// A session's `meta`, read: all that scripts and memory decide by.
@@ -47,14 +75,16 @@ pub struct SessionRecord {
     pub commit: Option<String>,
     /// Failed runs of the message at the head.
     pub tries: u32,
-    /// Claims after an owner died with work in hand, since the last commit.
-    pub crashes: u32,
+    /// Claims after an owner died with work in hand, since the last commit; oldest first.
+    pub crashes: Vec<Crash>,
     /// Set while the head message waits for its next try: when that is due.
     pub backoff: Option<Millis>,
     /// Why it takes no turns, if so.
     pub hold: Option<Hold>,
-    /// Its owner died while it had something to run, and nobody claimed it since.
-    pub orphaned: bool,
+    /// Its owner died while it had something to run, and nobody claimed it since: when that was noticed.
+    pub orphaned: Option<Millis>,
+    /// The number of a message that a person gave up on: its owner does, without running it.
+    pub dropped: Option<u64>,
     /// The message accepted last, which tells a repeated send.
     pub last_message: Option<MessageId>,
     /// When its first message was accepted.
@@ -64,6 +94,13 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// From so many crashes on a session is a suspect: a worker owns one of those at a time, so that only the guilty
+    /// one reaches the limit.
+    pub const SUSPECT_FROM: usize = 2;
+
+    /// At so many crashes it is quarantined.
+    pub const MOST_CRASHES: usize = 3;
+
     /// The record of a session in `pool` that its first message makes at `now`.
     pub fn made(pool: Pool, now: Millis) -> Self {
         Self {
@@ -79,10 +116,11 @@ impl SessionRecord {
             turns: 0,
             commit: None,
             tries: 0,
-            crashes: 0,
+            crashes: Vec::new(),
             backoff: None,
             hold: None,
-            orphaned: false,
+            orphaned: None,
+            dropped: None,
             last_message: None,
             created: now,
             updated: now,
@@ -99,6 +137,17 @@ impl SessionRecord {
             (Some(_), _) | (None, Some(_)) => false,
             (None, None) => waiting > 0,
         }
+    }
+
+    /// The crashes that a claim would find now: those counted, and the one not counted yet.
+    pub fn crashes_at_claim(&self) -> Vec<Crash> {
+        let uncounted = self.orphaned.zip(self.last_owner.clone());
+        self.crashes.iter().cloned().chain(uncounted.map(|(time, worker)| Crash { time, worker })).collect()
+    }
+
+    /// Whether what it does may kill its owner: it did so before, and nothing was committed since.
+    pub fn is_suspect(crashes: &[Crash]) -> bool {
+        crashes.len() >= Self::SUSPECT_FROM
     }
 
     /// The state that a person is shown. `reach` is what stands between it and a worker, where it has no owner.

@@ -1,6 +1,7 @@
 //! An actor of a session until it owns it: how it is told things, how it ends, and its claim.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{Partition, SessionId},
-    store::{Claim, Claimant, Claimed, Mail, Store, StoreError},
+    store::{Claim, Claimant, Claimed, Mail, Store, StoreError, Suspect},
 };
 
 /// How many waiting messages are asked for at once.
@@ -90,6 +91,9 @@ impl Activity {
     }
 }
 
+/// Held by the owner of a suspect until its first commit: this worker owns no other.
+pub(super) type Alone = OwnedSemaphorePermit;
+
 /// An actor before its claim.
 pub(super) struct SessionActor<S: Store> {
     pub(super) shared: Arc<Incarnation<S>>,
@@ -101,23 +105,62 @@ pub(super) struct SessionActor<S: Store> {
 
 impl<S: Store> SessionActor<S> {
     /// Claims the session and serves it until it leaves.
-    pub(super) async fn run(self) -> Departure {
+    pub(super) async fn run(mut self) -> Departure {
         let partition = self.shared.store.partitions().of(&self.session);
         let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
             return Departure::Distrusted;
         };
-        match self.claim(partition, &window).await {
-            Ok(claimed) => Owner::new(self, partition, window, claimed).serve().await,
+        match self.win(partition, &window).await {
+            Ok((claimed, alone)) => Owner::new(self, partition, window, claimed, alone).serve().await,
             Err(departure) => departure,
         }
     }
 
-    /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim.
+    /// Claims the session; one that may kill its owner waits until this worker owns no other such.
+    async fn win(
+        &mut self,
+        partition: Partition,
+        window: &CancellationToken,
+    ) -> Result<(Box<Claimed>, Option<Alone>), Departure> {
+        if let Some(claimed) = self.claim(partition, window, Suspect::Leave).await? {
+            return Ok((claimed, None));
+        }
+        let alone = self.until_alone(window).await?;
+        let claimed = self.claim(partition, window, Suspect::Take).await?;
+        claimed.map(|claimed| (claimed, Some(alone))).ok_or(Departure::NotClaimed)
+    }
+
+    /// Waits for the one place that this worker has for suspects. Meanwhile it owns nothing and is the first to leave.
+    async fn until_alone(&mut self, window: &CancellationToken) -> Result<Alone, Departure> {
+        debug!(session = %self.session, "a suspect waits for its turn");
+        self.activity.set_idle(self.shared.env.now());
+        let mut place = pin!(self.shared.suspects.clone().acquire_owned());
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
+                () = self.shared.stops.drain.cancelled() => return Err(Departure::NotClaimed),
+                () = window.cancelled() => return Err(Departure::Distrusted),
+                place = &mut place => {
+                    self.activity.set_busy();
+                    return Ok(place.expect("the place is never closed"));
+                }
+                nudge = self.nudges.recv() => match nudge {
+                    Some(Nudge::Passivate) | None => return Err(Departure::NotClaimed),
+                    Some(Nudge::Mail(_) | Nudge::Look) => (),
+                },
+            }
+        }
+    }
+
+    /// Asks until there is an answer; always with the same nonce, so that a lost answer is no second claim. None if the
+    /// session is a suspect that is to be left.
     async fn claim(
         &self,
         partition: Partition,
         window: &CancellationToken,
-    ) -> Result<Box<Claimed>, Departure> {
+        suspect: Suspect,
+    ) -> Result<Option<Box<Claimed>>, Departure> {
         let claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
@@ -125,6 +168,7 @@ impl<S: Store> SessionActor<S> {
             own_ttl: self.shared.config.lease.own_ttl(),
             seen: self.shared.counts.seen(),
             overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
+            suspect,
         };
         loop {
             let answer = tokio::select! {
@@ -136,7 +180,12 @@ impl<S: Store> SessionActor<S> {
             match answer {
                 Ok(Claim::Won(claimed)) => {
                     self.shared.counts.saw(claimed.lease.epoch());
-                    return Ok(claimed);
+                    return Ok(Some(claimed));
+                }
+                Ok(Claim::Suspect) => return Ok(None),
+                Ok(Claim::Quarantined { reason }) => {
+                    warn!(session = %self.session, reason, "quarantined: `tenure unquarantine` frees it");
+                    return Err(Departure::NotClaimed);
                 }
                 Ok(Claim::Lost) => {
                     self.shared.stops.lost.cancel();

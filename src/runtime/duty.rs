@@ -34,6 +34,24 @@ const PAGE_EVERY: Duration = Duration::from_secs(1);
 /// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
 const PAGE: usize = 32;
 
+/// After so many offers in a row that nobody took up, those who heard have a reason (a suspect waits for its turn):
+/// from then on every offer comes twice as late as the one before.
+const EAGER_OFFERS: u32 = 8;
+
+/// But never later than this.
+const SELDOM: Duration = Duration::from_millis(1_600);
+
+/// What a session was offered.
+#[derive(Debug, Clone)]
+struct Told {
+    /// To whom last.
+    worker: WorkerId,
+    /// How often.
+    times: u32,
+    /// When it is offered again.
+    next: Moment,
+}
+
 /// One worker's upkeep.
 pub(super) struct Duty<S: Store> {
     shared: Arc<Incarnation<S>>,
@@ -42,8 +60,8 @@ pub(super) struct Duty<S: Store> {
     agents: BTreeMap<AgentName, AgentDeclaration>,
     /// What the workers that are there serve: an agent may have workers in more pools than the one declared last.
     served: BTreeSet<(Pool, AgentName)>,
-    /// Who was offered each session last, so that nobody is twice running.
-    told: BTreeMap<SessionId, WorkerId>,
+    /// What is in `ready` and was offered before: never twice running to the same worker, and more and more seldom.
+    told: BTreeMap<SessionId, Told>,
     /// The dead that hold nothing more, as far as we saw since the last refresh.
     emptied: BTreeSet<(Partition, WorkerId)>,
     /// Who was buried in this round, in how many partitions.
@@ -183,7 +201,7 @@ impl<S: Store> Duty<S> {
     }
 
     /// Does what a survey found; gives who was offered what.
-    async fn tend(&mut self, partition: Partition, survey: Survey) -> Vec<(SessionId, WorkerId)> {
+    async fn tend(&mut self, partition: Partition, survey: Survey) -> Vec<(SessionId, Told)> {
         for session in &survey.due {
             if let Err(err) = self.fire(session).await {
                 debug!(%session, error = %err, "not fired");
@@ -240,9 +258,18 @@ impl<S: Store> Duty<S> {
         Reaper { store: &self.shared.store, agents: &self.agents, pool: self.shared.pool() }
     }
 
-    async fn offer(&self, pool: &Pool, session: &SessionId) -> Option<(SessionId, WorkerId)> {
-        match self.shared.store.offer(session, pool, self.told.get(session)).await {
-            Ok(Offer::Told(worker)) => Some((session.clone(), worker)),
+    /// Offers a session, if it is time to; what to remember of that.
+    async fn offer(&self, pool: &Pool, session: &SessionId) -> Option<(SessionId, Told)> {
+        let now = self.shared.env.now();
+        let before = self.told.get(session);
+        if let Some(told) = before.filter(|told| now < told.next) {
+            return Some((session.clone(), told.clone()));
+        }
+        match self.shared.store.offer(session, pool, before.map(|told| &told.worker)).await {
+            Ok(Offer::Told(worker)) => {
+                let times = before.map_or(1, |told| told.times + 1);
+                Some((session.clone(), Told { worker, times, next: now.plus(pause_after(times)) }))
+            }
             Ok(Offer::Nobody | Offer::Gone) => None,
             Err(err) => {
                 debug!(%session, error = %err, "not offered");
@@ -284,5 +311,13 @@ impl<S: Store> Duty<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// How long a session that was offered so often is left alone; the duty's own round comes on top.
+fn pause_after(times: u32) -> Duration {
+    match times.saturating_sub(EAGER_OFFERS) {
+        0 => Duration::ZERO,
+        doublings => EVERY.saturating_mul(1 << doublings.min(16)).min(SELDOM),
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Incarnation<S> {
     pub(super) trust: Trust,
     pub(super) brake: Brake,
     pub(super) stops: Stops,
+    /// One permit: for the one session that may kill its owner.
+    pub(super) suspects: Arc<Semaphore>,
     pub(super) counts: Arc<Counts>,
     pub(super) duties: Duties,
     /// Whose time may be over, for the duty to look at.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    actor::{Activity, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
+    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
     agent::Run,
     boundary::{self, Position},
     env::{Env, Moment},
@@ -52,6 +52,10 @@ pub(super) struct Owner<S: Store> {
     state: Result<Option<Arc<str>>, String>,
     /// The first messages of the inbox; contiguous, from the head.
     queue: VecDeque<Mail>,
+    /// The message that a person gave up on.
+    dropped: Option<u64>,
+    /// Held while the session is a suspect: until its first commit.
+    alone: Option<Alone>,
     boundaries: u64,
     idle_since: Moment,
     next_look: Moment,
@@ -64,6 +68,7 @@ impl<S: Store> Owner<S> {
         partition: Partition,
         window: CancellationToken,
         claimed: Box<Claimed>,
+        alone: Option<Alone>,
     ) -> Self {
         let SessionActor { shared, hosted, nudges, activity, .. } = actor;
         let Claimed { lease, record, state, mail } = *claimed;
@@ -83,6 +88,8 @@ impl<S: Store> Owner<S> {
             hosted,
             state: state.as_deref().map(|stored| boundary::read_state(stored).map(Into::into)).transpose(),
             queue: mail,
+            dropped: record.dropped,
+            alone,
             boundaries: 0,
             idle_since: now,
             next_look: now.plus(first_look),
@@ -232,6 +239,7 @@ impl<S: Store> Owner<S> {
         };
         let run = match &mail {
             Mail::Malformed(_, why) => Run::Failed(malformed(why)),
+            Mail::Message(message) if self.dropped == Some(message.number) => Run::Failed(dropped()),
             _ => self.run_agent(&message, turn, attempt).await?,
         };
         let write = match run {
@@ -336,7 +344,10 @@ impl<S: Store> Owner<S> {
                 answer = self.shared.store.commit(&self.lease, &boundary) => answer,
             };
             match answer {
-                Ok(Commit::Done { out, mail }) => return ControlFlow::Continue((out, mail)),
+                Ok(Commit::Done { out, mail }) => {
+                    self.alone = None;
+                    return ControlFlow::Continue((out, mail));
+                }
                 Ok(Commit::Fenced) => {
                     info!(%session, epoch = %self.lease.epoch(), worker = %self.shared.worker, "fenced");
                     return ControlFlow::Break(Departure::Fenced);
@@ -450,6 +461,10 @@ async fn read_history<S: Store>(
 
 fn malformed(why: &str) -> Failure {
     Failure { reason: "malformed", message: why.to_owned(), retry: false }
+}
+
+fn dropped() -> Failure {
+    Failure { reason: "dropped", message: "an operator gave up on this message".to_owned(), retry: false }
 }
 
 fn timed_out(limit: Duration) -> Failure {

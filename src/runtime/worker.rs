@@ -33,6 +33,9 @@ const LAPSES: usize = 1_024;
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 256;
 
+/// How many suspects a worker owns at once: one, so that its death convicts nobody else.
+const SUSPECTS: usize = 1;
+
 /// Builds and runs workers.
 pub struct Worker;
 
@@ -342,6 +345,7 @@ impl<S: Store> Parts<S> {
             trust: Trust::none(self.store.partitions()),
             brake: Brake::new(self.config.lease),
             stops,
+            suspects: Arc::new(Semaphore::new(SUSPECTS)),
             counts: Arc::default(),
             duties: Duties::default(),
             tasks: TaskTracker::new(),

@@ -193,8 +193,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
     /// or unknown is cleared (all but its `held`, see [`reap`](Self::reap)), and the session is orphaned if it
     /// was runnable. The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
-    /// Else a new token: epoch = max(last + 1, now in ms, `seen`); an orphaned session's crashes
-    /// go up by one and it is orphaned no more; `own` and `held` are set, it leaves `ready`, and the
+    /// An orphaned session's death counts as a crash now; with the third it is `Quarantined`. From the second on it is a
+    /// suspect, and with [`Suspect::Leave`] it waits in `ready` behind the others: `Suspect`.
+    /// Else a new token: epoch = max(last + 1, now in ms, `seen`); the crash is written down; `own` and `held` are set, it leaves `ready`, and the
     /// history refuses older epochs. Returns at most `page` messages.
     fn claim(
         &self,
@@ -339,6 +340,17 @@ pub trait Store: Clone + Send + Sync + 'static {
         partition: Partition,
         ids: &[StreamId],
     ) -> impl Future<Output = StoreResult<usize>> + Send;
+
+    /// Lets a quarantined session go on, as if nothing had happened to it. `lua/free.lua`
+    ///
+    /// In this order: `Absent`; an unreadable record is an error; `OtherPool`; `NotQuarantined`; `Owned`. A repeat is
+    /// `NotQuarantined`. A message that is to be dropped is given up on by the next owner, as one whose tries are over.
+    fn free(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        first: FirstMessage,
+    ) -> impl Future<Output = StoreResult<Free>> + Send;
 
     /// Deletes a session with all its keys. `lua/delete.lua`
     ///

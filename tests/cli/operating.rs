@@ -93,3 +93,36 @@ fn what_is_no_message_is_not_sent_again_but_can_be_dropped() {
     assert_eq!((turns(), dead().len()), (json!(1), 2));
     assert_eq!(end(on(&server, &["dead", "drop", "--all", "--json"])).json().len(), 2);
 }
+
+#[test]
+fn a_quarantined_session_is_explained_and_freed_with_or_without_its_first_message() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "one"])).well();
+    end(on(&server, &["send", "echo/a", "two"])).well();
+    assert!(end(on(&server, &["unquarantine", "echo/a"])).badly(4).contains("tenure show echo/a"));
+    end(on(&server, &["unquarantine", "echo/none"])).badly(3);
+    let keys = &end(on(&server, &["keys", "echo/a", "--json"])).json()[0];
+    let mut conn = server.client().get_connection().unwrap();
+    let held = [
+        ("hold", "quarantined"),
+        ("cause", "poison"),
+        ("reason", "3 died"),
+        ("crashes", "1767225600000/w-1"),
+    ];
+    redis::cmd("HSET").arg(keys["meta"].as_str().unwrap()).arg(&held).exec(&mut conn).unwrap();
+
+    let worker = RunningWorker::start(&server, &[]);
+    let shown = end(on(&server, &["show", "echo/a"])).well();
+    assert!(shown.contains("2026-01-01T00:00:00.000Z w-1"), "{shown}");
+    let freed = end(on(&server, &["unquarantine", "echo/a", "--drop-message", "--json"])).json();
+    assert_eq!(freed, [json!({"session": "echo/a", "freed": true, "dropped": true})]);
+    wait_until("both are done", Duration::from_secs(30), || {
+        end(on(&server, &["show", "echo/a", "--json"])).json()[0]["turns"] == 2
+    });
+    let letters = end(on(&server, &["dead", "ls", "--json"])).json();
+    assert_eq!(
+        (letters.len(), &letters[0]["reason"], &letters[0]["body"]["text"]),
+        (1, &json!("dropped"), &json!("one"))
+    );
+    drop(worker);
+}

@@ -11,6 +11,7 @@ pub mod leases;
 pub mod letters;
 pub mod namespace;
 pub mod offering;
+pub mod quarantine;
 pub mod reading;
 pub mod reaping;
 pub mod relaying;

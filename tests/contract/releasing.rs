@@ -48,7 +48,7 @@ pub async fn a_session_handed_off_is_ready_and_offered_to_another(w: World<impl 
     assert_eq!(w.ready_since(&s).await, Some(w.now()));
     assert_eq!(w.heard(&mut own).await, []);
     assert_eq!(w.heard(&mut other).await, [Hint::Offer { session: s.clone() }]);
-    assert!(!w.record(&s).await.orphaned);
+    assert!(w.record(&s).await.orphaned.is_none());
 }
 
 pub async fn an_idle_session_handed_off_is_not_ready(w: World<impl Ground>) {

@@ -15,6 +15,7 @@ use tenure::{
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
         Overdue, PartitionSnapshot, Presence, Release, Renewal, Sent, SessionSnapshot, StateChange, Store,
+        Suspect,
     },
 };
 use uuid::Uuid;
@@ -188,6 +189,7 @@ impl<G: Ground> World<G> {
             own_ttl: OWN_TTL,
             seen: Epoch(0),
             overdue: Overdue::Bury,
+            suspect: Suspect::Take,
         }
     }
 

@@ -5,8 +5,8 @@ use std::{fmt::Debug, time::Duration};
 use tenure::{
     model::{Lease, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId, StreamId, WorkerId},
     store::{
-        Boundary, Claim, Claimant, DeadLetter, Ground, HistoryRange, Leaving, Member, OutReply, Presence,
-        Relayed, Store, StoreError, StoreResult,
+        Boundary, Claim, Claimant, DeadLetter, FirstMessage, Ground, HistoryRange, Leaving, Member, OutReply,
+        Presence, Relayed, Store, StoreError, StoreResult,
     },
 };
 
@@ -36,6 +36,7 @@ pub enum Call {
     TakeReply(ReplyTo),
     Revive(Box<DeadLetter>, MessageId, Pool),
     DropDead(Partition, Vec<StreamId>),
+    Free(SessionId, Pool, FirstMessage),
     Delete(SessionId, Pool, Option<WorkerId>),
     Look(SessionId),
     Sessions(Partition, Option<SessionId>, usize),
@@ -93,6 +94,7 @@ impl Call {
             Self::TakeReply(list) => said(store.take_reply(list, Duration::ZERO).await),
             Self::Revive(letter, message, pool) => said(store.revive(letter, *message, pool).await),
             Self::DropDead(at, ids) => said(store.drop_dead(*at, ids).await),
+            Self::Free(session, pool, first) => said(store.free(session, pool, *first).await),
             Self::Delete(session, pool, owner) => said(store.delete(session, pool, owner.as_ref()).await),
             Self::Look(session) => said(store.look(session).await),
             Self::Sessions(at, after, most) => said(store.sessions(*at, after.as_ref(), *most).await),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tenure::{
     model::{
-        Body, Cause, EntryKind, IdempotencyKey, Lease, Message, MessageId, Millis, NewEntry, Nonce,
+        Body, Cause, EntryKind, Hold, IdempotencyKey, Lease, Message, MessageId, Millis, NewEntry, Nonce,
         Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
     },
     store::{
@@ -168,6 +168,29 @@ impl Knowledge {
         self.one_that(number, |held, seen| {
             let owner = seen.record.owner.as_ref();
             owner.is_some_and(|owner| held.workers.get(&owner.worker).is_none_or(Option::is_none))
+        })
+    }
+
+    /// Of the sessions that may run, the one that killed the most owners.
+    pub fn most_haunted(&self) -> Option<&SessionId> {
+        let killers = self.sessions.iter().filter_map(|session| {
+            let record = &self.seen(session)?.record;
+            let waiting = self.seen(session)?.inbox.len() as u64;
+            record.is_runnable(waiting).then(|| (record.crashes_at_claim().len(), session))
+        });
+        killers.max_by_key(|(crashes, _)| *crashes).map(|(_, session)| session)
+    }
+
+    /// Whether a partition has buried `worker`, or does not know it.
+    pub fn is_buried(&self, at: Partition, worker: &WorkerId) -> bool {
+        self.held(at).workers.get(worker).is_none_or(Option::is_none)
+    }
+
+    /// A session that is set aside, and mostly given back.
+    pub fn quarantined(&self, number: u8) -> &SessionId {
+        self.one_that(number, |_, seen| {
+            matches!(seen.record.hold, Some(Hold::Quarantined { .. }))
+                && (seen.record.owner.is_none() || number.is_multiple_of(4))
         })
     }
 

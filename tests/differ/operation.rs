@@ -34,6 +34,7 @@ pub enum Operation {
         spare: bool,
         seen: u16,
         other_pool: bool,
+        leave_suspects: bool,
         page: u8,
     },
     Commit {
@@ -90,6 +91,16 @@ pub enum Operation {
     DropDead {
         at: u8,
         most: u8,
+    },
+    /// The next step towards one owner more that dies of the session that killed the most.
+    Haunt {
+        worker: u8,
+        leave_suspects: bool,
+    },
+    Free {
+        session: u8,
+        drop: bool,
+        other_pool: bool,
     },
     Delete {
         session: u8,
@@ -227,7 +238,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (lease(), any::<bool>(), 0..4_u8)
             .prop_map(|(lease, hand_off, page)| Operation::Release { lease, hand_off, page }),
         3 => (lease(), 0..4_u8).prop_map(|(lease, page)| Operation::Refresh { lease, page }),
-        22 => upkeep(),
+        24 => upkeep(),
+        6 => (any::<u8>(), once_in(4))
+            .prop_map(|(worker, leave_suspects)| Operation::Haunt { worker, leave_suspects }),
         8 => outbox(),
         6 => reading(),
         4 => namespace(),
@@ -295,14 +308,15 @@ fn claim() -> impl Strategy<Value = Operation> {
         1 => any::<u8>().prop_map(Worker::Any),
     ];
     let seen = prop_oneof![6 => Just(0), 1 => 1..3_000_u16];
-    (claimant, any::<u8>(), once_in(8), once_in(5), seen, once_in(12), 0..4_u8).prop_map(
-        |(worker, session, again, spare, seen, other_pool, page)| Operation::Claim {
+    (claimant, any::<u8>(), once_in(8), once_in(5), seen, once_in(12), once_in(3), 0..4_u8).prop_map(
+        |(worker, session, again, spare, seen, other_pool, leave_suspects, page)| Operation::Claim {
             worker,
             session,
             again,
             spare,
             seen,
             other_pool,
+            leave_suspects,
             page,
         },
     )
@@ -349,6 +363,8 @@ fn upkeep() -> impl Strategy<Value = Operation> {
             .prop_map(|(session, except, other_pool)| Operation::Offer { session, except, other_pool }),
         4 => (session(), worker(), once_in(12), option::weighted(0.2, any::<bool>()))
             .prop_map(|(session, owner, other_pool, home)| Operation::Mend { session, owner, other_pool, home }),
+        2 => (session(), once_in(2), once_in(8))
+            .prop_map(|(session, drop, other_pool)| Operation::Free { session, drop, other_pool }),
         2 => (session(), worker(), once_in(6))
             .prop_map(|(session, owner, other_pool)| Operation::Delete { session, owner, other_pool }),
     ]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tenure::{
     model::{Body, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
     store::{
-        Claimant, DutyWish, Ground, HistoryRange, Leaving, Member, MemberState, Overdue, Refused, Relayed,
-        RelayedKind,
+        Claimant, DutyWish, FirstMessage, Ground, HistoryRange, Leaving, Member, MemberState, Overdue,
+        Refused, Relayed, RelayedKind, Suspect,
     },
 };
 
@@ -14,7 +14,7 @@ use super::{
     call::{Call, OWN_TTL},
     cast,
     knowledge::{Knowledge, chosen},
-    operation::{self, Letter, Operation, Reading, Size},
+    operation::{self, Letter, Operation, Reading, Size, Worker},
 };
 
 /// About as long as the body of a record that just travels with a wake.
@@ -90,6 +90,12 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
                 at,
                 known.held(at).dead.iter().map(|letter| letter.id).take((*most).into()).collect(),
             )
+        }
+        Operation::Haunt { worker, leave_suspects } => haunt(known, *worker, *leave_suspects)?,
+        Operation::Free { session, drop, other_pool } => {
+            let session = known.quarantined(*session);
+            let first = if *drop { FirstMessage::Drop } else { FirstMessage::Keep };
+            Call::Free(session.clone(), known.pool_of(session, *other_pool), first)
         }
         Operation::Delete { session, owner, other_pool } => {
             let session = known.existing(*session);
@@ -178,7 +184,9 @@ fn relayed_kind(known: &mut Knowledge, here: &[SessionId], relayed: &operation::
 }
 
 fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
-    let Operation::Claim { worker, session, again, spare, seen, other_pool, page } = operation else {
+    let Operation::Claim { worker, session, again, spare, seen, other_pool, leave_suspects, page } =
+        operation
+    else {
         return None;
     };
     let session = known.claimable(*session).clone();
@@ -189,8 +197,37 @@ fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
         own_ttl: OWN_TTL,
         seen: Epoch(if *seen == 0 { 0 } else { known.now.0 + u64::from(*seen) }),
         overdue: if *spare { Overdue::Spare } else { Overdue::Bury },
+        suspect: if *leave_suspects { Suspect::Leave } else { Suspect::Take },
     };
     Some(Call::Claim(session, claimant, (*page).into()))
+}
+
+/// A dead owner is reaped, a living one dies, and where there is none somebody claims.
+fn haunt(known: &mut Knowledge, worker: u8, leave_suspects: bool) -> Option<Call> {
+    let session = known.most_haunted()?.clone();
+    let pool = known.pool_of(&session, false);
+    if let Some(owner) = known.one_of(Worker::Owner, &session) {
+        let at = known.partition_of(&session);
+        return Some(if known.is_buried(at, &owner) {
+            Call::Reap(session, owner, pool)
+        } else {
+            Call::Bury(at, owner, Ground::OwnWish)
+        });
+    }
+    let Some(claimant) = known.one_of(Worker::Living(worker), &session) else {
+        let presence = cast::presence(known.worker(worker), None, DutyWish::Leave);
+        return Some(Call::Join(known.partition_of(&session), presence));
+    };
+    let claimant = Claimant {
+        worker: claimant,
+        pool,
+        nonce: known.nonce_for(&session, false),
+        own_ttl: OWN_TTL,
+        seen: Epoch(0),
+        overdue: Overdue::Bury,
+        suspect: if leave_suspects { Suspect::Leave } else { Suspect::Take },
+    };
+    Some(Call::Claim(session, claimant, 1))
 }
 
 fn read(known: &Knowledge, reading: Reading) -> Call {

@@ -7,7 +7,7 @@ use tenure::{
     model::{Body, Epoch, Message, MessageId, NewMessage, Nonce, Partition, Pool, SessionId, WorkerId},
     store::{
         Boundary, Claim, Claimant, Claimed, Done, DutyWish, Mail, Overdue, Presence, RedisStore, Sent,
-        StateChange, Store, redis::Options,
+        StateChange, Store, Suspect, redis::Options,
     },
 };
 use uuid::Uuid;
@@ -85,6 +85,7 @@ pub async fn claim(store: &RedisStore, session: &SessionId) -> Claimed {
         own_ttl: Duration::from_secs(60),
         seen: Epoch(0),
         overdue: Overdue::Bury,
+        suspect: Suspect::Take,
     };
     match store.claim(session, &claimant, 10).await.expect("the server answers") {
         Claim::Won(claimed) => *claimed,

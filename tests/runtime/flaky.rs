@@ -210,6 +210,7 @@ impl Store for Flaky {
         fn dead(partition: Partition, after: Option<StreamId>, limit: usize) -> Vec<DeadLetter>;
         fn revive(letter: &DeadLetter, message: MessageId, pool: &Pool) -> Revive;
         fn drop_dead(partition: Partition, ids: &[StreamId]) -> usize;
+        fn free(session: &SessionId, pool: &Pool, first: FirstMessage) -> Free;
         fn delete(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>) -> Delete;
     }
 }

@@ -152,6 +152,6 @@ async fn a_worker_that_leaves_in_good_order_is_nobodys_death() {
     fleet.env.sleep(MINUTE).await;
     for n in 0..12 {
         assert_eq!(fleet.ask_text(&format!("count/{n}"), "y").await, "2");
-        assert_eq!(fleet.sight(&format!("count/{n}")).await.record.crashes, 0);
+        assert_eq!(fleet.sight(&format!("count/{n}")).await.record.crashes, []);
     }
 }

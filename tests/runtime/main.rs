@@ -9,6 +9,7 @@ mod faults;
 mod lifeline;
 mod ownership;
 mod placement;
+mod poison;
 mod standstill;
 mod turns;
 mod upkeep;

@@ -55,7 +55,7 @@ async fn a_fleet_that_was_all_dead_resumes_with_the_first_worker() {
         let session = format!("slow/{n}");
         fleet.until(MINUTE, async || fleet.sight(&session).await.record.turns == 1).await;
         let record = fleet.sight(&session).await.record;
-        assert_eq!(record.crashes, 0, "its commit cleared the crash");
+        assert!(record.crashes.is_empty(), "its commit cleared the crash");
         assert_eq!(fleet.texts(&session).await, ["x"]);
     }
 }

@@ -108,6 +108,13 @@ impl From<ClientError> for Failure {
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
             ),
+            ClientError::NotQuarantined(session) => {
+                Self::new(Exit::Refused, format!("{line}: see `tenure show {session}`"))
+            }
+            ClientError::StillOwned { .. } => Self::new(
+                Exit::Unavailable,
+                format!("{line}, which is about to give it back, or died: try again in a moment"),
+            ),
             ClientError::Restless(_) => Self::new(Exit::Unavailable, format!("{line}: try again")),
         }
     }

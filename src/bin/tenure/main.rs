@@ -15,6 +15,7 @@ mod output;
 mod send;
 mod sessions;
 mod show;
+mod unquarantine;
 mod usage;
 mod values;
 mod worker;
@@ -61,6 +62,7 @@ enum Command {
     Dead(dead::Command),
     Doctor(doctor::Args),
     Drain(drain::Args),
+    Unquarantine(unquarantine::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -90,6 +92,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Drain(args) => drain::run(args, &global).await,
+            Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
         }

@@ -40,6 +40,7 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         ("epoch", or_dash(view.epoch)),
         ("turns", view.turns.to_string()),
         ("waiting", view.waiting.to_string()),
+        ("crashes", crashes(&view)),
         ("group", or_dash(view.group.as_ref())),
         ("pool", or_dash(view.pool.as_ref())),
         ("created", or_dash(view.created.map(Time))),
@@ -51,6 +52,15 @@ fn status(view: &SessionView) -> String {
     match view.cause {
         Some(cause) => format!("{} ({cause})", view.status),
         None => view.status.to_string(),
+    }
+}
+
+/// Each death: when it was noticed, and whose.
+fn crashes(view: &SessionView) -> String {
+    let each = view.crashes.iter().map(|crash| format!("{} {}", Time(crash.time), crash.worker));
+    match view.crashes.len() {
+        0 => "-".to_owned(),
+        _ => each.collect::<Vec<_>>().join(", "),
     }
 }
 

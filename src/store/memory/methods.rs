@@ -11,9 +11,9 @@ use crate::{
         ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, Ground, HistoryRange,
-        Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh, Relay, Relayed,
-        Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
+        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -307,6 +307,13 @@ impl Store for MemoryStore {
     async fn drop_dead(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
         self.run_in(partition, format_args!("drop_dead {partition} {ids:?}"), |keys, _| {
             Ok(ids.iter().filter(|id| keys.dead.remove(**id).is_some()).count())
+        })
+    }
+
+    async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("free {session} {pool} {first:?}"), |keys, step| {
+            keys.free(step, session, pool, first)
         })
     }
 

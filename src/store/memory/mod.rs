@@ -12,6 +12,7 @@
 mod clock;
 mod delete;
 mod door;
+mod free;
 mod hints;
 mod meddling;
 mod methods;

@@ -2,8 +2,8 @@
 
 use super::partition::{Keyspace, Standing, Step, leave};
 use crate::{
-    model::{Epoch, Lease, Pool, SessionId, Token, WorkerId},
-    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult},
+    model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
+    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult, Suspect},
 };
 
 /// What stands between a claimant and a session.
@@ -55,6 +55,12 @@ impl Keyspace {
             self.settle(id, step.now);
             return Claim::NothingToDo;
         }
+        if let Some(refused) = self.judge(step, id, claimant) {
+            // A suspect that is left waits behind the others.
+            leave(&mut self.ready, &queue, id);
+            self.settle(id, step.now);
+            return refused;
+        }
         let token = self.next_token(step, id, claimant);
         self.grant(step, id, token, claimant, page)
     }
@@ -76,8 +82,22 @@ impl Keyspace {
     /// Clears the owner; the session is orphaned if it was runnable.
     fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
         let session = self.sessions.get_mut(id).expect("the caller saw the session");
-        session.record.orphaned = session.is_runnable();
+        session.record.orphaned = session.is_runnable().then_some(step.now);
         session.disown(step.now);
+    }
+
+    /// What a session that killed its owners is answered; none if it may be claimed.
+    fn judge(&mut self, step: &Step, id: &SessionId, claimant: &Claimant) -> Option<Claim> {
+        let record = &mut self.sessions.get_mut(id).expect("the caller saw the session").record;
+        let crashes = record.crashes_at_claim();
+        if record.orphaned.is_some() && crashes.len() >= SessionRecord::MOST_CRASHES {
+            let reason = poison(&crashes);
+            record.hold = Some(Hold::Quarantined { cause: Cause::Poison, reason: reason.clone() });
+            (record.crashes, record.orphaned, record.updated) = (crashes, None, step.now);
+            return Some(Claim::Quarantined { reason });
+        }
+        let leave = SessionRecord::is_suspect(&crashes) && claimant.suspect == Suspect::Leave;
+        leave.then_some(Claim::Suspect)
     }
 
     /// Draws the token of a new claim.
@@ -86,8 +106,8 @@ impl Keyspace {
         let after_last = record.epoch.map_or(0, |Epoch(last)| last + 1);
         let epoch = Epoch(after_last.max(step.now.0).max(claimant.seen.0));
         record.epoch = Some(epoch);
-        record.crashes += u32::from(record.orphaned);
-        record.orphaned = false;
+        record.crashes = record.crashes_at_claim();
+        record.orphaned = None;
         record.updated = step.now;
         Token { worker: claimant.worker.clone(), epoch, nonce: claimant.nonce }
     }
@@ -188,6 +208,12 @@ impl Keyspace {
         }
         Ok(Reap::Reaped { runnable })
     }
+}
+
+/// Why a session that killed so many owners is set aside.
+fn poison(crashes: &[Crash]) -> String {
+    let last = crashes.last().map_or("", |crash| crash.worker.as_str());
+    format!("{} of its owners died while it had work, the last was {last}", crashes.len())
 }
 
 /// Whether `token` was granted to this very claim.

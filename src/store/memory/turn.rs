@@ -169,7 +169,7 @@ impl Session {
         record.commit = Some(boundary.commit.clone());
         record.turns = boundary.turns;
         record.tries = boundary.tries;
-        record.crashes = 0;
+        record.crashes.clear();
         record.backoff = boundary.backoff.map(|wait| step.now.plus(wait));
         record.updated = step.now;
         if let Some((cause, reason)) = &boundary.quarantine {

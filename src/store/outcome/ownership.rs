@@ -19,6 +19,17 @@ pub struct Claimant {
     pub seen: Epoch,
     /// What to do if the owner is past its deadline and not buried.
     pub overdue: Overdue,
+    /// What to do if the session is a suspect.
+    pub suspect: Suspect,
+}
+
+/// What a claim does with a session that may kill its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspect {
+    /// Take it: the claimant owns no other.
+    Take,
+    /// Leave it.
+    Leave,
 }
 
 /// What a claim does with an owner that is past its deadline.
@@ -44,6 +55,13 @@ pub enum Claim {
     NothingToDo,
     /// There is no such session; it is not in `ready` (any more).
     Absent,
+    /// It may kill its owner, and the claimant has one of those already: it waits in `ready`, behind the others.
+    Suspect,
+    /// One owner too many died of it: it is set aside now, with its mail kept.
+    Quarantined {
+        /// A sentence.
+        reason: String,
+    },
     /// It belongs to another pool.
     OtherPool(Pool),
     /// It was written by a newer version; taken out of `ready`, else left alone.

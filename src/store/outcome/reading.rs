@@ -2,7 +2,7 @@
 
 use super::Sent;
 use crate::model::{
-    Body, EntryId, MessageId, Millis, Partition, ReplyTo, SessionId, SessionRecord, StreamId,
+    Body, EntryId, MessageId, Millis, Partition, Pool, ReplyTo, SessionId, SessionRecord, StreamId, WorkerId,
 };
 
 /// A message or entry that was given up on.
@@ -60,6 +60,30 @@ pub struct Sight {
     pub record: SessionRecord,
     /// Messages in its inbox.
     pub waiting: u64,
+}
+
+/// What becomes of the first message of a session that is freed from quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstMessage {
+    /// It runs again.
+    Keep,
+    /// The next owner gives up on it without running it: it goes to `dead`, reason `dropped`.
+    Drop,
+}
+
+/// What freeing a session from quarantine came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Free {
+    /// It is as if nothing had happened to it: no crashes, no tries; runnable if it has mail.
+    Freed,
+    /// It is not quarantined (any more).
+    NotQuarantined,
+    /// An owner has it still, which is about to give it back (or is dead and not reaped yet); nothing was changed.
+    Owned(WorkerId),
+    /// It belongs to another pool than the caller named; nothing was changed.
+    OtherPool(Pool),
+    /// There is no such session.
+    Absent,
 }
 
 /// What deleting a session came to.

@@ -16,6 +16,7 @@ use crate::{
     model::{Lease, Pool, SessionId, SessionRecord, WorkerId},
     store::{
         Claim, Claimant, Claimed, Leaving, Mail, Overdue, Reap, Refresh, Release, StoreError, StoreResult,
+        Suspect,
     },
 };
 
@@ -31,6 +32,10 @@ impl RedisStore {
         let overdue = match claimant.overdue {
             Overdue::Bury => "bury",
             Overdue::Spare => "spare",
+        };
+        let suspect = match claimant.suspect {
+            Suspect::Take => "take",
+            Suspect::Leave => "leave",
         };
         let mut serves = String::new();
         for _ in 0..PATIENCE {
@@ -56,7 +61,8 @@ impl RedisStore {
                 .arg(claimant.seen.0)
                 .arg(overdue)
                 .arg(page)
-                .arg(&serves);
+                .arg(&serves)
+                .arg(suspect);
             let mut reply = ask(&self.shared.leases, call).await?;
             let word = reply.text()?;
             return match word.as_str() {
@@ -67,6 +73,8 @@ impl RedisStore {
                 "held" => Ok(Claim::Held { by: reply.parse()? }),
                 "nothing" => Ok(Claim::NothingToDo),
                 "absent" => Ok(Claim::Absent),
+                "suspect" => Ok(Claim::Suspect),
+                "quarantined" => Ok(Claim::Quarantined { reason: reply.text()? }),
                 "other_pool" => Ok(Claim::OtherPool(reply.parse()?)),
                 "unreadable" => Ok(Claim::Unreadable(newer_layout(reply.maybe_text()?))),
                 "lost" => Ok(Claim::Lost),

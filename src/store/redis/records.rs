@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::replies::{bytes, newer_layout, text};
 use crate::{
     model::{
-        Body, Cause, Entry, EntryId, Epoch, Hold, IdempotencyKey, Message, MessageId, Millis, Partition,
-        ReplyTo, SessionId, SessionRecord, StreamId,
+        Body, Cause, Crash, Entry, EntryId, Epoch, Hold, IdempotencyKey, Message, MessageId, Millis,
+        Partition, ReplyTo, SessionId, SessionRecord, StreamId,
     },
     store::{DeadLetter, Hint, Mail, OutReply},
 };
@@ -102,14 +102,20 @@ pub(super) fn record_of_any_layout(meta: &Fields) -> Result<SessionRecord, Strin
         turns: meta.number("turns")?,
         commit: meta.maybe("commit")?,
         tries: meta.number("tries")?,
-        crashes: meta.number("crashes")?,
+        crashes: crashes(meta)?,
         backoff: meta.maybe("backoff")?.map(Millis),
         hold: hold(meta)?,
-        orphaned: meta.get("orphaned").is_some(),
+        orphaned: meta.maybe("orphaned")?.map(Millis),
+        dropped: meta.maybe("dropped")?,
         last_message: meta.maybe("last_message")?.map(MessageId),
         created: Millis(meta.number("created")?),
         updated: Millis(meta.number("updated")?),
     })
+}
+
+fn crashes(meta: &Fields) -> Result<Vec<Crash>, String> {
+    let words = meta.text("crashes")?.unwrap_or_default().split_ascii_whitespace();
+    words.map(|word| word.parse().map_err(|why| format!("`crashes`: {why}"))).collect()
 }
 
 fn hold(meta: &Fields) -> Result<Option<Hold>, String> {

@@ -15,6 +15,7 @@ pub(super) enum Name {
     Delete,
     Deliver,
     Fire,
+    Free,
     Look,
     Mend,
     Offer,
@@ -32,7 +33,7 @@ pub(super) enum Name {
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 
 /// In the order of [`Name`].
-const SOURCES: [(&str, &str); 22] = [
+const SOURCES: [(&str, &str); 23] = [
     ("advance", include_str!("../../../lua/advance.lua")),
     ("announce", include_str!("../../../lua/announce.lua")),
     ("bury", include_str!("../../../lua/bury.lua")),
@@ -43,6 +44,7 @@ const SOURCES: [(&str, &str); 22] = [
     ("delete", include_str!("../../../lua/delete.lua")),
     ("deliver", include_str!("../../../lua/deliver.lua")),
     ("fire", include_str!("../../../lua/fire.lua")),
+    ("free", include_str!("../../../lua/free.lua")),
     ("look", include_str!("../../../lua/look.lua")),
     ("mend", include_str!("../../../lua/mend.lua")),
     ("offer", include_str!("../../../lua/offer.lua")),

@@ -9,9 +9,9 @@ use crate::{
         ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, Ground, HistoryRange,
-        Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh, Relay, Relayed,
-        Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
+        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -203,6 +203,10 @@ impl Store for RedisStore {
 
     async fn drop_dead(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<usize> {
         self.drop_letters(partition, ids).await
+    }
+
+    async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
+        self.free_session(session, pool, first).await
     }
 
     async fn delete(

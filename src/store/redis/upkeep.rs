@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, WorkerId},
-    store::{Delete, Fire, Mail, Mend, Offer, OutReply, StoreResult, Survey},
+    store::{Delete, Fire, FirstMessage, Free, Mail, Mend, Offer, OutReply, StoreResult, Survey},
 };
 
 /// How many waiting messages one call of `delete` gives up on.
@@ -127,6 +127,36 @@ impl RedisStore {
             "other_owner" => Ok(Mend::OtherOwner(reply.maybe()?)),
             "other_pool" => Ok(Mend::OtherPool(reply.parse()?)),
             "absent" => Ok(Mend::Absent),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    pub(super) async fn free_session(
+        &self,
+        session: &SessionId,
+        pool: &Pool,
+        first: FirstMessage,
+    ) -> StoreResult<Free> {
+        let keys = self.keys().session(session);
+        let names = [keys.meta(), keys.inbox(), keys.ready(pool), keys.idle(pool)];
+        let first = match first {
+            FirstMessage::Keep => "keep",
+            FirstMessage::Drop => "drop",
+        };
+        let call = self
+            .script(Name::Free, &names)
+            .arg(session.as_str())
+            .arg(pool.as_str())
+            .arg(keys.partition().wake_prefix())
+            .arg(first);
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "freed" => Ok(Free::Freed),
+            "not_quarantined" => Ok(Free::NotQuarantined),
+            "owned" => Ok(Free::Owned(reply.parse()?)),
+            "other_pool" => Ok(Free::OtherPool(reply.parse()?)),
+            "absent" => Ok(Free::Absent),
             _ => Err(reply.unknown(&word)),
         }
     }

@@ -11,6 +11,7 @@ use tenure::{
     model::{EntryKind, Epoch, Lease, NewEntry, NewMessage, Pool, SessionId, WorkerId},
     store::{
         Boundary, Claim, Claimant, Commit, Done, DutyWish, Overdue, Presence, Renewal, StateChange, Store,
+        Suspect,
     },
 };
 
@@ -117,6 +118,7 @@ async fn claim<S: Store>(
         own_ttl: LEASE,
         seen: Epoch(0),
         overdue: Overdue::Spare,
+        suspect: Suspect::Take,
     };
     match store.claim(session, &claimant, PAGE).await? {
         Claim::Won(claimed) => Ok(claimed.lease),
