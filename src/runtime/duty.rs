@@ -60,6 +60,8 @@ pub(super) struct Duty<S: Store> {
     agents: BTreeMap<AgentName, AgentDeclaration>,
     /// What the workers that are there serve: an agent may have workers in more pools than the one declared last.
     served: BTreeSet<(Pool, AgentName)>,
+    /// Who was there at the last refresh.
+    members: BTreeSet<WorkerId>,
     /// What is in `ready` and was offered before: never twice running to the same worker, and more and more seldom.
     told: BTreeMap<SessionId, Told>,
     /// The dead that hold nothing more, as far as we saw since the last refresh.
@@ -81,6 +83,7 @@ impl<S: Store> Duty<S> {
             lapsed,
             agents: BTreeMap::new(),
             served: BTreeSet::new(),
+            members: BTreeSet::new(),
             told: BTreeMap::new(),
             emptied: BTreeSet::new(),
             buried: BTreeMap::new(),
@@ -186,6 +189,7 @@ impl<S: Store> Duty<S> {
             self.agents = agents;
         }
         if let Ok(members) = self.shared.store.members().await {
+            self.members = members.iter().map(|member| member.worker.clone()).collect();
             let serves =
                 |member: Member| member.agents.into_iter().map(move |agent| (member.pool.clone(), agent));
             self.served = members.into_iter().flat_map(serves).collect();
@@ -226,6 +230,9 @@ impl<S: Store> Duty<S> {
             }
         }
         for worker in buried {
+            if self.members.contains(&worker) {
+                self.shared.counts.lost_one(&worker);
+            }
             self.reap_all(partition, worker).await;
         }
         let waiting =

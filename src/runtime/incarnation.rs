@@ -81,6 +81,8 @@ pub(super) struct Counts {
     pub(super) full: AtomicBool,
     /// Told when there is room again, or a duty to be had: the next renewal should not wait for its time.
     pub(super) room: Notify,
+    /// Workers that were there and are no more.
+    gone: Mutex<BTreeSet<WorkerId>>,
     seen_epoch: AtomicU64,
 }
 
@@ -97,8 +99,11 @@ impl Counts {
         }
     }
 
-    /// Somebody was buried: there is one less to share the duties with, and those it had are free.
-    pub(super) fn lost_one(&self) {
+    /// A worker is gone: there is one less to share the duties with, and those it had are free. Counts once for each.
+    pub(super) fn lost_one(&self, worker: &WorkerId) {
+        if !self.gone.lock().expect("nobody panics while looking at the gone").insert(worker.clone()) {
+            return;
+        }
         for count in [&self.alive, &self.ready] {
             // What is not there was not counted either.
             let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));

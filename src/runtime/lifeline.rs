@@ -31,14 +31,14 @@ pub(super) struct Lifeline<S: Store> {
     watch: Watch,
     /// Whom this worker watches; the first is watched by nobody nearer.
     charges: Vec<WorkerId>,
-    members: usize,
+    members: Vec<WorkerId>,
     next_members: Moment,
 }
 
 impl<S: Store> Lifeline<S> {
     pub(super) fn new(shared: Arc<Incarnation<S>>) -> Self {
         let next_members = Moment::default();
-        Self { shared, watch: Watch::default(), charges: Vec::new(), members: 0, next_members }
+        Self { shared, watch: Watch::default(), charges: Vec::new(), members: Vec::new(), next_members }
     }
 
     /// Looks until the incarnation is lost.
@@ -48,11 +48,11 @@ impl<S: Store> Lifeline<S> {
                 self.meet().await;
             }
             let pause = match self.look().await {
-                Finding::Well => look_every(self.members),
+                Finding::Well => look_every(self.members.len()),
                 Finding::Again(pause) => pause,
                 Finding::Dead(dead) => {
                     self.confirm(dead).await;
-                    look_every(self.members)
+                    look_every(self.members.len())
                 }
             };
             tokio::select! {
@@ -67,9 +67,12 @@ impl<S: Store> Lifeline<S> {
     async fn meet(&mut self) {
         self.next_members = self.shared.env.now().plus(MEMBERS_EVERY);
         if let Some(members) = self.members().await {
-            self.members = members.len();
+            for gone in self.members.iter().filter(|member| !members.contains(member)) {
+                self.shared.counts.lost_one(gone);
+            }
             self.charges = ring(&self.shared.worker, &members);
             self.watch.over(&self.charges);
+            self.members = members;
         }
     }
 
@@ -142,10 +145,10 @@ impl<S: Store> Incarnation<S> {
         if let Err(err) = self.store.retire(&dead).await {
             debug!(worker = %dead, error = %err, "still on the list of members");
         }
+        self.counts.lost_one(&dead);
         let agents = self.store.agents().await.unwrap_or_default();
         let reaper = Reaper { store: &self.store, agents: &agents, pool: self.pool() };
         let reaped = reaper.take_all(&partitions, &dead, from).await;
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
-        self.counts.lost_one();
     }
 }

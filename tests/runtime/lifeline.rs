@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tenure::{
     WorkerHandle,
-    model::{SessionId, Token},
+    model::{SessionId, Token, WorkerId},
     store::{Ground, Store},
 };
 
-use crate::fleet::Fleet;
+use crate::{faults::flaky_worker, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -154,4 +154,50 @@ async fn a_worker_that_leaves_in_good_order_is_nobodys_death() {
         assert_eq!(fleet.ask_text(&format!("count/{n}"), "y").await, "2");
         assert_eq!(fleet.sight(&format!("count/{n}")).await.record.crashes, []);
     }
+}
+
+/// How long it takes until each of these sessions has another owner than `old`.
+async fn taken_from(fleet: &Fleet, old: &WorkerId, sessions: &[String]) -> Duration {
+    let taken = async || {
+        let now = owners(fleet, sessions).await;
+        now.values().all(|owner| owner.as_ref().is_some_and(|token| token.worker != *old))
+    };
+    fleet.until(MINUTE, taken).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_a_worker_that_cannot_be_heard_go_on_within_its_lease_and_a_second_whoever_kept_their_partition()
+ {
+    let fleet = Fleet::new(7);
+    let (first, cable) = flaky_worker(&fleet, "first").await;
+    let sessions = names(100);
+    for session in &sessions {
+        fleet.send(session, "x").await;
+    }
+    let _others = [fleet.worker("second").await, fleet.worker("third").await];
+    fleet.env.sleep(SEEN * 3).await;
+    for session in &sessions {
+        fleet.send(session, "y").await;
+    }
+    let old = first.id();
+    cable.cut();
+    let took = taken_from(&fleet, &old, &sessions).await;
+    assert!(took <= Duration::from_secs(11), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_starts_after_all_died_takes_everything_within_the_lease_and_two_seconds() {
+    let fleet = Fleet::new(8);
+    let first = fleet.worker("first").await;
+    let sessions = names(100);
+    fleet.env.sleep(SEEN).await;
+    for session in &sessions {
+        fleet.send(session, "x").await;
+    }
+    fleet.until(MINUTE, async || first.load().running == 100).await;
+    let old = first.id();
+    first.kill().await;
+    let _next = fleet.worker("next").await;
+    let took = taken_from(&fleet, &old, &sessions).await;
+    assert!(took <= Duration::from_secs(12), "{took:?}");
 }
