@@ -7,6 +7,8 @@ COPY . .
 RUN cargo build --release --locked --bin tenure
 
 FROM debian:bookworm-slim
+# Whom to trust where an agent is an https address.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin tenure
 COPY --from=build /src/target/release/tenure /usr/local/bin/tenure
 USER tenure

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- renew: set a worker's deadline in a partition one lease from now; join, where it is fresh.
 --
--- KEYS   1 workers  2 duty  3… idle of each agent it serves
+-- KEYS   1 workers  2 duty  3… idle of each agent it serves, those with room first
 -- ARGV   1 worker   2 lease in ms   3 how: join | renew   4 load in thousandths, or empty for no room
 --        5 duty: take | leave | give_up   6 what it serves: <pool>/<agent>,<agent>…
+--        7 how many of those agents have room
 -- Reply  {"renewed", server time in ms, holder of the duty or "", workers within their deadline}
 --        {"lost"}: it is buried, or never joined
 -- A repeat renews.
@@ -16,7 +17,7 @@ if gone(known) and (known or ARGV[3] ~= "join") then
 end
 call("HSET", workers, worker, int(at + tonumber(lease)) .. "/" .. lease .. "/" .. ARGV[6])
 for i = 3, #KEYS do
-  if ARGV[4] == "" then
+  if ARGV[4] == "" or i - 2 > tonumber(ARGV[7]) then
     call("ZREM", KEYS[i], worker)
   else
     call("ZADD", KEYS[i], ARGV[4], worker)

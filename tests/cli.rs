@@ -2,6 +2,10 @@
 
 mod support;
 
+#[path = "cli/agents_file.rs"]
+mod agents_file;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/dev.rs"]

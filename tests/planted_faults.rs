@@ -180,6 +180,10 @@ planted! {
     a_deadline_that_ends_early_is_found:
         "prelude", "if at > deadline then" => "if at >= deadline then", within 60;
 
+    /// A worker is offered sessions of an agent that is full there.
+    a_full_agent_that_stays_in_idle_is_found:
+        "renew", " or i - 2 > tonumber(ARGV[7])" => "", within 60;
+
     /// A worker that does not hear stays the least loaded for ever.
     the_deaf_left_in_idle_are_found:
         "prelude", "call(\"ZREM\", idle, worker)" => "", within 60;

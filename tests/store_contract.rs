@@ -73,6 +73,7 @@ macro_rules! store_contract {
                     neither_joining_nor_renewing_brings_back_the_buried,
                     a_worker_counts_as_alive_up_to_its_deadline,
                     a_load_is_shown_for_each_agent_and_taken_away_without_room,
+                    a_full_agent_is_not_offered_though_its_worker_has_room,
                     the_duty_is_one_workers_until_its_deadline_passes,
                     the_duty_is_given_up_by_its_holder_only,
                     only_a_passed_deadline_or_its_own_wish_buries_a_worker,

@@ -59,6 +59,14 @@ impl<'t> Params<'t> {
             history,
         })
     }
+
+    pub(super) fn session(&self) -> &'t SessionId {
+        self.session
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
 }
 
 impl From<Entry> for Past {
@@ -113,10 +121,18 @@ struct RefusalData {
     retry: Option<bool>,
 }
 
+impl Refusal {
+    /// What it says, and whether to try again where it says that.
+    pub(super) fn into_parts(self) -> (Option<String>, Option<bool>) {
+        (self.message, self.data.and_then(|data| data.retry))
+    }
+}
+
 impl From<Refusal> for AgentError {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.message.unwrap_or_else(|| "the agent gave no reason".to_owned());
-        match refusal.data.and_then(|data| data.retry) {
+        let (message, retry) = refusal.into_parts();
+        let message = message.unwrap_or_else(|| "the agent gave no reason".to_owned());
+        match retry {
             Some(false) => Self::permanent(message),
             _ => Self::new(message),
         }

@@ -92,7 +92,9 @@ fn reach(agent: &AgentName, pool: &Pool, members: &[Member]) -> Option<Cause> {
         (true, _) => Some(Cause::NoWorker),
         (false, true) => Some(Cause::OtherPool),
         (false, false) => {
-            ours.iter().all(|member| member.sessions >= member.capacity).then_some(Cause::Capacity)
+            let is_full =
+                |member: &&Member| member.sessions >= member.capacity || member.full.contains(agent);
+            ours.iter().all(|member| is_full(member)).then_some(Cause::Capacity)
         }
     }
 }
@@ -162,6 +164,7 @@ mod tests {
             worker: "w-1".parse().unwrap(),
             pool: pool.parse().unwrap(),
             agents: vec!["echo".parse().unwrap()],
+            full: Default::default(),
             sessions,
             running: 0,
             capacity: 10,
@@ -182,6 +185,9 @@ mod tests {
         assert_eq!(reach_of(&[member("gpu", 0, Ready)]), Some(Cause::OtherPool));
         assert_eq!(reach_of(&[member("gpu", 0, Ready), member("default", 10, Ready)]), Some(Cause::Capacity));
         assert_eq!(reach_of(&[member("default", 10, Ready), member("default", 9, Ready)]), None);
+        let busy = Member { full: ["echo".parse().unwrap()].into(), ..member("default", 1, Ready) };
+        assert_eq!(reach_of(std::slice::from_ref(&busy)), Some(Cause::Capacity));
+        assert_eq!(reach_of(&[busy, member("default", 9, Ready)]), None);
         let other = Member { agents: vec!["support".parse().unwrap()], ..member("default", 0, Ready) };
         assert_eq!(reach_of(&[other]), Some(Cause::NoWorker));
     }

@@ -6,6 +6,8 @@
 mod address;
 mod body;
 mod config;
+mod durability;
+mod duration;
 mod entry;
 mod lease;
 mod message;
@@ -21,6 +23,8 @@ pub use address::{
 };
 pub use body::{BadBody, Body};
 pub use config::{BadConfig, Limits, Settings, WorkerConfig};
+pub use durability::Durability;
+pub use duration::{ShownDuration, parse_duration};
 pub use entry::{Entry, EntryId, EntryKind, NewEntry, StreamId};
 pub(crate) use lease::millis;
 pub use lease::{BadLeaseTimes, Epoch, Lease, LeaseTimes, Millis, Nonce, Token};

@@ -86,6 +86,13 @@ pub struct Failure {
     pub message: String,
     /// Whether another run could help.
     pub retry: bool,
+    /// For how long it could not, by what the agent said.
+    pub not_before: Duration,
+}
+
+impl Failure {
+    /// The longest that an agent can put off its next try: nobody's word holds up a session for good.
+    pub const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 }
 
 /// An event that cannot happen in this state: a defect of ours.
@@ -138,7 +145,8 @@ impl Verdict {
     /// What a failure on run number `attempt` (from 1) leads to under `policy`.
     pub fn of(failure: &Failure, attempt: u32, policy: &TurnPolicy) -> Self {
         if failure.retry && attempt < policy.tries {
-            Self::Retry(policy.backoff.delay(attempt))
+            let asked = failure.not_before.min(Failure::LONGEST_WAIT);
+            Self::Retry(policy.backoff.delay(attempt).max(asked))
         } else {
             Self::GiveUp
         }
@@ -179,10 +187,26 @@ mod tests {
         assert!(running.on(Event::Committed, 0).is_err());
     }
 
+    fn failed() -> Failure {
+        Failure { reason: "failed", message: "no".into(), retry: true, not_before: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_next_try_waits_for_the_longer_of_backoff_and_what_was_asked_for_within_an_hour() {
+        let policy = TurnPolicy::default();
+        let wait = |seconds: u64| {
+            let failure = Failure { not_before: Duration::from_secs(seconds), ..failed() };
+            Verdict::of(&failure, 3, &policy)
+        };
+        assert_eq!(wait(0), Verdict::Retry(Duration::from_millis(400)));
+        assert_eq!(wait(90), Verdict::Retry(Duration::from_secs(90)), "longer than the backoff's longest");
+        assert_eq!(wait(86_400), Verdict::Retry(Duration::from_secs(3_600)));
+    }
+
     #[test]
     fn the_last_try_and_a_refused_retry_give_up() {
         let policy = TurnPolicy { tries: 3, ..TurnPolicy::default() };
-        let failure = Failure { reason: "failed", message: "no".into(), retry: true };
+        let failure = failed();
         assert!(matches!(Verdict::of(&failure, 2, &policy), Verdict::Retry(_)));
         assert_eq!(Verdict::of(&failure, 3, &policy), Verdict::GiveUp);
         assert_eq!(Verdict::of(&Failure { retry: false, ..failure }, 1, &policy), Verdict::GiveUp);

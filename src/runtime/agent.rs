@@ -1,6 +1,6 @@
 //! The code that takes a session's turns, and how the runtime calls it without knowing its types.
 
-use std::{panic::AssertUnwindSafe, pin::Pin};
+use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
@@ -46,6 +46,12 @@ pub trait Agent: Send + Sync + 'static {
         cx: &mut Turn<Self::State>,
         message: Message,
     ) -> impl Future<Output = Result<Reply, AgentError>> + Send;
+
+    /// Lets go of what it holds outside, such as a process. A worker that has drained calls it once and
+    /// waits; no turn begins after it. One that is killed does not, so a value must also end well dropped.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What a turn answers.
@@ -74,17 +80,24 @@ impl Reply {
 pub struct AgentError {
     message: String,
     retry: bool,
+    not_before: Duration,
 }
 
 impl AgentError {
     /// A failure that another try may mend.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry: true }
+        Self { message: message.into(), retry: true, not_before: Duration::ZERO }
     }
 
     /// A failure that no try will mend: the message is given up on at once.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry: false }
+        Self { retry: false, ..Self::new(message) }
+    }
+
+    /// The next try comes no sooner than `wait` from now, nor than the agent's backoff says; at most
+    /// [`Failure::LONGEST_WAIT`] is waited for. Changes nothing where there is no next try.
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { not_before: wait, ..self }
     }
 }
 
@@ -123,6 +136,9 @@ pub(super) trait AnyAgent: Send + Sync + 'static {
         state: Option<&'a str>,
         message: Message,
     ) -> Pin<Box<dyn Future<Output = Run> + Send + 'a>>;
+
+    /// See [`Agent::end`].
+    fn end(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 impl<A: Agent> AnyAgent for A {
@@ -136,9 +152,18 @@ impl<A: Agent> AnyAgent for A {
         let run = AssertUnwindSafe(run(self, context, state, message)).catch_unwind();
         Box::pin(async move {
             run.await.unwrap_or_else(|panic| {
-                Run::Failed(Failure { reason: "panicked", message: panic_text(&*panic), retry: true })
+                Run::Failed(Failure {
+                    reason: "panicked",
+                    message: panic_text(&*panic),
+                    retry: true,
+                    not_before: Duration::ZERO,
+                })
             })
         })
+    }
+
+    fn end(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Agent::end(self))
     }
 }
 
@@ -150,7 +175,9 @@ async fn run<A: Agent>(agent: &A, context: TurnContext, state: Option<&str>, mes
     let mut turn = Turn::new(context, before);
     match agent.turn(&mut turn, message).await {
         Ok(Reply(reply)) => finish(turn, state, reply),
-        Err(AgentError { message, retry }) => Run::Failed(Failure { reason: "failed", message, retry }),
+        Err(AgentError { message, retry, not_before }) => {
+            Run::Failed(Failure { reason: "failed", message, retry, not_before })
+        }
     }
 }
 
@@ -166,6 +193,7 @@ fn finish<State: Serialize>(turn: Turn<State>, before: Option<&str>, reply: Opti
             reason: "failed",
             message: format!("the agent's state is not JSON: {err}"),
             retry: false,
+            not_before: Duration::ZERO,
         }),
     }
 }

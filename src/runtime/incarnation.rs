@@ -25,9 +25,26 @@ pub(super) struct Hosted {
     pub(super) policy: TurnPolicy,
     /// One permit per turn that may run at once.
     pub(super) slots: Arc<Semaphore>,
+    /// Whether the last round of renewals took this worker out of the agent's `idle`.
+    pub(super) shown_full: AtomicBool,
 }
 
 impl Hosted {
+    pub(super) fn new(agent: Arc<dyn AnyAgent>, policy: TurnPolicy) -> Self {
+        let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
+        Self { agent, policy, slots, shown_full: AtomicBool::new(false) }
+    }
+
+    /// Whether as many of its turns run as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.available_permits() == 0
+    }
+
+    /// Whether the others believe something else of its room than is so.
+    pub(super) fn is_news(&self) -> bool {
+        self.is_full() != self.shown_full.load(Ordering::Relaxed)
+    }
+
     /// What clients are to know of it, served in `pool`.
     pub(super) fn declaration(&self, pool: &Pool) -> AgentDeclaration {
         AgentDeclaration { pool: pool.clone(), resume: self.policy.resume, durability: "memory".to_owned() }
@@ -79,7 +96,7 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
-    /// Told when there is room again, or a duty to be had: the next renewal should not wait for its time.
+    /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
     /// Workers that were there and are no more.
     gone: Mutex<BTreeSet<WorkerId>>,
@@ -94,7 +111,7 @@ impl Counts {
 
     /// A turn or a session ended: if this worker had left `idle`, it may come back.
     pub(super) fn made_room(&self) {
-        if self.full.swap(false, Ordering::Relaxed) {
+        if self.full.load(Ordering::Relaxed) {
             self.room.notify_one();
         }
     }
@@ -168,6 +185,13 @@ impl<S: Store> Incarnation<S> {
                 () = task => (),
             }
         });
+    }
+
+    /// A turn of this agent began or ended: says so if that may change who is offered its sessions.
+    pub(super) fn counted(&self, hosted: &Hosted) {
+        if hosted.is_news() {
+            self.counts.room.notify_one();
+        }
     }
 
     /// The pool this worker serves.

@@ -5,6 +5,7 @@
 //! process' own clock, at nine tenths of the lease, before anybody else may take the sessions.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
-    model::{Millis, Partition, WorkerId},
+    model::{AgentName, Millis, Partition, WorkerId},
     store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
 };
 
@@ -24,19 +25,23 @@ const HELD_AT_MOST: usize = 100_000;
 /// How often an unanswered join is asked again.
 const JOIN_AGAIN: u32 = 2;
 
-/// The least time between two rounds that are not due yet.
+/// How long the others believe what is not so any more of this worker's room: what changes twice within is no news.
 const SOONEST: Duration = Duration::from_millis(50);
+
+/// The least time from one round to the next that is not due: room that comes and goes must not keep the server busy.
+const SPACED: Duration = Duration::from_millis(200);
 
 impl<S: Store> Incarnation<S> {
     /// Makes this incarnation known in every partition, so that it may claim there.
     pub(super) async fn join(&self) -> Result<(), StoreError> {
         let up = self.store.uptime().await?;
         let attempt = self.env.now();
+        let full = &self.full_agents();
         let mut joins: FuturesUnordered<_> = self
             .store
             .partitions()
             .all()
-            .map(|partition| async move { (partition, self.join_one(partition).await) })
+            .map(|partition| async move { (partition, self.join_one(partition, full).await) })
             .collect();
         while let Some((partition, answer)) = joins.next().await {
             match answer? {
@@ -63,10 +68,14 @@ impl<S: Store> Incarnation<S> {
     }
 
     /// One partition's join; what was not answered is asked again before the start is given up.
-    async fn join_one(&self, partition: Partition) -> Result<Renewal, StoreError> {
+    async fn join_one(
+        &self,
+        partition: Partition,
+        full: &BTreeSet<AgentName>,
+    ) -> Result<Renewal, StoreError> {
         let mut again = JOIN_AGAIN;
         loop {
-            match self.store.join(partition, &self.presence(partition)).await {
+            match self.store.join(partition, &self.presence(partition, full)).await {
                 Err(err) if again > 0 && err.may_have_happened() => again -= 1,
                 answer => return answer,
             }
@@ -75,32 +84,55 @@ impl<S: Store> Incarnation<S> {
 
     /// Renews until the incarnation is lost.
     pub(super) async fn keep_leases(self: Arc<Self>) {
-        let mut next = self.env.now().plus(self.config.lease.renew_every());
+        let mut last = self.env.now();
+        let mut next = last.plus(self.config.lease.renew_every());
+        let mut early: Option<Moment> = None;
         loop {
             self.lapse();
-            let wake = self.trust.next_lapse().map_or(next, |lapse| lapse.min(next));
+            let round = early.map_or(next, |early| early.min(next));
+            let wake = self.trust.next_lapse().map_or(round, |lapse| lapse.min(round));
             tokio::select! {
                 biased;
                 () = self.stops.lost.cancelled() => return,
-                () = self.counts.room.notified() => next = next.min(self.env.now().plus(SOONEST)),
+                () = self.counts.room.notified(), if early.is_none() => {
+                    early = Some(self.env.now().plus(SOONEST).max(last.plus(SPACED)));
+                    continue;
+                }
                 () = self.env.sleep_until(wake) => (),
             }
-            if self.env.now() >= next {
+            let now = self.env.now();
+            if now >= next || (now >= round && self.has_news()) {
+                last = now;
                 next = self.renew_everywhere().await;
             }
+            early = early.filter(|early| *early > now);
         }
+    }
+
+    /// Whether the others believe something else of the room here than is so.
+    fn has_news(&self) -> bool {
+        self.has_room() == self.counts.full.load(Ordering::Relaxed)
+            || self.agents.values().any(|hosted| hosted.is_news())
+    }
+
+    fn has_room(&self) -> bool {
+        let sessions = self.counts.sessions.load(Ordering::Relaxed);
+        let all_busy = self.counts.running.load(Ordering::Relaxed) >= sessions;
+        let full = sessions >= self.config.capacity && all_busy;
+        !full && !self.stops.drain.is_cancelled()
     }
 
     /// One round of renewals; when the next is due.
     async fn renew_everywhere(self: &Arc<Self>) -> Moment {
         let attempt = self.env.now();
         let every = self.config.lease.renew_every();
+        let full = &self.full_agents();
         let mut renewals: FuturesUnordered<_> = self
             .store
             .partitions()
             .all()
             .map(|partition| async move {
-                (partition, self.store.renew(partition, &self.presence(partition)).await)
+                (partition, self.store.renew(partition, &self.presence(partition, full)).await)
             })
             .collect();
         let mut failed = None;
@@ -217,17 +249,26 @@ impl<S: Store> Incarnation<S> {
         attempt.plus(self.config.lease.trusted_for())
     }
 
-    fn presence(&self, partition: Partition) -> Presence {
-        let sessions = self.counts.sessions.load(Ordering::Relaxed);
-        let all_busy = self.counts.running.load(Ordering::Relaxed) >= sessions;
-        let full = sessions >= self.config.capacity && all_busy;
-        let room = !full && !self.stops.drain.is_cancelled();
+    /// The agents that take no more for now; the round that asks tells everybody.
+    fn full_agents(&self) -> BTreeSet<AgentName> {
+        let full = self.agents.iter().filter(|(_, hosted)| {
+            let is_full = hosted.is_full();
+            hosted.shown_full.store(is_full, Ordering::Relaxed);
+            is_full
+        });
+        full.map(|(agent, _)| agent.clone()).collect()
+    }
+
+    fn presence(&self, partition: Partition, full: &BTreeSet<AgentName>) -> Presence {
+        let room = self.has_room();
         self.counts.full.store(!room, Ordering::Relaxed);
+        let sessions = self.counts.sessions.load(Ordering::Relaxed);
         Presence {
             worker: self.worker.clone(),
             lease: self.config.lease.ttl(),
             pool: self.pool().clone(),
             agents: self.agents.keys().cloned().collect(),
+            full: full.clone(),
             load: room.then(|| self.share_of_load(sessions)),
             duty: self.wish(partition),
         }
@@ -268,6 +309,12 @@ impl<S: Store> Incarnation<S> {
             worker: self.worker.clone(),
             pool: self.pool().clone(),
             agents: self.agents.keys().cloned().collect(),
+            full: self
+                .agents
+                .iter()
+                .filter(|(_, hosted)| hosted.is_full())
+                .map(|(agent, _)| agent.clone())
+                .collect(),
             sessions: self.counts.sessions.load(Ordering::Relaxed),
             running: self.counts.running.load(Ordering::Relaxed),
             capacity: self.config.capacity,
@@ -283,10 +330,14 @@ impl<S: Store> Incarnation<S> {
         for partition in &partitions {
             self.duties.set(*partition, false);
         }
-        let renewals: FuturesUnordered<_> = partitions
-            .iter()
-            .map(|partition| async move { self.store.renew(*partition, &self.presence(*partition)).await })
-            .collect();
+        let full = &self.full_agents();
+        let renewals: FuturesUnordered<_> =
+            partitions
+                .iter()
+                .map(|partition| async move {
+                    self.store.renew(*partition, &self.presence(*partition, full)).await
+                })
+                .collect();
         let unanswered = renewals.filter(|answer| std::future::ready(answer.is_err())).count().await;
         if unanswered > 0 || self.announce().await.is_err() {
             warn!(worker = %self.worker, "the server does not answer: others will notice by the lease");

@@ -229,6 +229,7 @@ impl<S: Store> Owner<S> {
         let turn = self.run_and_commit(mail, message).await;
         self.shared.counts.running.fetch_sub(1, Ordering::Relaxed);
         self.shared.counts.made_room();
+        self.shared.counted(&self.hosted);
         self.idle_since = self.shared.env.now();
         turn
     }
@@ -275,17 +276,18 @@ impl<S: Store> Owner<S> {
     /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.
     async fn run_agent(&mut self, message: &Message, turn: u64, attempt: u32) -> ControlFlow<Departure, Run> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
-        let Hosted { agent, policy, slots } = &*self.hosted;
-        let (agent, slots, limit) = (agent.clone(), slots.clone(), policy.timeout);
+        let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
+        let limit = hosted.policy.timeout;
         let mut context = self.context(turn, attempt);
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
         };
         let mut run = pin!(async {
-            let _slot = slots.acquire_owned().await.expect("slots are never closed");
+            let _slot = hosted.slots.acquire().await.expect("slots are never closed");
+            shared.counted(&hosted);
             context.deadline = env.now().plus(limit);
-            env.timeout(limit, agent.run(context, state.as_deref(), message.clone())).await
+            env.timeout(limit, hosted.agent.run(context, state.as_deref(), message.clone())).await
         });
         loop {
             tokio::select! {
@@ -460,13 +462,15 @@ async fn read_history<S: Store>(
 }
 
 fn malformed(why: &str) -> Failure {
-    Failure { reason: "malformed", message: why.to_owned(), retry: false }
+    Failure { reason: "malformed", message: why.to_owned(), retry: false, not_before: Duration::ZERO }
 }
 
 fn dropped() -> Failure {
-    Failure { reason: "dropped", message: "an operator gave up on this message".to_owned(), retry: false }
+    let message = "an operator gave up on this message".to_owned();
+    Failure { reason: "dropped", message, retry: false, not_before: Duration::ZERO }
 }
 
 fn timed_out(limit: Duration) -> Failure {
-    Failure { reason: "timeout", message: format!("the agent did not answer within {limit:?}"), retry: true }
+    let message = format!("the agent did not answer within {limit:?}");
+    Failure { reason: "timeout", message, retry: true, not_before: Duration::ZERO }
 }

@@ -70,6 +70,11 @@ impl<State> Turn<State> {
         self.context.env.wall().plus(self.remaining())
     }
 
+    /// This worker's wall clock.
+    pub(crate) fn wall(&self) -> Millis {
+        self.context.env.wall()
+    }
+
     /// What the agent keeps of this session.
     pub fn state(&self) -> &State {
         &self.state

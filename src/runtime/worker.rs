@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -149,8 +150,7 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-            let hosted = Hosted { agent, policy, slots };
+            let hosted = Hosted::new(agent, policy);
             self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
             agents.insert(name, Arc::new(hosted));
         }
@@ -318,6 +318,7 @@ impl<S: Store> Parts<S> {
             match live(fresh, &events).await {
                 Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
                 Ended::Drained => {
+                    join_all(self.agents.values().map(|hosted| hosted.agent.end())).await;
                     let _ = events.send(WorkerEvent::Drained { worker });
                     return;
                 }

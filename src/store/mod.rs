@@ -145,8 +145,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Sets the deadline one lease from now; past it but not buried is fine. `lua/renew.lua`
     ///
-    /// Sets the worker's load in `idle` of each of its agents, or takes it out where it has no room,
-    /// and grants its wish about the duty: `Take` if the holder is nobody, buried, unknown or past its deadline.
+    /// Sets the worker's load in `idle` of each of its agents, or takes it out where it, or that agent, has no
+    /// room, and grants its wish about the duty: `Take` if the holder is nobody, buried, unknown or past its deadline.
     fn renew(
         &self,
         partition: Partition,

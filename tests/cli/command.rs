@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(30);
 pub fn tenure(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
     command.args(args).stdin(Stdio::null());
-    for name in ["TENURE_REDIS", "TENURE_NAMESPACE", "RUST_LOG"] {
+    for name in ["TENURE_REDIS", "TENURE_NAMESPACE", "TENURE_AGENTS", "RUST_LOG"] {
         command.env_remove(name);
     }
     command

@@ -134,3 +134,31 @@ fn a_benchmark_counts_every_session_of_a_worker_that_was_killed_once_and_leaves_
     let left: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut conn).unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn a_benchmark_measures_a_program_against_itself_alone_and_the_built_in_agent() {
+    let server = RedisServer::start();
+    let args = [
+        "bench",
+        "exec",
+        "--rounds",
+        "1",
+        "--sessions",
+        "8",
+        "--in-flight",
+        "4",
+        "--messages",
+        "200",
+        "--json",
+    ];
+    let figures = end(on(&server, &args)).json().remove(0);
+    let rates =
+        [&figures["bare"], &figures["builtin"]["turns_per_second"], &figures["exec"]["turns_per_second"]];
+    assert!(rates.iter().all(|rate| rate.as_f64().is_some_and(|rate| rate > 0.0)), "{figures}");
+    let of = |rate: &serde_json::Value| rate.as_f64().unwrap();
+    let ratio = of(rates[2]) / of(rates[0]).min(of(rates[1]));
+    assert!((figures["ratio"].as_f64().unwrap() - ratio).abs() < 0.01, "{figures}");
+    let mut conn = server.client().get_connection().unwrap();
+    let left: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut conn).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -86,6 +86,24 @@ pub async fn a_load_is_shown_for_each_agent_and_taken_away_without_room(w: World
     assert!(w.holds(&at).await.idle.is_empty());
 }
 
+pub async fn a_full_agent_is_not_offered_though_its_worker_has_room(w: World<impl Ground>) {
+    let at = session("a");
+    let other: tenure::model::AgentName = "other".parse().unwrap();
+    // First in one order, then in the other: the place in the list means nothing.
+    for agents in [vec![echo(), other.clone()], vec![other.clone(), echo()]] {
+        let with_room = Presence { agents, load: Some(42), ..w.presence("w") };
+        w.join_as(&at, &with_room).await;
+        assert_eq!(w.holds(&at).await.idle.len(), 2);
+        w.renewed(&at, &Presence { full: [echo()].into(), ..with_room.clone() }).await;
+        let idle = w.holds(&at).await.idle;
+        assert_eq!(idle.keys().collect::<Vec<_>>(), [&(pool("default"), other.clone())]);
+        w.renewed(&at, &Presence { full: [echo(), other.clone()].into(), ..with_room.clone() }).await;
+        assert!(w.holds(&at).await.idle.is_empty());
+        w.renewed(&at, &Presence { load: Some(7), ..with_room }).await;
+        assert_eq!(w.idle(&at).await[&worker("w")], 7, "there is room again");
+    }
+}
+
 pub async fn the_duty_is_one_workers_until_its_deadline_passes(w: World<impl Ground>) {
     let at = session("a");
     let wants = |name: &str| Presence { duty: DutyWish::Take, ..w.presence(name) };

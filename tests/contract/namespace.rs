@@ -38,6 +38,7 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
         worker: worker(name),
         pool: pool("default"),
         agents: vec![echo()],
+        full: [echo()].into(),
         sessions: 3,
         running: 1,
         capacity: 10,

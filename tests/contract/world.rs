@@ -140,6 +140,7 @@ impl<G: Ground> World<G> {
             lease: LEASE,
             pool: Pool::default(),
             agents: vec![echo()],
+            full: Default::default(),
             load: None,
             duty: DutyWish::Leave,
         }

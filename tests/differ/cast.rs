@@ -62,9 +62,13 @@ pub fn home(session: &SessionId) -> Pool {
     if session.agent().as_str() == "other" { second } else { first }
 }
 
-/// What an incarnation tells a partition, with that load and wish.
+/// What an incarnation tells a partition, with that load and wish. Some loads are those of a worker of which
+/// an agent is full.
 pub fn presence(worker: &WorkerId, load: Option<u64>, duty: DutyWish) -> Presence {
     let [first, second] = pools();
     let pool = if worker.as_str().starts_with("w2") { second } else { first };
-    Presence { worker: worker.clone(), lease: LEASE, pool, agents: agents(), load, duty }
+    let full =
+        agents().into_iter().zip([1, 2]).filter(|(_, last)| load.is_some_and(|load| load % 8 == *last));
+    let full = full.map(|(agent, _)| agent).collect();
+    Presence { worker: worker.clone(), lease: LEASE, pool, agents: agents(), full, load, duty }
 }

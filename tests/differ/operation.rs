@@ -239,7 +239,7 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(lease, hand_off, page)| Operation::Release { lease, hand_off, page }),
         3 => (lease(), 0..4_u8).prop_map(|(lease, page)| Operation::Refresh { lease, page }),
         24 => upkeep(),
-        6 => (any::<u8>(), once_in(4))
+        8 => (any::<u8>(), once_in(4))
             .prop_map(|(worker, leave_suspects)| Operation::Haunt { worker, leave_suspects }),
         8 => outbox(),
         6 => reading(),

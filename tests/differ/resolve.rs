@@ -264,6 +264,7 @@ fn member(known: &Knowledge, worker: u8) -> Member {
         worker: presence.worker,
         pool: presence.pool,
         agents: presence.agents,
+        full: presence.full,
         sessions: 2,
         running: 1,
         capacity: 10,

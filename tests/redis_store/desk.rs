@@ -69,6 +69,7 @@ pub async fn join(store: &RedisStore, partition: Partition) {
         lease: Duration::from_secs(60),
         pool: Pool::default(),
         agents: vec!["echo".parse().expect("a good agent")],
+        full: Default::default(),
         load: Some(0),
         duty: DutyWish::Leave,
     };

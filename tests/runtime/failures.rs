@@ -50,6 +50,37 @@ async fn a_message_that_keeps_failing_goes_to_dead_and_those_behind_it_go_on() {
     assert_eq!(dead, [("failed".to_owned(), 3, "fail".to_owned())]);
 }
 
+/// Is busy for two minutes, once.
+struct Busy;
+
+impl Agent for Busy {
+    type State = ();
+
+    async fn turn(&self, cx: &mut Turn<()>, message: Message) -> Result<Reply, AgentError> {
+        match cx.attempt() {
+            1 => Err(AgentError::new("busy").retry_after(Duration::from_secs(120))),
+            _ => Ok(Reply::body(message.body)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_asks_for_time_is_tried_again_after_it_though_its_session_left_memory_meanwhile() {
+    let fleet = Fleet::new(9);
+    let worker =
+        Worker::builder(fleet.store.clone()).env(fleet.env.fork()).agent("busy", Busy).start().await.unwrap();
+    let start = fleet.env.now();
+    let answer = fleet.ask("busy/a", "hello");
+    let left = async {
+        fleet.env.sleep(Duration::from_secs(100)).await;
+        assert_eq!(worker.load().sessions, 0, "idle for longer than its worker's idle time");
+    };
+    let (envelope, ()) = tokio::join!(answer, left);
+    assert!(envelope.error.is_none(), "{envelope:?}");
+    let took = fleet.env.now().since(start);
+    assert!(took >= Duration::from_secs(120) && took < Duration::from_secs(122), "{took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_not_tried_again() {
     let fleet = Fleet::new(4);

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use tenure::model::WorkerConfig;
+use tenure::{
+    Agent, AgentError, Message, Reply, Turn, Worker, WorkerHandle,
+    agents::Echo,
+    client::Client,
+    model::{Cause, TurnPolicy, WorkerConfig},
+};
 
 use crate::fleet::Fleet;
 
@@ -88,4 +93,58 @@ async fn a_session_sent_to_before_its_agent_was_declared_finds_its_pool() {
         fleet.worker_with("w", |config| WorkerConfig { pool: "eu".parse().unwrap(), ..config }).await;
     fleet.until(MINUTE, async || fleet.sight("echo/early").await.record.turns == 1).await;
     assert_eq!(fleet.sight("echo/early").await.record.pool.as_str(), "eu");
+}
+
+/// Takes half a minute for each turn, two at once in each worker.
+struct Long;
+
+impl Agent for Long {
+    type State = ();
+
+    fn policy(&self) -> TurnPolicy {
+        TurnPolicy { concurrency: 2, ..TurnPolicy::default() }
+    }
+
+    async fn turn(&self, cx: &mut Turn<()>, _: Message) -> Result<Reply, AgentError> {
+        cx.sleep(MINUTE / 2).await;
+        Ok(Reply::none())
+    }
+}
+
+async fn worker_of_long_turns(fleet: &Fleet, name: &str) -> WorkerHandle {
+    let worker = Worker::builder(fleet.store.clone())
+        .env(fleet.env.fork())
+        .config(WorkerConfig::named(name.parse().unwrap()))
+        .agent("echo", Echo)
+        .agent("long", Long);
+    worker.start().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_agent_is_full_is_offered_no_more_of_it_though_it_has_the_least_to_do() {
+    for seed in 0..5 {
+        let fleet = Fleet::new(seed);
+        let laden = worker_of_long_turns(&fleet, "laden").await;
+        for n in 0..10 {
+            fleet.ask_text(&format!("echo/{n}"), "x").await;
+        }
+        let free = worker_of_long_turns(&fleet, "free").await;
+        // A renewal, so that every partition knows the loads.
+        fleet.env.sleep(MINUTE / 12).await;
+        let running = || (free.load().running, laden.load().running);
+        for (n, expected) in [(1, 0), (2, 0), (2, 1), (2, 2)].into_iter().enumerate() {
+            fleet.send(&format!("long/{n}"), "x").await;
+            fleet.until(MINUTE / 60, async || running() == expected).await;
+            // As long as it may take until everybody knows what is full.
+            fleet.env.sleep(Duration::from_millis(300)).await;
+        }
+        assert_eq!(fleet.ask_text("echo/fresh", "x").await, "x");
+        assert!(free.load().sessions == 3, "seed {seed}: only the full agent is not offered");
+        fleet.send("long/waits", "x").await;
+        let view =
+            Client::new(fleet.store.clone(), fleet.env.fork()).session(&"long/waits".parse().unwrap()).await;
+        assert_eq!(view.unwrap().cause, Some(Cause::Capacity));
+        let took = fleet.until(MINUTE, async || fleet.sight("long/waits").await.record.turns == 1).await;
+        assert!(took < Duration::from_secs(61), "seed {seed}: taken when there was room again: {took:?}");
+    }
 }

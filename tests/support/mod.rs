@@ -4,6 +4,7 @@
 mod clock;
 pub mod compose;
 pub mod containers;
+pub mod http;
 mod port;
 mod process;
 mod server;

@@ -1,8 +1,8 @@
 //! A `tenure worker` process of the test's own.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -17,11 +17,17 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub struct WorkerProcess {
     process: Child,
     id: String,
+    said: Arc<Mutex<String>>,
 }
 
 impl WorkerProcess {
     /// Starts a worker on `url`; returns once it is ready.
     pub fn start(url: &str, args: &[&str]) -> Self {
+        Self::start_with(url, args, |_| ())
+    }
+
+    /// The same, after `change` had its way with the command: its environment, where its log goes.
+    pub fn start_with(url: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = guarded(env!("CARGO_BIN_EXE_tenure"));
         command
             .args(["worker", "--json", "--redis", url])
@@ -29,12 +35,16 @@ impl WorkerProcess {
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        change(&mut command);
         let mut process = spawn_from_lasting_thread(command).expect("the worker can be started");
         let stdout = process.stdout.take().expect("stdout is a pipe");
         let (sender, ready) = mpsc::channel();
+        let said = Arc::<Mutex<String>>::default();
+        let all = said.clone();
         // Reads on to the end, so that the worker never waits for us.
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                all.lock().expect("no holder panics").extend([line.as_str(), "\n"]);
                 let event: serde_json::Value = serde_json::from_str(&line).expect("stdout is JSON lines");
                 if event["event"] == "ready" {
                     // Only the first is waited for.
@@ -43,7 +53,7 @@ impl WorkerProcess {
             }
         });
         match ready.recv_timeout(READY_WITHIN) {
-            Ok(id) => Self { process, id },
+            Ok(id) => Self { process, id, said },
             Err(_) => {
                 let _ = process.kill();
                 panic!("the worker is not ready: {:?}", process.wait());
@@ -59,6 +69,11 @@ impl WorkerProcess {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What it printed so far.
+    pub fn said(&self) -> String {
+        self.said.lock().expect("no holder panics").clone()
     }
 
     /// SIGKILL.

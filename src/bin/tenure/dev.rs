@@ -2,13 +2,13 @@
 
 use std::{
     io::{IsTerminal, Write, stdin, stdout},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use tenure::{
     Env, Worker,
-    agents::Echo,
     client::{Answer, Client, Outgoing},
     model::{SessionId, Settings, WorkerConfig},
     store::{MemoryStore, Store},
@@ -16,6 +16,7 @@ use tenure::{
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
 use crate::{
+    agents_file,
     failure::{Exit, Failure},
     global::Global,
     output, values, worker,
@@ -28,36 +29,37 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The session: agent/key
-    #[arg(default_value = "echo/dev")]
-    session: SessionId,
+    /// The session: agent/key [default: dev of the agent that agents.toml declares first, or echo/dev]
+    session: Option<SessionId>,
+    /// The file that says which agents there are [default: ./agents.toml, if it is there]
+    #[arg(long, env = "TENURE_AGENTS", value_name = "FILE")]
+    agents: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tenure dev
+  tenure dev support/alice --agents shop/agents.toml
   printf 'one\\ntwo\\n' | tenure dev echo/test";
-
-/// The agent that is there.
-const AGENT: &str = "echo";
 
 /// Far longer than an agent may take: it fails, or answers, before.
 const REPLY_WITHIN: Duration = Duration::from_secs(3600);
 
-pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
-    if session.agent().as_str() != AGENT {
-        let line = format!("there is no agent {} here: dev has {AGENT}, as in {AGENT}/dev", session.agent());
+pub(crate) async fn run(Args { session, agents }: Args, global: &Global) -> Result<(), Failure> {
+    let (agents, file) = agents_file::of_dev(agents)?;
+    let first =
+        || -> SessionId { format!("{}/dev", agents.first()).parse().expect("an agent's name and a key") };
+    let session = session.unwrap_or_else(first);
+    if !agents.agents.contains_key(&session.agent()) {
+        let (agent, names) = (session.agent(), agents_file::names(&agents));
+        let line = format!("there is no agent {agent} here: dev has {names}, as in {}", first());
         return Err(Failure::new(Exit::NotFound, line));
     }
     let env = Env::system();
     let store = MemoryStore::new(global.namespace.clone(), Settings::default(), Arc::new(env.clone()));
-    let worker = Worker::builder(store.clone())
-        .env(env.clone())
-        .config(WorkerConfig::named(values::own_name()))
-        .agent(AGENT, Echo)
-        .start()
-        .await
-        .map_err(worker::not_started)?;
+    let builder = Worker::builder(store.clone()).env(env.clone());
+    let builder = agents_file::serve(&agents, builder, WorkerConfig::named(values::own_name()))?;
+    let worker = builder.start().await.map_err(worker::not_started)?;
     let conversation = Conversation {
         client: Client::new(store, env),
         session,
@@ -65,6 +67,14 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         prompts: stdin().is_terminal() && stdout().is_terminal(),
     };
     let prompts = conversation.prompts;
+    if prompts {
+        let from = file.map_or("built in".to_owned(), |file| file.display().to_string());
+        output::line(format!(
+            "session {}, agents {} ({from})",
+            conversation.session,
+            agents_file::names(&agents)
+        ))?;
+    }
     let ended = tokio::select! {
         biased;
         interrupted = tokio::signal::ctrl_c() => match interrupted {
@@ -117,7 +127,7 @@ impl<S: Store> Conversation<S> {
         let message = Outgoing::text(self.session.clone(), text);
         let Answer { reply, .. } = self.client.ask(message, REPLY_WITHIN).await?;
         let reply = reply.as_ref().map(output::plain).unwrap_or_default();
-        Ok(if self.prompts { format!("{AGENT}> {reply}") } else { reply })
+        Ok(if self.prompts { format!("{}> {reply}", self.session.agent()) } else { reply })
     }
 }
 

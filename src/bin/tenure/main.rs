@@ -1,6 +1,8 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
+mod agents_file;
 mod bench;
+mod check;
 mod connect;
 mod dead;
 mod delete;
@@ -52,6 +54,7 @@ Examples:
 enum Command {
     Dev(dev::Args),
     Worker(worker::Args),
+    Check(check::Args),
     Send(send::Args),
     History(history::Args),
     Sessions(sessions::Args),
@@ -83,6 +86,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
+            Command::Check(args) => check::run(args, &global),
             Command::Send(args) => send::run(args, &global).await,
             Command::History(args) => history::run(args, &global).await,
             Command::Sessions(args) => sessions::run(args, &global).await,

@@ -1,10 +1,9 @@
 //! `tenure worker`.
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
-    agents::Echo,
     model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
@@ -13,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    agents_file,
     bench::sleeper::{self, SleeperArgs},
     connect, doctor,
     failure::{Exit, Failure},
@@ -27,6 +27,9 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// The file that says which agents it serves, next to echo; `tenure check` tells what is wrong with it
+    #[arg(long, env = "TENURE_AGENTS", value_name = "FILE")]
+    agents: Option<PathBuf>,
     /// The set of workers this one belongs to: they serve the same sessions
     #[arg(long, default_value = "default")]
     pool: Pool,
@@ -51,18 +54,19 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  tenure worker
+  tenure worker --agents agents.toml
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
     let sleeper = args.sleeper.agent(&global.redis).await?;
     let config = args.config()?;
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?).await?;
-    let builder = Worker::builder(store).config(config).agent("echo", Echo).with_watchdog();
+    let builder = agents_file::serve(&agents, Worker::builder(store), config)?.with_watchdog();
     let builder = match sleeper {
         Some(sleeper) => builder.agent(sleeper::NAME, sleeper),
         None => builder,
@@ -83,7 +87,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace, sleeper: _ } = self;
+        let Self { pool, name, capacity, lease, idle, grace, agents: _, sleeper: _ } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);

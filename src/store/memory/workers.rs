@@ -29,11 +29,11 @@ impl Keyspace {
     }
 
     /// Sets a worker's load in `idle` of each of its agents, or takes it out where it has no room.
-    fn show_load(&mut self, Presence { worker, pool, agents, load, .. }: &Presence) {
+    fn show_load(&mut self, Presence { worker, pool, agents, full, load, .. }: &Presence) {
         for agent in agents {
             let queue = (pool.clone(), agent.clone());
-            match load {
-                Some(load) => _ = self.idle.entry(queue).or_default().insert(worker.clone(), *load),
+            match load.filter(|_| !full.contains(agent)) {
+                Some(load) => _ = self.idle.entry(queue).or_default().insert(worker.clone(), load),
                 None => leave(&mut self.idle, &queue, worker),
             }
         }

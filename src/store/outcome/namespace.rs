@@ -1,5 +1,7 @@
 //! The namespace: its settings and who is there.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AgentName, Millis, Pool, Settings, WorkerId};
@@ -22,6 +24,9 @@ pub struct Member {
     pub pool: Pool,
     /// The agents it serves.
     pub agents: Vec<AgentName>,
+    /// Those of them of which as many turns run as may.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub full: BTreeSet<AgentName>,
     /// Sessions it owns.
     pub sessions: usize,
     /// Turns under way.

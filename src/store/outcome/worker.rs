@@ -1,5 +1,7 @@
 //! A worker's own lease in a partition.
 
+use std::collections::BTreeSet;
+
 use crate::model::{AgentName, Millis, Pool, WorkerId};
 
 /// What a renewal came to.
@@ -29,6 +31,8 @@ pub struct Presence {
     pub pool: Pool,
     /// The agents it serves.
     pub agents: Vec<AgentName>,
+    /// Those of them that take no more, whatever the load: as many of their turns run as may.
+    pub full: BTreeSet<AgentName>,
     /// Its load in thousandths of a session (with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
     pub load: Option<u64>,
     /// What it wants with the partition's duty.

@@ -31,7 +31,9 @@ impl RedisStore {
     ) -> StoreResult<Renewal> {
         let of = self.keys().partition(partition);
         let mut names = vec![of.workers(), of.duty()];
-        names.extend(presence.agents.iter().map(|agent| of.idle(&presence.pool, agent)));
+        let (full, with_room): (Vec<_>, Vec<_>) =
+            presence.agents.iter().partition(|agent| presence.full.contains(*agent));
+        names.extend(with_room.iter().chain(&full).map(|agent| of.idle(&presence.pool, agent)));
         let how = match renewing {
             Renewing::Join => "join",
             Renewing::Renew => "renew",
@@ -48,7 +50,8 @@ impl RedisStore {
             .arg(how)
             .maybe(presence.load)
             .arg(wish)
-            .arg(serving(&presence.pool, &presence.agents));
+            .arg(serving(&presence.pool, &presence.agents))
+            .arg(with_room.len());
         let mut reply = ask(&self.shared.leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {

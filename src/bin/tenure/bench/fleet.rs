@@ -1,7 +1,10 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -52,17 +55,23 @@ impl Signal {
 }
 
 impl Fleet {
-    /// Starts `count` workers of `namespace`; returns when all are ready.
-    pub(super) async fn start(count: usize, namespace: &Namespace, global: &Global) -> Result<Self, Failure> {
-        Self::start_with(count, namespace, global, &[]).await
+    /// Starts `count` workers of `namespace`, serving what the agents file declares; returns when all are ready.
+    pub(super) async fn start(
+        count: usize,
+        agents: Option<&Path>,
+        namespace: &Namespace,
+        global: &Global,
+    ) -> Result<Self, Failure> {
+        let options = agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten();
+        Self::start_with(count, namespace, global, &options.collect::<Vec<_>>()).await
     }
 
-    /// The same, with further options of `tenure worker`.
+    /// The same, with these options of `tenure worker`.
     pub(super) async fn start_with(
         count: usize,
         namespace: &Namespace,
         global: &Global,
-        options: &[String],
+        options: &[impl AsRef<OsStr>],
     ) -> Result<Self, Failure> {
         let mut fleet = Self { workers: Vec::new(), outputs: Vec::new() };
         for _ in 0..count {

@@ -1,5 +1,7 @@
 //! `tenure bench`: what a turn costs here, measured.
 
+mod bare;
+mod exec;
 mod failover;
 mod figures;
 mod fleet;
@@ -16,11 +18,13 @@ use crate::{failure::Failure, global::Global};
 pub(crate) enum Command {
     Failover(failover::Args),
     Turns(turns::Args),
+    Exec(exec::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
         Command::Failover(args) => failover::run(args, global).await,
         Command::Turns(args) => turns::run(args, global).await,
+        Command::Exec(args) => exec::run(args, global).await,
     }
 }

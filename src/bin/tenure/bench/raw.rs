@@ -100,6 +100,7 @@ fn presence(worker: &WorkerId) -> Presence {
         lease: LEASE,
         pool: Pool::default(),
         agents: Vec::new(),
+        full: Default::default(),
         load: None,
         duty: DutyWish::Leave,
     }

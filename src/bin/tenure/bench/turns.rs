@@ -164,7 +164,7 @@ async fn measure(
     list: &ReplyTo,
     mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = interrupt.or(Fleet::start(args.workers, &global.namespace, global)).await?;
+    let fleet = interrupt.or(Fleet::start(args.workers, None, &global.namespace, global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 
@@ -181,15 +181,18 @@ async fn measure(
 }
 
 /// Ctrl-C: it ends the measuring, not the tidying up.
-struct Interrupt(Signal);
+pub(super) struct Interrupt(Signal);
 
 impl Interrupt {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         signal(SignalKind::interrupt()).map(Self)
     }
 
     /// What `work` comes to, if it is not interrupted.
-    async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn or<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         tokio::select! {
             biased;
             _ = self.0.recv() => {
@@ -217,7 +220,7 @@ async fn with_workers<S: Store>(
     }
 }
 
-async fn measure_load<S: Store>(
+pub(super) async fn measure_load<S: Store>(
     load: &Load<'_, S>,
     plan: &Plan,
     env: &Env,
@@ -257,7 +260,13 @@ async fn without_workers<S: Store>(
 }
 
 /// Runs `work`, and shows a person how far it is.
-async fn shown<T>(env: &Env, what: &str, done: &AtomicUsize, all: usize, work: impl Future<Output = T>) -> T {
+pub(super) async fn shown<T>(
+    env: &Env,
+    what: &str,
+    done: &AtomicUsize,
+    all: usize,
+    work: impl Future<Output = T>,
+) -> T {
     let progress = async {
         while stderr().is_terminal() {
             env.sleep(Duration::from_millis(200)).await;

@@ -1,0 +1,62 @@
+//! From what a file declares to a worker that serves it.
+
+use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
+use crate::{
+    agents::{Echo, Exec, Http},
+    model::{AgentName, Durability, Pool},
+    runtime::WorkerBuilder,
+    store::Store,
+};
+
+impl AgentsFile {
+    /// Has a worker of `pool` serve the agents that belong to it. Refused where one of them wants a
+    /// durability that this version does not give.
+    pub fn serve<S: Store>(
+        &self,
+        pool: &Pool,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, BadAgentsFile> {
+        let beyond = self.of_pool(pool).filter(|(_, spec)| spec.durability != Durability::MEMORY);
+        let lines: Vec<_> = beyond.map(|(name, _)| Some(name.as_str())).collect();
+        let refused = self.warnings.iter().filter(|warning| lines.contains(&warning.agent.as_deref()));
+        let refused: Vec<Problem> = refused.cloned().collect();
+        if !refused.is_empty() {
+            return Err(BadAgentsFile::new(refused));
+        }
+        self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
+            spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, why)]))
+        })
+    }
+
+    fn problem(&self, name: &AgentName, spec: &AgentSpec, problem: String) -> Problem {
+        let (file, agent) = (self.name.clone(), Some(name.to_string()));
+        Problem { level: Level::Error, file, line: spec.line, agent, problem }
+    }
+
+    /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
+    pub fn of_pool(&self, pool: &Pool) -> impl Iterator<Item = (&AgentName, &AgentSpec)> {
+        self.agents.iter().filter(move |(_, spec)| spec.pool.as_ref().is_none_or(|declared| declared == pool))
+    }
+}
+
+impl AgentSpec {
+    /// Has a worker serve this agent as `name`; else why it cannot.
+    fn serve<S: Store>(
+        &self,
+        name: &AgentName,
+        builder: WorkerBuilder<S>,
+    ) -> Result<WorkerBuilder<S>, String> {
+        let policy = self.policy.clone();
+        match &self.kind {
+            Kind::Echo => Ok(builder.agent_with(name.as_str(), Echo, policy)),
+            Kind::Exec(spec) => {
+                let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
+                Ok(builder.agent_with(name.as_str(), exec, policy))
+            }
+            Kind::Http(spec) => {
+                let http = Http::of(spec).map_err(|why| why.to_string())?;
+                Ok(builder.agent_with(name.as_str(), http, policy))
+            }
+        }
+    }
+}

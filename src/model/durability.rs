@@ -1,0 +1,103 @@
+//! What a commit has reached before anything of it is released.
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+/// A durability class: what has acknowledged a commit before its reply is handed out.
+///
+/// Ordered by what it covers: `memory < fsync < fsync+replicas:1`, while `fsync` and `replicas:1`
+/// each cover something that the other does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Durability {
+    /// Whether it is on disk.
+    pub fsync: bool,
+    /// How many replicas have it; with `fsync`, on disk too.
+    pub replicas: u8,
+}
+
+impl Durability {
+    /// The script returned; what the server's own persistence loses is lost.
+    pub const MEMORY: Self = Self { fsync: false, replicas: 0 };
+}
+
+impl PartialOrd for Durability {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self.fsync.cmp(&other.fsync), self.replicas.cmp(&other.replicas)) {
+            (Ordering::Equal, order) | (order, Ordering::Equal) => Some(order),
+            (fsync, replicas) => (fsync == replicas).then_some(fsync),
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.fsync, self.replicas) {
+            (false, 0) => f.write_str("memory"),
+            (true, 0) => f.write_str("fsync"),
+            (false, replicas) => write!(f, "replicas:{replicas}"),
+            (true, replicas) => write!(f, "fsync+replicas:{replicas}"),
+        }
+    }
+}
+
+impl FromStr for Durability {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let read = match word {
+            "memory" => Some(Self::MEMORY),
+            "fsync" => Some(Self { fsync: true, replicas: 0 }),
+            _ => with_replicas(word),
+        };
+        // One way to write each: no sign, no leading zero.
+        read.filter(|read| read.to_string() == word).ok_or_else(|| {
+            format!(
+                "`{}` is not a durability class: write memory, replicas:N, fsync or fsync+replicas:N, N from 1 to 255",
+                word.escape_debug()
+            )
+        })
+    }
+}
+
+fn with_replicas(word: &str) -> Option<Durability> {
+    let (fsync, word) = word.strip_prefix("fsync+").map_or((false, word), |rest| (true, rest));
+    let replicas = word.strip_prefix("replicas:")?.parse().ok().filter(|replicas| *replicas > 0)?;
+    Some(Durability { fsync, replicas })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(word: &str) -> Durability {
+        word.parse().unwrap()
+    }
+
+    #[test]
+    fn each_class_is_written_in_one_way() {
+        for word in ["memory", "replicas:1", "replicas:255", "fsync", "fsync+replicas:2"] {
+            assert_eq!(class(word).to_string(), word);
+        }
+        for bad in [
+            "",
+            "Memory",
+            "replicas",
+            "replicas:0",
+            "replicas:01",
+            "replicas:+1",
+            "replicas:256",
+            "fsync+memory",
+        ] {
+            assert!(bad.parse::<Durability>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_class_is_above_another_only_if_it_covers_all_of_it() {
+        assert!(class("memory") < class("replicas:1"));
+        assert!(class("replicas:1") < class("replicas:2"));
+        assert!(class("fsync") < class("fsync+replicas:1"));
+        assert!(class("replicas:1") < class("fsync+replicas:1"));
+        assert_eq!(class("fsync").partial_cmp(&class("replicas:1")), None);
+        assert_eq!(class("fsync+replicas:1").partial_cmp(&class("replicas:2")), None);
+    }
+}
