@@ -118,6 +118,7 @@ impl<S: Store> Lifeline<S> {
             if outage {
                 warn!(%worker, missed, members = members.len(), "too many lifelines broke at once: left to the lease");
             } else if members.contains(&worker) && !present.contains(&worker) {
+                self.members.retain(|member| *member != worker);
                 self.take_over(worker);
             }
         }
@@ -145,10 +146,11 @@ impl<S: Store> Incarnation<S> {
         if let Err(err) = self.store.retire(&dead).await {
             debug!(worker = %dead, error = %err, "still on the list of members");
         }
-        self.counts.lost_one(&dead);
         let agents = self.store.agents().await.unwrap_or_default();
         let reaper = Reaper { store: &self.store, agents: &agents, pool: self.pool() };
         let reaped = reaper.take_all(&partitions, &dead, from).await;
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
+        // Not before: a renewal tells of loads anew, and would tilt what is being shared out.
+        self.counts.lost_one(&dead);
     }
 }

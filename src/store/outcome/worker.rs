@@ -33,7 +33,7 @@ pub struct Presence {
     pub agents: Vec<AgentName>,
     /// Those of them that take no more, whatever the load: as many of their turns run as may.
     pub full: BTreeSet<AgentName>,
-    /// Its load in thousandths of a session (with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
+    /// Its load in thousandths of a session (this partition's share of all, with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
     pub load: Option<u64>,
     /// What it wants with the partition's duty.
     pub duty: DutyWish,
