@@ -13,6 +13,10 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin tenure
 COPY --from=build /src/target/release/tenure /usr/local/bin/tenure
 USER tenure
 WORKDIR /home/tenure
+# Where a worker tells how it is; `tenure health` asks there. Another address is `-e TENURE_HEALTH=…`.
+ENV TENURE_HEALTH=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=15s CMD ["tenure", "health", "--timeout", "2s"]
 # SIGTERM drains: turns that run are finished, sessions are handed over.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tenure"]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use redis::{AsyncCommands, AsyncConnectionConfig};
 use support::{
-    WorkerProcess,
+    RedisServer, WorkerProcess,
     containers::{self, RedisContainer},
-    eventually,
+    eventually, wait_until,
+    worker_container::WorkerContainer,
 };
 use tenure::{
     model::EntryKind,
@@ -95,4 +96,41 @@ async fn post(redis: &RedisContainer, numbers: std::ops::Range<usize>) {
         let fields = [("to", format!("echo/{}", n % 9)), ("body", n.to_string())];
         let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.expect("XADD is answered");
     }
+}
+
+#[test]
+fn the_image_runs_without_root_is_healthy_once_it_is_ready_and_drains_when_it_is_stopped() {
+    if !containers::wanted() {
+        return;
+    }
+    let server = RedisServer::start();
+    let worker = WorkerContainer::start(&server.url());
+    assert_ne!(worker.user_id(), 0, "it runs as root");
+    wait_until("it is healthy", Duration::from_secs(60), || worker.health() == "healthy");
+    assert_eq!(members(&server), 1);
+
+    let ended = worker.stop();
+    assert_eq!(ended, 0, "{}", worker.logs());
+    assert!(worker.logs().contains("drained"), "{}", worker.logs());
+    assert_eq!(members(&server), 0, "it said goodbye");
+}
+
+#[test]
+fn the_image_is_not_healthy_while_it_cannot_reach_its_server() {
+    if !containers::wanted() {
+        return;
+    }
+    let server = RedisServer::start();
+    let worker = WorkerContainer::start(&server.url());
+    wait_until("it is healthy", Duration::from_secs(60), || worker.health() == "healthy");
+    server.pause();
+    // Its lease, and three checks in a row.
+    wait_until("it is unhealthy", Duration::from_secs(120), || worker.health() == "unhealthy");
+    server.resume();
+    wait_until("it is healthy again", Duration::from_secs(60), || worker.health() == "healthy");
+}
+
+fn members(server: &RedisServer) -> usize {
+    let mut conn = server.client().get_connection().expect("the server answers");
+    redis::Commands::hlen(&mut conn, "tenure:{default}:members").expect("HLEN is answered")
 }

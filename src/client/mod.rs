@@ -154,16 +154,23 @@ impl<S: Store> Follow<'_, S> {
     /// The next entries, in order; waits for the first as long as it takes.
     pub async fn next(&mut self) -> ClientResult<Vec<Entry>> {
         loop {
-            let range = HistoryRange::After(self.after, Client::<S>::FOLLOW_PAGE);
-            let wait = Client::<S>::FOLLOW_WAIT;
-            let store = &self.client.store;
-            let entries = self.client.insist(|| store.history(&self.session, range, wait)).await;
-            let entries = entries.map_err(ClientError::reading)?;
-            if let Some(last) = entries.last() {
-                self.after = Some(last.id);
+            let entries = self.look().await?;
+            if !entries.is_empty() {
                 return Ok(entries);
             }
         }
+    }
+
+    /// The next entries, in order; none if there were none for two seconds. After an error the next look
+    /// goes on where this one began.
+    pub async fn look(&mut self) -> ClientResult<Vec<Entry>> {
+        let range = HistoryRange::After(self.after, Client::<S>::FOLLOW_PAGE);
+        let wait = Client::<S>::FOLLOW_WAIT;
+        let store = &self.client.store;
+        let entries = self.client.insist(|| store.history(&self.session, range, wait)).await;
+        let entries = entries.map_err(ClientError::reading)?;
+        self.after = entries.last().map(|entry| entry.id).or(self.after);
+        Ok(entries)
     }
 }
 

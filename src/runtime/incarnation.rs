@@ -59,7 +59,7 @@ pub(super) struct Incarnation<S> {
     pub(super) worker: WorkerId,
     pub(super) since: Millis,
     pub(super) agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
     pub(super) brake: Brake,
     pub(super) stops: Stops,
     /// One permit: for the one session that may kill its owner.

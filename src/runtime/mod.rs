@@ -14,6 +14,7 @@ mod incarnation;
 mod intake;
 mod lease_keeper;
 mod lifeline;
+mod readiness;
 mod reaper;
 mod relay;
 mod session;
@@ -25,5 +26,6 @@ mod worker;
 
 pub use agent::{Agent, AgentError, Reply};
 pub use env::{Clock, Env, Moment, Sleep};
+pub use readiness::Readiness;
 pub use turn::Turn;
 pub use worker::{Load, StartError, Worker, WorkerBuilder, WorkerEvent, WorkerHandle};

@@ -87,6 +87,11 @@ impl Trust {
         self.window(partition, now).is_some()
     }
 
+    /// Whether every partition's lease is believed in at `now`.
+    pub(super) fn holds_everywhere(&self, now: Moment) -> bool {
+        self.lock().values().all(|window| window.until > now && !window.over.is_cancelled())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Partition, Window>> {
         self.partitions.lock().expect("nobody panics while looking at trust")
     }
@@ -123,6 +128,16 @@ mod tests {
         assert!(over.is_cancelled());
         assert_eq!(trust.extend(partition, at(200)), Extended::Anew);
         assert!(trust.holds(partition, at(150)));
+    }
+
+    #[test]
+    fn one_partition_without_trust_is_enough_not_to_trust_everywhere() {
+        let trust = Trust::none(&Partitions::new(&Namespace::default(), 2));
+        trust.extend(Partition(0), at(100));
+        assert!(!trust.holds_everywhere(at(50)));
+        trust.extend(Partition(1), at(90));
+        assert!(trust.holds_everywhere(at(89)));
+        assert!(!trust.holds_everywhere(at(90)));
     }
 
     #[test]

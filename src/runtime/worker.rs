@@ -16,6 +16,7 @@ use super::{
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
     intake,
     lifeline::Lifeline,
+    readiness::Readiness,
     relay,
     supervisor::{Command, Supervisor},
     trust::Trust,
@@ -211,6 +212,7 @@ pub struct Load {
 
 /// A worker that runs. Dropping it changes nothing: the worker goes on.
 pub struct WorkerHandle {
+    env: Env,
     now: watch::Receiver<Now>,
     events: broadcast::Sender<WorkerEvent>,
     drain: CancellationToken,
@@ -223,6 +225,8 @@ pub struct WorkerHandle {
 struct Now {
     worker: WorkerId,
     counts: Arc<Counts>,
+    trust: Arc<Trust>,
+    lost: CancellationToken,
 }
 
 impl WorkerHandle {
@@ -236,6 +240,18 @@ impl WorkerHandle {
         use std::sync::atomic::Ordering::Relaxed;
         let now = self.now.borrow();
         Load { sessions: now.counts.sessions.load(Relaxed), running: now.counts.running.load(Relaxed) }
+    }
+
+    /// Whether it takes sessions and may keep them, at this moment.
+    pub fn readiness(&self) -> Readiness {
+        let now = self.now.borrow();
+        let trusted = !now.lost.is_cancelled() && now.trust.holds_everywhere(self.env.now());
+        match () {
+            () if self.tasks.is_empty() => Readiness::Ended,
+            () if self.drain.is_cancelled() => Readiness::Draining,
+            () if trusted => Readiness::Ready,
+            () => Readiness::Untrusted,
+        }
     }
 
     /// What it says of itself from now on.
@@ -274,6 +290,7 @@ impl<S: Store> Parts<S> {
         let (now_is, now) = watch::channel(first.shared.now());
         let tasks = TaskTracker::new();
         let handle = WorkerHandle {
+            env: self.env.clone(),
             now,
             events: events.clone(),
             drain: drain.clone(),
@@ -343,7 +360,7 @@ impl<S: Store> Parts<S> {
             worker: WorkerId::incarnation(&self.config.name, self.env.random_u32()),
             since: self.env.wall(),
             agents: self.agents.clone(),
-            trust: Trust::none(self.store.partitions()),
+            trust: Arc::new(Trust::none(self.store.partitions())),
             brake: Brake::new(self.config.lease),
             stops,
             suspects: Arc::new(Semaphore::new(SUSPECTS)),
@@ -445,6 +462,11 @@ async fn end<S: Store>(shared: &Incarnation<S>, how: Ended) -> Ended {
 
 impl<S: Store> Incarnation<S> {
     fn now(&self) -> Now {
-        Now { worker: self.worker.clone(), counts: self.counts.clone() }
+        Now {
+            worker: self.worker.clone(),
+            counts: self.counts.clone(),
+            trust: self.trust.clone(),
+            lost: self.stops.lost.clone(),
+        }
     }
 }

@@ -13,11 +13,24 @@ use crate::support::{RedisServer, wait_until};
 /// How long a worker may take to end.
 const SOON: Duration = Duration::from_secs(30);
 
+/// What would change how a command behaves or looks.
+const SURROUNDINGS: [&str; 9] = [
+    "TENURE_REDIS",
+    "TENURE_NAMESPACE",
+    "TENURE_HEALTH",
+    "TENURE_AGENTS",
+    "RUST_LOG",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+];
+
 /// `tenure` with no address in its surroundings but what a test gives.
 pub fn tenure(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
     command.args(args).stdin(Stdio::null());
-    for name in ["TENURE_REDIS", "TENURE_NAMESPACE", "TENURE_AGENTS", "RUST_LOG"] {
+    for name in SURROUNDINGS {
         command.env_remove(name);
     }
     command

@@ -30,6 +30,12 @@ fn a_malformed_command_line_is_told_in_one_line() {
         &["history", "echo/a", "--limit", "-1"],
         &["sessions", "--status", "dead"],
         &["show"],
+        &["chat"],
+        &["chat", "support"],
+        &["chat", "echo/a", "--wait", "5"],
+        &["health", "localhost"],
+        &["completions", "tcsh"],
+        &["worker", "--health", "8080"],
         &["keys"],
         &["dead"],
         &["dead", "retry"],
@@ -50,14 +56,27 @@ fn a_malformed_command_line_is_told_in_one_line() {
 fn help_and_version_go_to_stdout_and_every_command_has_examples() {
     let help = end(tenure(&["--help"])).well();
     for command in [
-        "dev", "worker", "send", "history", "sessions", "show", "keys", "workers", "dead", "doctor",
-        "delete", "bench",
+        "dev",
+        "demo",
+        "chat",
+        "worker",
+        "health",
+        "check",
+        "send",
+        "history",
+        "sessions",
+        "show",
+        "keys",
+        "workers",
+        "dead",
+        "doctor",
+        "unquarantine",
+        "delete",
+        "bench",
+        "completions",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command}");
-        assert!(
-            end(tenure(&[command, "--help"])).well().contains("Example") || command == "bench",
-            "{command}"
-        );
+        assert!(end(tenure(&[command, "--help"])).well().contains("\nExample"), "{command}");
     }
     assert!(end(tenure(&["--version"])).well().starts_with("tenure "));
 }
@@ -77,6 +96,9 @@ fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
         &["delete", "echo/a"],
         &["worker"],
         &["bench", "turns"],
+        &["chat", "echo/a"],
+        &["health", "127.0.0.1:1"],
+        &["demo"],
     ] {
         let mut command = tenure(args);
         command.args(["--redis", NOWHERE, "--timeout", "300ms"]).env("RUST_LOG", "tenure=trace");

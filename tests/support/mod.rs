@@ -5,11 +5,12 @@ mod clock;
 pub mod compose;
 pub mod containers;
 pub mod http;
-mod port;
+pub mod port;
 mod process;
 mod server;
 mod wait;
 mod worker;
+pub mod worker_container;
 
 pub use clock::Clock;
 pub use server::{Builder, RedisServer};

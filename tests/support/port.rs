@@ -11,7 +11,7 @@ const COUNT: u32 = 20_000;
 
 /// A port that nobody listens on. Somebody may yet: whoever starts a server on it has to look
 /// whether it is theirs that answers.
-pub(super) fn free() -> u16 {
+pub fn free() -> u16 {
     static TRIED: AtomicU32 = AtomicU32::new(0);
     // Spreads processes that run at once over the range.
     let start = process::id().wrapping_mul(2_654_435_761) >> 8;

@@ -120,8 +120,19 @@ impl Keeper {
             let log = log.clone();
             async move { log.keep(errors).await }
         });
-        let mut speaking = Box::pin(mouth.speak(input, &mut queue));
-        let mut hearing = pin!(ear.hear(output));
+        let why = self.talk(&mut process, mouth.speak(input, &mut queue), ear.hear(output)).await;
+        let why = self.with_last_words(why, logging, &log).await;
+        Life { why: why.into(), asked: Some(Asked { calls, _queue: queue }) }
+    }
+
+    /// Talks with a child until it is gone; why. Its input is closed when `speaking` is dropped.
+    async fn talk(
+        &self,
+        process: &mut Process,
+        speaking: impl Future<Output = Result<(), Fault>>,
+        hearing: impl Future<Output = Fault>,
+    ) -> String {
+        let (mut speaking, mut hearing) = (Box::pin(speaking), pin!(hearing));
         let gone = tokio::select! {
             biased;
             () = self.ending.cancelled() => Gone::Ending { said_all: false },
@@ -129,30 +140,27 @@ impl Keeper {
             spoken = &mut speaking => spoken.map_or_else(Gone::Fault, |()| Gone::Ending { said_all: true }),
             fault = &mut hearing => Gone::Fault(fault),
         };
-        let why = match gone {
+        match gone {
             Gone::Ending { said_all } => {
-                let goodbye = async {
+                let rest = async {
                     if !said_all {
                         self.env.timeout(SAYING_GOODBYE, &mut speaking).await;
                     }
                     drop(speaking);
                     process.end(&self.env).await;
                 };
-                hear_meanwhile(hearing, goodbye).await;
+                hear_meanwhile(hearing, rest).await;
                 "the worker is ending".to_owned()
             }
             Gone::Exited(status) => {
                 self.env.timeout(LAST_WORDS, hearing).await;
-                drop(speaking);
                 ended(status)
             }
             Gone::Fault(fault) => {
                 drop(speaking);
-                self.part(&mut process, fault).await
+                self.part(process, fault).await
             }
-        };
-        let why = self.with_last_words(why, logging, &log).await;
-        Life { why: why.into(), asked: Some(Asked { calls, _queue: queue }) }
+        }
     }
 
     fn mouth_and_ear(&self, link: &Link) -> (Mouth, Ear) {

@@ -14,6 +14,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     output::{self, or_dash},
+    table::table,
 };
 
 /// Check an agents file: every agent with its settings, every mistake with its line
@@ -164,7 +165,7 @@ const HEADER: [&str; 12] = [
 
 fn print(rows: &[Row<'_>]) -> Result<(), Failure> {
     let cells: Vec<_> = rows.iter().map(cells).collect();
-    output::table(HEADER, &cells)
+    table(HEADER, &cells)
 }
 
 fn cells(row: &Row<'_>) -> [String; 12] {

@@ -12,6 +12,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     output::{self, Time, or_dash},
+    table::table,
 };
 
 /// Look after messages that were given up on
@@ -22,10 +23,13 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
     /// List them, oldest first in each partition
+    #[command(after_help = "Example:\n  tenure dead ls --json | jq -r .reason | sort | uniq -c")]
     Ls,
     /// Put one back into its session's inbox, as a new message
+    #[command(after_help = "Examples:\n  tenure dead retry 17-1690000000000-0\n  tenure dead retry --all")]
     Retry(Which),
     /// Drop one for good
+    #[command(after_help = "Examples:\n  tenure dead drop 17-1690000000000-0\n  tenure dead drop --all")]
     Drop(Which),
 }
 
@@ -87,7 +91,7 @@ async fn list<S: Store>(client: &Client<S>, json: bool) -> Result<(), Failure> {
     }
     match json {
         true => Ok(()),
-        false => output::table(HEADER, &rows),
+        false => table(HEADER, &rows),
     }
 }
 

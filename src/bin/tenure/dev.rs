@@ -1,31 +1,28 @@
 //! `tenure dev`.
 
-use std::{
-    io::{IsTerminal, Write, stdin, stdout},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tenure::{
     Env, Worker,
-    client::{Answer, Client, Outgoing},
+    agents::file::AgentsFile,
+    client::Client,
     model::{SessionId, Settings, WorkerConfig},
-    store::{MemoryStore, Store},
+    store::MemoryStore,
 };
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
 use crate::{
     agents_file,
+    conversation::{Conversation, has_person},
     failure::{Exit, Failure},
     global::Global,
-    output, values, worker,
+    values, worker,
 };
 
 /// Talk to an agent in this terminal, with everything embedded and no Redis
 ///
-/// Each line is a message, answered before the next is read. In a pipe each line in is one reply
-/// out, and nothing else. Nothing is kept when it ends.
+/// Each line is a message, answered before the next is read. On a terminal the arrow keys edit and
+/// recall lines, and Ctrl-D ends. In a pipe each line in is one reply out, and nothing else. Nothing is
+/// kept when it ends.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -47,93 +44,38 @@ const REPLY_WITHIN: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn run(Args { session, agents }: Args, global: &Global) -> Result<(), Failure> {
     let (agents, file) = agents_file::of_dev(agents)?;
-    let first =
-        || -> SessionId { format!("{}/dev", agents.first()).parse().expect("an agent's name and a key") };
-    let session = session.unwrap_or_else(first);
-    if !agents.agents.contains_key(&session.agent()) {
-        let (agent, names) = (session.agent(), agents_file::names(&agents));
-        let line = format!("there is no agent {agent} here: dev has {names}, as in {}", first());
-        return Err(Failure::new(Exit::NotFound, line));
-    }
+    let session = session_of(session, &agents)?;
     let env = Env::system();
     let store = MemoryStore::new(global.namespace.clone(), Settings::default(), Arc::new(env.clone()));
     let builder = Worker::builder(store.clone()).env(env.clone());
     let builder = agents_file::serve(&agents, builder, WorkerConfig::named(values::own_name()))?;
     let worker = builder.start().await.map_err(worker::not_started)?;
-    let conversation = Conversation {
-        client: Client::new(store, env),
-        session,
-        lines: BufReader::new(tokio::io::stdin()).lines(),
-        prompts: stdin().is_terminal() && stdout().is_terminal(),
-    };
-    let prompts = conversation.prompts;
-    if prompts {
-        let from = file.map_or("built in".to_owned(), |file| file.display().to_string());
-        output::line(format!(
-            "session {}, agents {} ({from})",
-            conversation.session,
-            agents_file::names(&agents)
-        ))?;
+    if has_person(global) {
+        greet(&session, &agents, file);
     }
-    let ended = tokio::select! {
-        biased;
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
-            Ok(()) if prompts => output::line(""),
-            interrupted => interrupted.map_err(Failure::from),
-        },
-        ended = conversation.run() => ended,
-    };
+    let conversation = Conversation { client: Client::new(store, env), session, reply_within: REPLY_WITHIN };
+    let ended = conversation.hold(global).await;
     worker.drain().await;
     ended
 }
 
-struct Conversation<S> {
-    client: Client<S>,
-    session: SessionId,
-    lines: Lines<BufReader<Stdin>>,
-    /// Whether a person sits at both ends.
-    prompts: bool,
+/// The session that was named, or one of the agent declared first; its agent is among those that there are.
+fn session_of(named: Option<SessionId>, agents: &AgentsFile) -> Result<SessionId, Failure> {
+    let first: SessionId = format!("{}/dev", agents.first()).parse().expect("an agent's name and a key");
+    let session = named.unwrap_or_else(|| first.clone());
+    if agents.agents.contains_key(&session.agent()) {
+        return Ok(session);
+    }
+    let (agent, names) = (session.agent(), agents_file::names(agents));
+    let line = format!("there is no agent {agent} here: dev has {names}, as in {first}");
+    Err(Failure::new(Exit::NotFound, line))
 }
 
-impl<S: Store> Conversation<S> {
-    async fn run(mut self) -> Result<(), Failure> {
-        while let Some(line) = self.read().await? {
-            match self.say(&line).await {
-                Ok(reply) => output::line(reply)?,
-                // A person reads on; a program must not take the next reply for this one's.
-                Err(failure) if self.prompts => _ = failure.report(),
-                Err(failure) => return Err(failure),
-            }
-        }
-        if self.prompts { output::line("") } else { Ok(()) }
-    }
-
-    async fn read(&mut self) -> Result<Option<String>, Failure> {
-        loop {
-            if self.prompts {
-                let mut out = stdout().lock();
-                out.write_all(b"you> ")?;
-                out.flush()?;
-            }
-            let line = self.lines.next_line().await.map_err(unreadable)?;
-            match line {
-                Some(line) if self.prompts && line.is_empty() => (),
-                line => return Ok(line),
-            }
-        }
-    }
-
-    async fn say(&self, text: &str) -> Result<String, Failure> {
-        let message = Outgoing::text(self.session.clone(), text);
-        let Answer { reply, .. } = self.client.ask(message, REPLY_WITHIN).await?;
-        let reply = reply.as_ref().map(output::plain).unwrap_or_default();
-        Ok(if self.prompts { format!("{}> {reply}", self.session.agent()) } else { reply })
-    }
-}
-
-fn unreadable(err: std::io::Error) -> Failure {
-    match err.kind() {
-        std::io::ErrorKind::InvalidData => Failure::new(Exit::Usage, "a line is not UTF-8: give text"),
-        _ => err.into(),
-    }
+/// Says where things are: to a person, beside the conversation.
+fn greet(session: &SessionId, agents: &AgentsFile, file: Option<PathBuf>) {
+    let from =
+        file.map_or("built in: there is no ./agents.toml".to_owned(), |file| file.display().to_string());
+    eprintln!("{session}, embedded in this process: no Redis, and nothing is kept when it ends");
+    eprintln!("agents: {} ({from}); `tenure dev AGENT/KEY` talks to another", agents_file::names(agents));
+    eprintln!("Ctrl-C stops waiting for a reply, Ctrl-D ends");
 }

@@ -14,6 +14,7 @@ use crate::{
     failure::{Exit, Failure, with_causes},
     global::Global,
     output::{self, or_dash},
+    table::table,
 };
 
 /// Check whether a Redis is fit for a fleet
@@ -91,7 +92,7 @@ fn print(checks: &[Check], json: bool) -> Result<(), Failure> {
         return checks.iter().try_for_each(output::json);
     }
     let rows: Vec<_> = checks.iter().map(row).collect();
-    output::table(["STATUS", "CHECK", "FOUND", "ADVICE"], &rows)
+    table(["STATUS", "CHECK", "FOUND", "ADVICE"], &rows)
 }
 
 fn row(check: &Check) -> [String; 4] {

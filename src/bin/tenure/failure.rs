@@ -151,7 +151,7 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// The text without what stands between `://` and `@` in it: no password is ever printed.
-fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -20,6 +20,9 @@ pub(crate) struct Global {
         value_name = "URL"
     )]
     pub(crate) redis: String,
+    /// Whether that was given, and is not the default.
+    #[arg(skip)]
+    pub(crate) redis_given: bool,
     /// The fleet's own corner of that Redis
     #[arg(long, global = true, env = "TENURE_NAMESPACE", default_value = "default", value_name = "NAME")]
     pub(crate) namespace: Namespace,

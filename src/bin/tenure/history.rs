@@ -1,20 +1,26 @@
 //! `tenure history`.
 
+use std::{convert::Infallible, time::Duration};
+
 use serde::Serialize;
 use tenure::{
-    client::Client,
+    Env,
+    client::{Client, ClientError, Follow},
     model::{Body, Entry, EntryId, EntryKind, MessageId, SessionId},
-    store::{HistoryRange, Store},
+    store::{HistoryRange, Store, StoreError},
 };
 
 use crate::{
     connect,
-    failure::Failure,
+    failure::{Failure, redacted, with_causes},
     global::Global,
     output::{self, Time},
 };
 
 /// Print what happened in a session, oldest first
+///
+/// --follow goes on with what is added, over restarts of workers and of Redis, without a gap or a repeat:
+/// from the beginning with --limit 0, else from the newest entries. Ctrl-C ends it.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -32,10 +38,14 @@ const EXAMPLES: &str = "\
 Examples:
   tenure history echo/alice --limit 10
   tenure history echo/alice --follow
+  tenure history echo/alice --limit 0 --follow
   tenure history echo/alice --limit 0 --json | jq -c 'select(.kind == \"assistant\") | .body'";
 
 /// Entries read at once where all are wanted.
 const PAGE: usize = 500;
+
+/// Between two tries to reach a server that went away.
+const AGAIN: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(Args { session, follow, limit }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
@@ -46,13 +56,47 @@ pub(crate) async fn run(Args { session, follow, limit }: Args, global: &Global) 
             print(&entries, global.json)?
         }
     };
-    if follow {
-        let mut added = client.follow(session, last);
-        loop {
-            print(&added.next().await?, global.json)?;
+    if !follow {
+        return Ok(());
+    }
+    // Who follows is told at once that nobody answers, and goes on all the same.
+    let client = client.with_patience(Duration::ZERO);
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        failed = go_on(client.follow(session, last), global.json) => failed.map(|never| match never {}),
+    }
+}
+
+/// Prints what is added for as long as somebody reads it. A server that goes away and comes back leaves no gap
+/// and no repeat: it is asked for what comes after the last entry printed.
+async fn go_on<S: Store>(mut added: Follow<'_, S>, json: bool) -> Result<Infallible, Failure> {
+    let (env, mut away) = (Env::system(), false);
+    loop {
+        match added.look().await {
+            Ok(entries) => {
+                back(&mut away);
+                print(&entries, json)?;
+            }
+            Err(ClientError::Store(err @ (StoreError::Unavailable(_) | StoreError::Refused(_)))) => {
+                gone(&mut away, &err);
+                env.sleep(AGAIN).await;
+            }
+            Err(err) => return Err(err.into()),
         }
     }
-    Ok(())
+}
+
+fn gone(away: &mut bool, err: &StoreError) {
+    if !std::mem::replace(away, true) {
+        eprintln!("{}: trying again until Redis is back; Ctrl-C ends", redacted(&with_causes(err)));
+    }
+}
+
+fn back(away: &mut bool) {
+    if std::mem::replace(away, false) {
+        eprintln!("Redis is back: going on after the last entry");
+    }
 }
 
 async fn print_all<S: Store>(

@@ -7,7 +7,7 @@ use tenure::{
 };
 use tracing::debug;
 
-use crate::{connect, failure::Failure, global::Global, output};
+use crate::{connect, failure::Failure, global::Global, output, table::facts};
 
 /// Print where sessions live in Redis
 ///
@@ -71,7 +71,7 @@ impl Report {
     }
 
     fn print(self) -> Result<(), Failure> {
-        output::facts(&[
+        facts(&[
             ("session", self.session.to_string()),
             ("partition", self.partition.to_string()),
             ("own", self.own),

@@ -2,30 +2,40 @@
 
 mod agents_file;
 mod bench;
+mod chat;
 mod check;
+mod colour;
+mod completions;
 mod connect;
+mod conversation;
 mod dead;
 mod delete;
+mod demo;
 mod dev;
 mod doctor;
 mod drain;
+mod explain;
 mod failure;
+mod forget;
 mod global;
+mod health;
 mod history;
 mod keys;
 mod output;
+mod own_process;
 mod send;
 mod sessions;
 mod show;
+mod table;
 mod unquarantine;
 mod usage;
 mod values;
 mod worker;
 mod workers;
 
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use tracing_subscriber::EnvFilter;
 
 use crate::{failure::Failure, global::Global};
@@ -47,13 +57,17 @@ const EXAMPLES: &str = "\
 Examples:
   tenure dev                               talk to an agent in this terminal, without Redis
   tenure worker                            serve sessions of redis://127.0.0.1:6379
+  tenure chat echo/alice                   talk to a session of that fleet
   tenure send echo/alice hello --wait      send a message and print the reply
   tenure history echo/alice --follow       watch a session";
 
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Args),
+    Demo(demo::Args),
+    Chat(chat::Args),
     Worker(worker::Args),
+    Health(health::Args),
     Check(check::Args),
     Send(send::Args),
     History(history::Args),
@@ -69,14 +83,25 @@ enum Command {
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
+    Completions(completions::Args),
 }
 
 fn main() {
-    let failure = match Cli::try_parse() {
+    let failure = match Cli::read() {
         Ok(cli) => run(cli).err(),
         Err(usage) => usage::answer(&usage).err(),
     };
     std::process::exit(failure.map_or(0, |failure| failure.report()));
+}
+
+impl Cli {
+    /// Reads the command line, and what was given on it and what is a default.
+    fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.global.redis_given = matches.value_source("redis") != Some(ValueSource::DefaultValue);
+        Ok(cli)
+    }
 }
 
 fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
@@ -85,7 +110,10 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         match command {
             Command::Dev(args) => dev::run(args, &global).await,
+            Command::Demo(args) => demo::run(args, &global).await,
+            Command::Chat(args) => chat::run(args, &global).await,
             Command::Worker(args) => worker::run(args, &global).await,
+            Command::Health(args) => health::run(args, &global).await,
             Command::Check(args) => check::run(args, &global),
             Command::Send(args) => send::run(args, &global).await,
             Command::History(args) => history::run(args, &global).await,
@@ -99,6 +127,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
+            Command::Completions(args) => completions::run(args),
         }
     });
     // A thread that still reads a terminal must not hold up the end.
@@ -116,6 +145,6 @@ fn log_to_stderr(command: &Command) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
+        .with_ansi(colour::on_stderr())
         .init();
 }

@@ -76,10 +76,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         Some(wait) => client.ask(message, wait).await.map(Outcome::Answered),
         None => client.send(message).await.map(Outcome::Accepted),
     };
-    let report = Report { class: class_of(&client, &session, &sent).await, ..Report::of(&session, &sent) };
+    let report = report(&client, &session, &sent).await;
     match sent {
         _ if global.json => report.print(sent, &id),
-        Ok(Outcome::Answered(Answer { reply: Some(reply), .. })) => output::line(output::plain(&reply)),
+        Ok(Outcome::Answered(Answer { reply: Some(reply), .. })) => output::line(output::shown(&reply)),
         Ok(Outcome::Answered(_)) => Ok(()),
         Ok(Outcome::Accepted(Receipt { message, repeat: false, .. })) => {
             output::line(format!("accepted {message}"))
@@ -89,14 +89,15 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
 }
 
-enum Outcome {
+/// What a send came to, waited for or not.
+pub(crate) enum Outcome {
     Accepted(Receipt),
     Answered(Answer),
 }
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     session: SessionId,
     message: Option<MessageId>,
     accepted: bool,
@@ -144,6 +145,15 @@ impl Report {
         output::json(&self)?;
         sent.map(drop).map_err(|err| failure(err, id))
     }
+}
+
+/// What `--json` prints of a message to `session` that was sent through `client`.
+pub(crate) async fn report<S: Store>(
+    client: &Client<S>,
+    session: &SessionId,
+    sent: &Result<Outcome, ClientError>,
+) -> Report {
+    Report { class: class_of(client, session, sent).await, ..Report::of(session, sent) }
 }
 
 /// The durability that a reply had reached before it was told.

@@ -10,7 +10,9 @@ use crate::{
     failure::Failure,
     global::Global,
     output::{self, Time, or_dash},
-    show, values,
+    show,
+    table::table,
+    values,
 };
 
 /// List sessions
@@ -57,7 +59,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     if global.json {
         return Ok(());
     }
-    output::table(HEADER, &rows)?;
+    table(HEADER, &rows)?;
     if left == 0 {
         eprintln!("these are the first {}: --limit 0 lists all", args.limit);
     }

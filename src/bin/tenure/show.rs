@@ -8,12 +8,14 @@ use tenure::{
 
 use crate::{
     connect,
+    explain::{advice, meaning},
     failure::Failure,
     global::Global,
     output::{self, Time, or_dash},
+    table::facts,
 };
 
-/// Show one session, and why it is as it is
+/// Show one session, why it is as it is, and what to do
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -32,10 +34,11 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
     if global.json {
         return output::json(&Report::of(&view));
     }
-    output::facts(&[
+    facts(&[
         ("session", view.session.to_string()),
         ("status", status(&view)),
-        ("meaning", meaning(&view)),
+        ("meaning", view.reason.clone().unwrap_or_else(|| meaning(view.status, view.cause).to_owned())),
+        ("next", advice(&view.session, view.status, view.cause)),
         ("owner", or_dash(view.owner.as_ref())),
         ("epoch", or_dash(view.epoch)),
         ("turns", view.turns.to_string()),
@@ -62,24 +65,6 @@ fn crashes(view: &SessionView) -> String {
         0 => "-".to_owned(),
         _ => each.collect::<Vec<_>>().join(", "),
     }
-}
-
-/// The state in a sentence: the particular reason, or what the word means.
-fn meaning(view: &SessionView) -> String {
-    if let Some(reason) = &view.reason {
-        return reason.clone();
-    }
-    match view.status {
-        Status::Idle => "a worker has it in memory, and there is nothing to do",
-        Status::Running => "a worker has it, and a turn is under way",
-        Status::Passive => "there is nothing to do, and no worker has it in memory",
-        Status::Waiting => "it has messages, and a worker will take it",
-        Status::Suspended => "its unfinished turn waits for a message",
-        Status::Paused => "it is paused",
-        Status::Stopped => "it is stopped",
-        Status::Quarantined => "it is set aside, with its mail kept",
-    }
-    .to_owned()
 }
 
 /// What `--json` prints of a session.

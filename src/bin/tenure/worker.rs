@@ -1,9 +1,10 @@
 //! `tenure worker`.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
+    agents::file::AgentsFile,
     model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
@@ -13,10 +14,11 @@ use tokio::{
 
 use crate::{
     agents_file,
-    bench::sleeper::{self, SleeperArgs},
+    bench::sleeper::{self, Sleeper, SleeperArgs},
     connect, doctor,
     failure::{Exit, Failure},
     global::Global,
+    health::{self, Door},
     output, values,
 };
 
@@ -50,10 +52,14 @@ pub(crate) struct Args {
     grace: Duration,
     #[command(flatten)]
     sleeper: SleeperArgs,
+    /// Tell by HTTP at this address how it is: /readyz and /healthz
+    #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
+    health: Option<SocketAddr>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  tenure worker --health 127.0.0.1:8080
   tenure worker --agents agents.toml
   tenure worker --redis redis://redis.internal:6379 --namespace shop --capacity 2000
   TENURE_REDIS=redis://:secret@redis.internal:6379 tenure worker --json";
@@ -61,12 +67,27 @@ Examples:
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
     let sleeper = args.sleeper.agent(&global.redis).await?;
+    let door = Door::open(args.health).await?;
     let config = args.config()?;
+    tokio::select! {
+        biased;
+        never = door.answer() => match never {},
+        ended = work(config, &agents, sleeper, &door, global) => ended,
+    }
+}
+
+async fn work(
+    config: WorkerConfig,
+    agents: &AgentsFile,
+    sleeper: Option<Sleeper>,
+    door: &Door,
+    global: &Global,
+) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let store = connect::store(global).await?;
     doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?).await?;
-    let builder = agents_file::serve(&agents, Worker::builder(store), config)?.with_watchdog();
+    let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();
     let builder = match sleeper {
         Some(sleeper) => builder.agent(sleeper::NAME, sleeper),
         None => builder,
@@ -75,8 +96,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = starting => started.map_err(not_started)?,
+        started = starting => Arc::new(started.map_err(not_started)?),
     };
+    door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
     tokio::select! {
         biased;
@@ -87,7 +109,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace, agents: _, sleeper: _ } = self;
+        let Self { pool, name, capacity, lease, idle, grace, .. } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);

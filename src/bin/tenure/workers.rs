@@ -11,6 +11,7 @@ use crate::{
     failure::Failure,
     global::Global,
     output::{self, Time},
+    table::table,
 };
 
 /// List the workers that are there
@@ -25,7 +26,7 @@ pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
         return members.iter().try_for_each(|member| output::json(&Report::of(member)));
     }
     let rows: Vec<_> = members.iter().map(row).collect();
-    output::table(HEADER, &rows)
+    table(HEADER, &rows)
 }
 
 const HEADER: [&str; 8] = ["WORKER", "STATE", "POOL", "AGENTS", "SESSIONS", "RUNNING", "CAPACITY", "SINCE"];

@@ -23,8 +23,10 @@ use super::{
 use crate::{
     connect,
     failure::{Exit, Failure},
+    forget,
     global::Global,
     output,
+    table::table,
 };
 
 /// The smallest agent in Python.
@@ -99,10 +101,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
     let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
     let global = Global { namespace: namespace.clone(), ..global.clone() };
-    let mut server = Server::connect(&global).await?;
+    Server::connect(&global).await?;
     let folder = Folder::with_program(&namespace, &args)?;
     let measured = measure(&args, &global, &env, &list, &folder, Interrupt::listen()?).await;
-    server.tidy_up(&namespace, &list).await?;
+    forget::namespace(&global, &[list.to_string()]).await?;
     args.print(&measured?, global.json)
 }
 
@@ -144,7 +146,7 @@ impl Args {
             row("bare python", report.bare, None),
             row("exec", report.exec.turns_per_second, Some(report.exec.p50_ms)),
         ];
-        output::table(["", "TURNS/S", "P50"], &rows)?;
+        table(["", "TURNS/S", "P50"], &rows)?;
         output::line(format!("ratio  {}", report.ratio))
     }
 
@@ -177,7 +179,7 @@ async fn measure(
     mut interrupt: Interrupt,
 ) -> Result<Vec<Round>, Failure> {
     let (agents, program) = (folder.agents(), folder.program());
-    let fleet = interrupt.or(Fleet::start(1, Some(&agents), &global.namespace, global)).await?;
+    let fleet = interrupt.or(Fleet::start(1, Some(&agents), global)).await?;
     let store = connect::store(global).await?;
     let mut meter = Server::connect(global).await?;
     let mut replies = Server::connect(global).await?;

@@ -22,8 +22,11 @@ use super::{
 use crate::{
     connect,
     failure::{Exit, Failure},
+    forget,
     global::Global,
-    output, values,
+    output,
+    table::table,
+    values,
 };
 
 /// Measure how long sessions wait when their worker goes away
@@ -106,11 +109,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let env = Env::system();
     let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
     let list: ReplyTo = format!("runs:{namespace}").parse().expect("not one of ours");
-    let global = Global { namespace: namespace.clone(), ..global.clone() };
+    let global = Global { namespace, ..global.clone() };
     let server = Server::connect(&global).await?;
     let mut bench = Bench { args, env, list, global, server };
     let measured = bench.measure().await;
-    bench.server.tidy_up(&namespace, &bench.list).await?;
+    forget::namespace(&bench.global, &[bench.list.to_string()]).await?;
     bench.args.print(measured?, bench.global.json)
 }
 
@@ -164,7 +167,7 @@ impl Bench {
             ("--bench-sleep", format!("{}ms", sleep.as_millis())),
         ];
         let options = options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]);
-        Fleet::start_with(count, &self.global.namespace, &self.global, &options.collect::<Vec<_>>()).await
+        Fleet::start_with(count, &options.collect::<Vec<_>>(), &self.global).await
     }
 
     async fn one_goes(&mut self, victim: &mut Fleet) -> Result<Measured, Failure> {
@@ -302,6 +305,6 @@ impl Args {
             format!("{spread:?}"),
             output::or_dash(worker.as_deref()),
         ];
-        output::table(["CASE", "SESSIONS", "P50", "P99", "MAX", "SPREAD", "WORKER"], &[row])
+        table(["CASE", "SESSIONS", "P50", "P99", "MAX", "SPREAD", "WORKER"], &[row])
     }
 }

@@ -1,27 +1,23 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs,
-    path::Path,
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{ffi::OsStr, fs, path::Path, process::ExitStatus, time::Duration};
 
-use tenure::model::Namespace;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStdout},
 };
 
 use crate::{
     failure::{Exit, Failure},
     global::Global,
+    own_process,
 };
 
 /// How long a worker may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How each is run.
+const ARGS: [&str; 4] = ["worker", "--json", "--capacity", "1000000"];
 
 /// How many ticks of CPU time a second has in `/proc`: 100 on every Linux.
 const TICKS: u32 = 100;
@@ -55,27 +51,21 @@ impl Signal {
 }
 
 impl Fleet {
-    /// Starts `count` workers of `namespace`, serving what the agents file declares; returns when all are ready.
-    pub(super) async fn start(
-        count: usize,
-        agents: Option<&Path>,
-        namespace: &Namespace,
-        global: &Global,
-    ) -> Result<Self, Failure> {
+    /// Starts `count` workers that serve what the agents file declares; returns when all are ready.
+    pub(super) async fn start(count: usize, agents: Option<&Path>, global: &Global) -> Result<Self, Failure> {
         let options = agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten();
-        Self::start_with(count, namespace, global, &options.collect::<Vec<_>>()).await
+        Self::start_with(count, &options.collect::<Vec<_>>(), global).await
     }
 
     /// The same, with these options of `tenure worker`.
     pub(super) async fn start_with(
         count: usize,
-        namespace: &Namespace,
-        global: &Global,
         options: &[impl AsRef<OsStr>],
+        global: &Global,
     ) -> Result<Self, Failure> {
         let mut fleet = Self { workers: Vec::new(), outputs: Vec::new() };
         for _ in 0..count {
-            let mut worker = command(namespace, global)?.args(options).spawn()?;
+            let mut worker = own_process::command(global)?.args(ARGS).args(options).spawn()?;
             let stdout = worker.stdout.take().expect("its stdout is a pipe");
             fleet.workers.push(worker);
             let mut output = BufReader::new(stdout);
@@ -136,33 +126,6 @@ impl Fleet {
         }
         Ok(())
     }
-}
-
-fn command(namespace: &Namespace, global: &Global) -> Result<Command, Failure> {
-    let program = env::current_exe()?;
-    let mut command = match has_setpriv() {
-        // Should the benchmark be killed, the kernel ends its workers.
-        true => {
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        }
-        false => Command::new(program),
-    };
-    // The address may hold a password, so it does not go where `ps` shows it.
-    command.args(["worker", "--json", "--capacity", "1000000"]).env("TENURE_REDIS", &global.redis);
-    command.env("TENURE_NAMESPACE", namespace.as_str());
-    if env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    Ok(command)
-}
-
-fn has_setpriv() -> bool {
-    let mut probe = std::process::Command::new("setpriv");
-    probe.args(["--pdeathsig", "KILL", "--", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
 }
 
 /// CPU time of a process, where `/proc` tells.

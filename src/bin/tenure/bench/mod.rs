@@ -15,6 +15,7 @@ use crate::{failure::Failure, global::Global};
 
 /// Measure what this machine, and this Redis, can do
 #[derive(clap::Subcommand)]
+#[command(after_help = "Example:\n  tenure bench turns --in-flight 1 --messages 5000")]
 pub(crate) enum Command {
     Failover(failover::Args),
     Turns(turns::Args),

@@ -1,9 +1,9 @@
-//! The server, as a benchmark sees it: its CPU time, the replies, and what is left to tidy up.
+//! The server, as a benchmark sees it: its CPU time and the replies.
 
 use std::time::Duration;
 
 use redis::{AsyncCommands, Client, Direction, aio::MultiplexedConnection};
-use tenure::model::{Namespace, ReplyTo};
+use tenure::model::ReplyTo;
 
 use crate::{
     failure::{Exit, Failure},
@@ -12,8 +12,6 @@ use crate::{
 
 /// Replies taken at once.
 const BATCH: usize = 512;
-/// Keys deleted at once.
-const PAGE: usize = 500;
 /// How long one look for replies waits, in seconds.
 const LOOK: f64 = 1.0;
 
@@ -44,29 +42,6 @@ impl Server {
         let taken: Option<(String, Vec<String>)> =
             self.conn.blmpop(LOOK, 1, list.as_str(), Direction::Left, BATCH).await.map_err(unavailable)?;
         Ok(taken.map(|(_, replies)| replies).unwrap_or_default())
-    }
-
-    /// Deletes all keys of `namespace`, which must be the benchmark's own, and `list`.
-    pub(super) async fn tidy_up(&mut self, namespace: &Namespace, list: &ReplyTo) -> Result<(), Failure> {
-        self.unlink(&[list.to_string(), format!("tenure:{namespace}:ingress")]).await?;
-        for pattern in [format!("tenure:{{{namespace}}}:*"), format!("tenure:{{{namespace}.*")] {
-            let mut cursor = 0_u64;
-            loop {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
-                let page: (u64, Vec<String>) = scan.query_async(&mut self.conn).await.map_err(unavailable)?;
-                cursor = page.0;
-                self.unlink(&page.1).await?;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn unlink(&mut self, keys: &[String]) -> Result<(), Failure> {
-        if keys.is_empty() { Ok(()) } else { self.conn.unlink(keys).await.map_err(unavailable) }
     }
 }
 

@@ -1,11 +1,11 @@
 //! `tenure bench turns`.
 
 use std::{
-    io::{IsTerminal, stderr},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tenure::{
     Env,
@@ -24,8 +24,10 @@ use super::{
 use crate::{
     connect,
     failure::{Exit, Failure},
+    forget,
     global::Global,
     output,
+    table::table,
 };
 
 /// Measure turns: messages sent, run by workers, and answered
@@ -62,6 +64,12 @@ Examples:
   tenure bench turns --in-flight 1 --messages 5000
   tenure bench turns --raw --json";
 
+/// How the progress of a measurement looks.
+const BAR: &str = "{msg:5} [{bar:40}] {human_pos} of {human_len}, {per_sec}, {eta} left";
+
+/// Between two looks at it.
+const STEP: Duration = Duration::from_millis(100);
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report {
@@ -85,10 +93,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let env = Env::system();
     let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
     let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
-    let global = Global { namespace: namespace.clone(), ..global.clone() };
-    let mut server = Server::connect(&global).await?;
+    let global = Global { namespace, ..global.clone() };
+    Server::connect(&global).await?;
     let measured = measure(&args, &global, &env, &list, Interrupt::listen()?).await;
-    server.tidy_up(&namespace, &list).await?;
+    forget::namespace(&global, &[list.to_string()]).await?;
     let (turns, raw) = measured?;
     args.print(turns, raw, global.json)
 }
@@ -137,7 +145,7 @@ impl Args {
         }
         let mut rows = vec![row("turns", &turns)];
         rows.extend(raw.as_ref().map(|raw| row("raw", raw)));
-        output::table(["", "TURNS/S", "P50", "P99", "SERVER/TURN", "WORKER/TURN"], &rows)?;
+        table(["", "TURNS/S", "P50", "P99", "SERVER/TURN", "WORKER/TURN"], &rows)?;
         match ratio {
             Some(ratio) => output::line(format!("ratio  {ratio}")),
             None => Ok(()),
@@ -164,7 +172,7 @@ async fn measure(
     list: &ReplyTo,
     mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = interrupt.or(Fleet::start(args.workers, None, &global.namespace, global)).await?;
+    let fleet = interrupt.or(Fleet::start(args.workers, None, global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 
@@ -267,20 +275,20 @@ pub(super) async fn shown<T>(
     all: usize,
     work: impl Future<Output = T>,
 ) -> T {
+    let style = ProgressStyle::with_template(BAR).expect("a good template");
+    // It draws on stderr, and nothing where that is no terminal.
+    let bar = ProgressBar::new(all as u64).with_style(style).with_message(what.to_owned());
     let progress = async {
-        while stderr().is_terminal() {
-            env.sleep(Duration::from_millis(200)).await;
-            eprint!("\r{what}: {} of {all} ", done.load(Ordering::Relaxed));
+        loop {
+            env.sleep(STEP).await;
+            bar.set_position(done.load(Ordering::Relaxed) as u64);
         }
-        std::future::pending::<()>().await;
     };
     let result = tokio::select! {
         biased;
         result = work => result,
         () = progress => unreachable!("it shows progress for ever"),
     };
-    if stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
+    bar.finish_and_clear();
     result
 }

@@ -1,0 +1,49 @@
+//! Deletes a namespace that a command made for itself.
+
+use redis::{AsyncCommands, Client, RedisError, aio::MultiplexedConnection};
+
+use crate::{
+    failure::{Exit, Failure},
+    global::Global,
+};
+
+/// Keys deleted at once.
+const PAGE: usize = 500;
+
+/// Deletes all keys of the namespace, which must be the caller's own, and `others`.
+pub(crate) async fn namespace(global: &Global, others: &[String]) -> Result<(), Failure> {
+    let client = Client::open(global.redis.as_str()).map_err(unavailable)?;
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(global.timeout))
+        .set_response_timeout(Some(global.timeout));
+    let mut conn = client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
+    let namespace = &global.namespace;
+    unlink(&mut conn, others).await?;
+    unlink(&mut conn, &[format!("tenure:{namespace}:ingress")]).await?;
+    for pattern in [format!("tenure:{{{namespace}}}:*"), format!("tenure:{{{namespace}.*")] {
+        unlink_all(&mut conn, &pattern).await?;
+    }
+    Ok(())
+}
+
+async fn unlink_all(conn: &mut MultiplexedConnection, pattern: &str) -> Result<(), Failure> {
+    let mut cursor = 0_u64;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
+        let page: (u64, Vec<String>) = scan.query_async(conn).await.map_err(unavailable)?;
+        cursor = page.0;
+        unlink(conn, &page.1).await?;
+        if cursor == 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn unlink(conn: &mut MultiplexedConnection, keys: &[String]) -> Result<(), Failure> {
+    if keys.is_empty() { Ok(()) } else { conn.unlink(keys).await.map_err(unavailable) }
+}
+
+fn unavailable(err: RedisError) -> Failure {
+    Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
+}

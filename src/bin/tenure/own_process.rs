@@ -1,0 +1,36 @@
+//! This program again, as a process of its own.
+
+use std::{env, io, process::Stdio};
+
+use tokio::process::Command;
+
+use crate::global::Global;
+
+/// A command that runs this program on the same Redis, and ends with this process, whatever ends that.
+pub(crate) fn command(global: &Global) -> io::Result<Command> {
+    let program = env::current_exe()?;
+    let mut command = match has_setpriv() {
+        // Should this process be killed, the kernel ends its children.
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    // The address may hold a password, so it does not go where `ps` shows it.
+    command.env("TENURE_REDIS", &global.redis).env("TENURE_NAMESPACE", global.namespace.as_str());
+    // A door is for one process, and the agents are this command's own.
+    command.env_remove("TENURE_HEALTH").env_remove("TENURE_AGENTS");
+    if env::var_os("RUST_LOG").is_none() {
+        command.env("RUST_LOG", "error");
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    Ok(command)
+}
+
+fn has_setpriv() -> bool {
+    let mut probe = std::process::Command::new("setpriv");
+    probe.args(["--pdeathsig", "KILL", "--", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}
