@@ -2,10 +2,11 @@
 -- bury: declare a worker dead in a partition.
 --
 -- KEYS   1 workers  2 duty  3… idle of all that it serves
--- ARGV   1 worker   2 ground: overdue | own_wish   3 what it serves, as far as the caller knows
+-- ARGV   1 worker   2 ground: overdue | lifeline | own_wish   3 what it serves, as far as the caller knows
+--        4 channel
 -- Reply  {"buried"}   {"alive"}   {"unknown"}
 --        {"serves", what it serves}: nothing was changed; again, with those idle sets
--- A repeat is {"buried"}.
+-- A repeat is {"buried"}. Unless it was its own wish the worker is told, once.
 
 local at = now()
 local lease = call("HGET", KEYS[1], ARGV[1])
@@ -20,4 +21,7 @@ if serving(lease) ~= ARGV[3] then
   return { "serves", serving(lease) }
 end
 bury(KEYS[1], KEYS[2], ARGV[1], 3, at)
+if ARGV[2] ~= "own_wish" then
+  publish(ARGV[4], ARGV[1], "b " .. ARGV[1])
+end
 return { "buried" }

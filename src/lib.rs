@@ -11,6 +11,6 @@ pub mod store;
 
 pub use model::{Body, Message, SessionId};
 pub use runtime::{
-    Agent, AgentError, Env, Readiness, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent,
+    Agent, AgentError, Env, Moment, Readiness, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent,
     WorkerHandle,
 };

@@ -14,6 +14,8 @@ mod command;
 mod demo;
 #[path = "cli/dev.rs"]
 mod dev;
+#[path = "cli/draining.rs"]
+mod draining;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/following.rs"]

@@ -23,7 +23,7 @@ pub use self::{
     view::SessionView,
 };
 use crate::{
-    model::{AgentDeclaration, AgentName, Entry, EntryId, Partition, Partitions, Pool, SessionId},
+    model::{AgentDeclaration, AgentName, Entry, EntryId, Partition, Partitions, Pool, SessionId, WorkerId},
     runtime::{Env, Moment},
     store::{HistoryRange, Member, Store, StoreResult},
 };
@@ -81,6 +81,11 @@ impl<S: Store> Client<S> {
         let mut members = self.insist(|| self.store.members()).await.map_err(ClientError::reading)?;
         members.sort_by(|one, other| one.worker.cmp(&other.worker));
         Ok(members)
+    }
+
+    /// Tells `worker` to hand off everything and end, as SIGTERM does; whether it heard. A repeat changes nothing.
+    pub async fn drain(&self, worker: &WorkerId) -> ClientResult<bool> {
+        self.insist(|| self.store.tell_to_drain(worker)).await.map_err(ClientError::reading)
     }
 
     /// The agents that were ever served, and how, as the last worker to start declared them.

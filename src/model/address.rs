@@ -200,6 +200,11 @@ impl WorkerId {
     pub fn incarnation(name: &WorkerName, random: u32) -> Self {
         Self(format!("{name}-{random:08x}").into())
     }
+
+    /// The name it was started under: all but the random part.
+    pub fn name(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(name, _)| name)
+    }
 }
 
 /// The unit of placement: all keys of a session, and the queues that lead to it, share one.

@@ -70,6 +70,8 @@ pub struct WorkerConfig {
     pub idle: Duration,
     /// How long running turns may go on when it drains.
     pub grace: Duration,
+    /// How often it looks whether the processes of its neighbours are there; in a large fleet less often.
+    pub lifeline: Duration,
 }
 
 /// An option outside what makes sense.
@@ -90,6 +92,7 @@ impl WorkerConfig {
             lease: LeaseTimes::default(),
             idle: Duration::from_secs(60),
             grace: Duration::from_secs(30),
+            lifeline: Duration::from_millis(50),
         }
     }
 
@@ -98,6 +101,7 @@ impl WorkerConfig {
         let rules = [
             (self.capacity > 0, "capacity", "at least 1"),
             (self.idle >= Duration::from_millis(1), "idle", "at least 1 ms"),
+            (self.lifeline >= Duration::from_millis(1), "lifeline", "at least 1 ms"),
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, option, rule)) => Err(BadConfig { option, rule }),

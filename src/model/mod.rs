@@ -15,6 +15,7 @@ mod policy;
 mod session;
 mod timestamp;
 mod turn;
+mod watch;
 
 pub use address::{
     AgentName, BadAddress, Group, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId,
@@ -32,3 +33,4 @@ pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
 pub use session::{Cause, Crash, Hold, SessionRecord, Status};
 pub use timestamp::Timestamp;
 pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};
+pub(crate) use watch::{Finding, Watch, is_outage, look_every, ring};

@@ -6,18 +6,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
 
 use futures_util::future::join_all;
+use tokio::sync::mpsc;
 use tracing::{debug, info};
 
-use super::{env::Moment, incarnation::Incarnation};
+use super::{
+    env::Moment,
+    incarnation::Incarnation,
+    reaper::{From, Reaper},
+};
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Member, Mend, Offer, Overdue, Reap, Store, StoreError, StoreResult, Survey},
+    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Store, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -28,9 +34,6 @@ const PAGE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
 const PAGE: usize = 32;
-
-/// How many sessions of one dead worker are reaped in one step.
-const REAP: usize = 100;
 
 /// After so many offers in a row that nobody took up, those who heard have a reason (a suspect waits for its turn):
 /// from then on every offer comes twice as late as the one before.
@@ -53,9 +56,13 @@ struct Told {
 /// One worker's upkeep.
 pub(super) struct Duty<S: Store> {
     shared: Arc<Incarnation<S>>,
+    /// Whose time may be over.
+    lapsed: mpsc::Receiver<Lapsed>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
     /// What the workers that are there serve: an agent may have workers in more pools than the one declared last.
     served: BTreeSet<(Pool, AgentName)>,
+    /// Who was there at the last refresh.
+    members: BTreeSet<WorkerId>,
     /// What is in `ready` and was offered before: never twice running to the same worker, and more and more seldom.
     told: BTreeMap<SessionId, Told>,
     /// The dead that hold nothing more, as far as we saw since the last refresh.
@@ -71,11 +78,13 @@ pub(super) struct Duty<S: Store> {
 }
 
 impl<S: Store> Duty<S> {
-    pub(super) fn new(shared: Arc<Incarnation<S>>) -> Self {
+    pub(super) fn new(shared: Arc<Incarnation<S>>, lapsed: mpsc::Receiver<Lapsed>) -> Self {
         Self {
             shared,
+            lapsed,
             agents: BTreeMap::new(),
             served: BTreeSet::new(),
+            members: BTreeSet::new(),
             told: BTreeMap::new(),
             emptied: BTreeSet::new(),
             buried: BTreeMap::new(),
@@ -92,12 +101,36 @@ impl<S: Store> Duty<S> {
             let started = self.shared.env.now();
             self.round(started).await;
             let next = started.plus(EVERY).max(self.shared.env.now());
-            tokio::select! {
-                biased;
-                () = self.shared.stops.lost.cancelled() => return,
-                () = self.shared.stops.drain.cancelled() => return,
-                () = self.shared.env.sleep_until(next) => (),
+            if self.wait_until(next).await.is_break() {
+                return;
             }
+        }
+    }
+
+    /// Waits for the next round. A worker's key that lapsed is a reason to make it now, a session's to look at that.
+    async fn wait_until(&mut self, next: Moment) -> ControlFlow<()> {
+        loop {
+            let lapsed = tokio::select! {
+                biased;
+                () = self.shared.stops.lost.cancelled() => return ControlFlow::Break(()),
+                () = self.shared.stops.drain.cancelled() => return ControlFlow::Break(()),
+                () = self.shared.env.sleep_until(next) => return ControlFlow::Continue(()),
+                // Cancel-safe: one that lapsed is taken or stays.
+                Some(lapsed) = self.lapsed.recv() => lapsed,
+            };
+            match lapsed {
+                Lapsed::Session(session) => self.look_after(session).await,
+                Lapsed::Worker(_) | Lapsed::Unheard => return ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    async fn look_after(&self, session: SessionId) {
+        if !self.shared.duties.has(self.shared.store.partitions().of(&session)) {
+            return;
+        }
+        if let Err(err) = self.mend(&session).await {
+            debug!(%session, error = %err, "not mended");
         }
     }
 
@@ -159,6 +192,7 @@ impl<S: Store> Duty<S> {
             self.agents = agents;
         }
         if let Ok(members) = self.shared.store.members().await {
+            self.members = members.iter().map(|member| member.worker.clone()).collect();
             let serves =
                 |member: Member| member.agents.into_iter().map(move |agent| (member.pool.clone(), agent));
             self.served = members.into_iter().flat_map(serves).collect();
@@ -171,12 +205,6 @@ impl<S: Store> Duty<S> {
         let own = self.shared.agents.keys().map(|agent| (self.shared.pool().clone(), agent.clone()));
         let served = self.served.iter().cloned();
         declared.chain(own).chain(served).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The pool that a session most likely belongs to; the store says if that is wrong.
-    fn pool_of(&self, session: &SessionId) -> Pool {
-        let declared = self.agents.get(&session.agent()).map(|how| how.pool.clone());
-        declared.unwrap_or_else(|| self.shared.pool().clone())
     }
 
     /// Does what a survey found; gives who was offered what.
@@ -205,6 +233,9 @@ impl<S: Store> Duty<S> {
             }
         }
         for worker in buried {
+            if self.members.contains(&worker) {
+                self.shared.counts.lost_one(&worker);
+            }
             self.reap_all(partition, worker).await;
         }
         let waiting = survey
@@ -217,49 +248,27 @@ impl<S: Store> Duty<S> {
     }
 
     async fn fire(&self, session: &SessionId) -> StoreResult<Fire> {
-        match self.shared.store.fire(session, &self.pool_of(session)).await? {
+        match self.shared.store.fire(session, &self.reaper().pool_of(session)).await? {
             Fire::OtherPool(pool) => self.shared.store.fire(session, &pool).await,
             fired => Ok(fired),
         }
     }
 
-    /// Takes from the dead what they held, page by page, until there is nothing.
+    /// Takes from the dead what they held, until there is nothing.
     async fn reap_all(&mut self, partition: Partition, worker: WorkerId) {
         let key = (partition, worker);
         if self.emptied.contains(&key) {
             return;
         }
-        let worker = &key.1;
-        loop {
-            let held = match self.shared.store.held(partition, worker, REAP).await {
-                Ok(held) if held.is_empty() => break,
-                Ok(held) => held,
-                Err(err) => return debug!(%partition, %worker, error = %err, "not reaped"),
-            };
-            let reaped = join_all(held.iter().map(|session| self.reap(session, worker))).await;
-            let is_reaped = |answer: &&StoreResult<Reap>| matches!(answer, Ok(Reap::Reaped { .. }));
-            *self.reaped.entry(worker.clone()).or_default() += reaped.iter().filter(is_reaped).count();
-            match reaped.iter().find(|answer| !matches!(answer, Ok(Reap::Reaped { .. } | Reap::NotTheirs))) {
-                None => (),
-                // Not before the next refresh: asking ten times a second makes it no more readable.
-                Some(Err(err @ StoreError::Unreadable { .. })) => {
-                    debug!(%partition, %worker, error = %err, "left for a newer version to reap");
-                    break;
-                }
-                Some(_) if planted(Bug::ReapOnce) => break,
-                Some(answer) => {
-                    return debug!(%partition, %worker, ?answer, "reaping again in the next round");
-                }
-            }
+        let reaped = self.reaper().take_all(&[partition], &key.1, From::Front).await;
+        *self.reaped.entry(key.1.clone()).or_default() += reaped.sessions;
+        if !reaped.again || planted(Bug::ReapOnce) {
+            self.emptied.insert(key);
         }
-        self.emptied.insert(key);
     }
 
-    async fn reap(&self, session: &SessionId, worker: &WorkerId) -> StoreResult<Reap> {
-        match self.shared.store.reap(session, worker, &self.pool_of(session)).await? {
-            Reap::OtherPool(pool) => self.shared.store.reap(session, worker, &pool).await,
-            reaped => Ok(reaped),
-        }
+    fn reaper(&self) -> Reaper<'_, S> {
+        Reaper { store: &self.shared.store, agents: &self.agents, pool: self.shared.pool() }
     }
 
     /// Offers a session, if it is time to; what to remember of that.
@@ -298,14 +307,14 @@ impl<S: Store> Duty<S> {
     /// Restores the invariant for one session, in at most a few questions.
     async fn mend(&self, session: &SessionId) -> StoreResult<()> {
         let home = self.agents.get(&session.agent()).map(|how| &how.pool);
-        let (mut pool, mut owner) = (self.pool_of(session), None::<WorkerId>);
+        let (mut pool, mut owner) = (self.reaper().pool_of(session), None::<WorkerId>);
         for _ in 0..4 {
             match self.shared.store.mend(session, &pool, owner.as_ref(), home).await? {
                 Mend::OtherPool(right) => pool = right,
                 Mend::OtherOwner(right) => owner = right,
                 Mend::Orphan { .. } if planted(Bug::ReapOnce) => return Ok(()),
                 Mend::Orphan { of } => {
-                    self.reap(session, &of).await?;
+                    self.reaper().take(session, &of).await?;
                     return Ok(());
                 }
                 Mend::Mended => {

@@ -16,7 +16,7 @@ use crate::{
     model::{
         AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
     },
-    store::Store,
+    store::{Lapsed, Store},
 };
 
 /// An agent that this worker serves.
@@ -66,6 +66,8 @@ pub(super) struct Incarnation<S> {
     pub(super) suspects: Arc<Semaphore>,
     pub(super) counts: Arc<Counts>,
     pub(super) duties: Duties,
+    /// Whose time may be over, for the duty to look at.
+    pub(super) lapses: mpsc::Sender<Lapsed>,
     pub(super) tasks: TaskTracker,
     pub(super) commands: mpsc::Sender<Command>,
 }
@@ -94,8 +96,10 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
-    /// Told when there is room again, or none any more.
+    /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
+    /// Workers that were there and are no more.
+    gone: Mutex<BTreeSet<WorkerId>>,
     seen_epoch: AtomicU64,
 }
 
@@ -110,6 +114,18 @@ impl Counts {
         if self.full.load(Ordering::Relaxed) {
             self.room.notify_one();
         }
+    }
+
+    /// A worker is gone: there is one less to share the duties with, and those it had are free. Counts once for each.
+    pub(super) fn lost_one(&self, worker: &WorkerId) {
+        if !self.gone.lock().expect("nobody panics while looking at the gone").insert(worker.clone()) {
+            return;
+        }
+        for count in [&self.alive, &self.ready] {
+            // What is not there was not counted either.
+            let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        }
+        self.room.notify_one();
     }
 
     /// Remembers an epoch that the server granted.

@@ -1,10 +1,10 @@
-//! Hints in: what the server publishes to this incarnation, handed to the supervisor.
+//! Hints in: what the server publishes to this incarnation, handed to whom it concerns.
 
 use std::sync::Arc;
 
-use tracing::debug;
+use tracing::{debug, info};
 
-use super::{incarnation::Incarnation, supervisor::Command};
+use super::{actor::Nudge, incarnation::Incarnation, supervisor::Command};
 use crate::store::{Hint, Listener, Store};
 
 /// Passes hints on until the incarnation ends.
@@ -15,11 +15,36 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, mut hints: S::Lis
             () = shared.stops.lost.cancelled() => return,
             hint = hints.recv() => hint,
         };
-        if hint == Hint::Missed {
-            debug!(worker = %shared.worker, "hints may have been lost: looking at everything");
-        }
-        if shared.commands.send(Command::Hint(hint)).await.is_err() {
+        let Some(command) = shared.heed(hint) else { continue };
+        if shared.commands.send(command).await.is_err() {
             return;
         }
+    }
+}
+
+impl<S: Store> Incarnation<S> {
+    /// Does what a hint says; gives what is for the supervisor to do.
+    fn heed(&self, hint: Hint) -> Option<Command> {
+        match hint {
+            Hint::Wake { session, mail } => {
+                return Some(Command::Wake(session, mail.map_or(Nudge::Look, Nudge::Mail)));
+            }
+            Hint::Offer { session } => return Some(Command::Offered(session)),
+            Hint::Missed => {
+                debug!(worker = %self.worker, "hints may have been lost: looking at everything");
+                return Some(Command::LookEverywhere);
+            }
+            Hint::Buried => {
+                info!(worker = %self.worker, "buried by another worker");
+                self.stops.lost.cancel();
+            }
+            Hint::Drain => {
+                info!(worker = %self.worker, "told to drain");
+                self.stops.drain.cancel();
+            }
+            // Full: the duty has reasons enough to look.
+            Hint::Lapsed(lapsed) => _ = self.lapses.try_send(lapsed),
+        }
+        None
     }
 }

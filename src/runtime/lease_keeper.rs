@@ -276,9 +276,18 @@ impl<S: Store> Incarnation<S> {
             pool: self.pool().clone(),
             agents: self.agents.keys().cloned().collect(),
             full: full.clone(),
-            load: room.then(|| sessions as u64 * 1_000 + self.env.random_below(1_000)),
+            load: room.then(|| self.share_of_load(sessions)),
             duty: self.wish(partition),
         }
+    }
+
+    /// What a partition is told of a load of so many sessions: its share of them, in thousandths, so that an offer
+    /// made there counts as much as a session that was there before. With the whole load every partition by itself
+    /// would make good a difference between workers, and all together as many times as there are partitions.
+    fn share_of_load(&self, sessions: usize) -> u64 {
+        let session = (1_000 / u64::from(self.store.partitions().count())).max(1);
+        // Less than a session's share, so that ties fall at random and nothing else does.
+        sessions as u64 * session + self.env.random_below(session)
     }
 
     /// An even share of the partitions' duties for everybody who is alive and does not drain.

@@ -14,12 +14,15 @@ mod env;
 mod incarnation;
 mod intake;
 mod lease_keeper;
+mod lifeline;
 mod readiness;
+mod reaper;
 mod relay;
 mod session;
 mod supervisor;
 mod trust;
 mod turn;
+mod watchdog;
 mod worker;
 
 pub use agent::{Agent, AgentError, Reply};

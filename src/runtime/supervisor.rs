@@ -15,10 +15,7 @@ use super::{
     actor::{Activity, Departure, Nudge, SessionActor},
     incarnation::Incarnation,
 };
-use crate::{
-    model::SessionId,
-    store::{Hint, Store},
-};
+use crate::{model::SessionId, store::Store};
 
 /// How many nudges wait for one actor; more are dropped, for a busy actor's commit brings the mail.
 const NUDGES: usize = 16;
@@ -32,8 +29,12 @@ const BEHIND_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// What the supervisor is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// A hint came in.
-    Hint(Hint),
+    /// This session is ours, and something happened to it.
+    Wake(SessionId, Nudge),
+    /// This session wants an owner.
+    Offered(SessionId),
+    /// Hints may have been lost.
+    LookEverywhere,
     /// These are ours by the server's word: see that each has an actor.
     Recover(Vec<SessionId>),
     /// An actor ended.
@@ -82,11 +83,9 @@ impl<S: Store> Supervisor<S> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Hint(Hint::Wake { session, mail }) => {
-                self.wake(session, mail.map_or(Nudge::Look, Nudge::Mail))
-            }
-            Command::Hint(Hint::Offer { session }) => self.offered(session),
-            Command::Hint(Hint::Missed) => self.look_everywhere(),
+            Command::Wake(session, nudge) => self.wake(session, nudge),
+            Command::Offered(session) => self.offered(session),
+            Command::LookEverywhere => self.look_everywhere(),
             Command::Recover(sessions) => {
                 for session in sessions {
                     match self.actors.get_mut(&session) {

@@ -15,18 +15,22 @@ use super::{
     env::Env,
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
     intake,
+    lifeline::Lifeline,
     readiness::Readiness,
     relay,
-    supervisor::Supervisor,
+    supervisor::{Command, Supervisor},
     trust::Trust,
 };
 use crate::{
     model::{AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId},
-    store::{Configured, Store, StoreError},
+    store::{Configured, Lapsed, Store, StoreError},
 };
 
 /// How many commands wait for the supervisor before those who give them wait too.
 const COMMANDS: usize = 4096;
+
+/// How many lapsed keys wait for the duty; what is more is found without.
+const LAPSES: usize = 1_024;
 
 /// How many events a slow listener may fall behind.
 const EVENTS: usize = 256;
@@ -51,7 +55,14 @@ impl Worker {
     /// # Ok(()) }
     /// ```
     pub fn builder<S: Store>(store: S) -> WorkerBuilder<S> {
-        WorkerBuilder { store, env: None, config: None, settings: Settings::default(), agents: Vec::new() }
+        WorkerBuilder {
+            store,
+            env: None,
+            config: None,
+            settings: Settings::default(),
+            agents: Vec::new(),
+            watchdog: false,
+        }
     }
 }
 
@@ -63,6 +74,7 @@ pub struct WorkerBuilder<S> {
     config: Option<WorkerConfig>,
     settings: Settings,
     agents: Vec<(String, Arc<dyn AnyAgent>, TurnPolicy)>,
+    watchdog: bool,
 }
 
 /// Why a worker did not start.
@@ -95,6 +107,14 @@ impl<S: Store> WorkerBuilder<S> {
     /// Its clock and randomness; without this, the machine's.
     pub fn env(mut self, env: Env) -> Self {
         self.env = Some(env);
+        self
+    }
+
+    /// Watches from a thread of its own whether the runtime stands still, and ends trust in leases on time also then.
+    ///
+    /// For a process that runs on the machine's clock; in virtual time there is nothing to watch.
+    pub fn with_watchdog(mut self) -> Self {
+        self.watchdog = true;
         self
     }
 
@@ -140,6 +160,7 @@ impl<S: Store> WorkerBuilder<S> {
             env: self.env.unwrap_or_else(Env::system),
             config: Arc::new(config),
             agents: Arc::new(agents),
+            watchdog: self.watchdog,
         };
         parts.start().await.map_err(StartError::Store)
     }
@@ -151,6 +172,7 @@ struct Parts<S> {
     env: Env,
     config: Arc<WorkerConfig>,
     agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
+    watchdog: bool,
 }
 
 /// Something that a worker says of itself.
@@ -243,6 +265,11 @@ impl WorkerHandle {
         self.stopped().await;
     }
 
+    /// Whether it drains, or has: also because somebody else asked it to.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
     /// Ends at once and tells nobody, as `kill -9` would: for tests.
     pub async fn kill(&self) {
         self.killed.cancel();
@@ -260,7 +287,7 @@ impl<S: Store> Parts<S> {
         let (drain, killed) = (CancellationToken::new(), CancellationToken::new());
         let first = self.incarnate(&drain, &killed).await?;
         let (events, _) = broadcast::channel(EVENTS);
-        let (now_is, now) = watch::channel(first.0.now());
+        let (now_is, now) = watch::channel(first.shared.now());
         let tasks = TaskTracker::new();
         let handle = WorkerHandle {
             env: self.env.clone(),
@@ -286,7 +313,7 @@ impl<S: Store> Parts<S> {
     ) {
         let mut next = Some(first);
         loop {
-            let (shared, commands, hints) = match next.take() {
+            let fresh = match next.take() {
                 Some(fresh) => fresh,
                 None => match self.incarnate(&drain, &killed).await {
                     Ok(fresh) => fresh,
@@ -301,11 +328,11 @@ impl<S: Store> Parts<S> {
                     }
                 },
             };
-            let worker = shared.worker.clone();
-            now_is.send_replace(shared.now());
+            let worker = fresh.shared.worker.clone();
+            now_is.send_replace(fresh.shared.now());
             // An event that nobody listens to is no loss.
             let _ = events.send(WorkerEvent::Ready { worker: worker.clone() });
-            match live(shared, commands, hints, &events).await {
+            match live(fresh, &events).await {
                 Ended::Lost => _ = events.send(WorkerEvent::Lost { worker }),
                 Ended::Drained => {
                     join_all(self.agents.values().map(|hosted| hosted.agent.end())).await;
@@ -324,6 +351,7 @@ impl<S: Store> Parts<S> {
         killed: &CancellationToken,
     ) -> Result<Fresh<S>, StoreError> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (lapses, lapsed) = mpsc::channel(LAPSES);
         let stops = Stops { drain: drain.clone(), killed: killed.child_token(), ..Stops::default() };
         let shared = Arc::new(Incarnation {
             store: self.store.clone(),
@@ -340,16 +368,25 @@ impl<S: Store> Parts<S> {
             duties: Duties::default(),
             tasks: TaskTracker::new(),
             commands,
+            lapses,
         });
         // First the ear, then the name: whoever is offered something must hear it.
         let hints = self.store.listen(&shared.worker).await?;
         shared.join().await?;
-        Ok((shared, inbox, hints))
+        if self.watchdog {
+            shared.keep_watchdog();
+        }
+        Ok(Fresh { shared, commands: inbox, lapsed, hints })
     }
 }
 
 /// An incarnation that has joined, with what its tasks will read.
-type Fresh<S> = (Arc<Incarnation<S>>, mpsc::Receiver<super::supervisor::Command>, <S as Store>::Listener);
+struct Fresh<S: Store> {
+    shared: Arc<Incarnation<S>>,
+    commands: mpsc::Receiver<Command>,
+    lapsed: mpsc::Receiver<Lapsed>,
+    hints: S::Listener,
+}
 
 /// How an incarnation ended.
 enum Ended {
@@ -360,9 +397,7 @@ enum Ended {
 
 /// Runs all tasks of one incarnation until it ends.
 async fn live<S: Store>(
-    shared: Arc<Incarnation<S>>,
-    commands: mpsc::Receiver<super::supervisor::Command>,
-    hints: S::Listener,
+    Fresh { shared, commands, lapsed, hints }: Fresh<S>,
     events: &broadcast::Sender<WorkerEvent>,
 ) -> Ended {
     let worker = shared.worker.clone();
@@ -379,7 +414,8 @@ async fn live<S: Store>(
     supervisor.close();
     shared.spawn(shared.clone().keep_leases());
     shared.spawn(intake::run(shared.clone(), hints));
-    shared.spawn(Duty::new(shared.clone()).run());
+    shared.spawn(Duty::new(shared.clone(), lapsed).run());
+    shared.spawn(Lifeline::new(shared.clone()).run());
     shared.spawn(relay::run(shared.clone()));
 
     let stops = shared.stops.clone();

@@ -112,6 +112,8 @@ operations! {
     Bury "bury" true,
     Held "held" false,
     Listen "listen" true,
+    Vital "vital" false,
+    TellToDrain "tell_to_drain" true,
     Claim "claim" true,
     Release "release" true,
     Refresh "refresh" true,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::WorkerId,
-    store::{Hint, Listener, MemoryStore, Store, memory::MemoryListener},
+    store::{Hint, Lapsed, Listener, MemoryStore, Store, memory::MemoryListener},
 };
 
 /// Where a simulated worker hears its hints.
@@ -80,7 +80,8 @@ impl State {
         }
         let object = match &hint {
             Hint::Wake { session, .. } | Hint::Offer { session } => Some(self.names.session(session)),
-            Hint::Missed => None,
+            Hint::Lapsed(Lapsed::Session(session)) => Some(self.names.session(session)),
+            Hint::Buried | Hint::Drain | Hint::Lapsed(_) | Hint::Missed => None,
         };
         let choice = self.choice(actor, Kind::Hint, object, false);
         let now = self.now();
@@ -99,6 +100,9 @@ impl State {
         self.says(Said::word(match &hint {
             Hint::Wake { .. } => "wake",
             Hint::Offer { .. } => "offer",
+            Hint::Buried => "buried",
+            Hint::Drain => "drain",
+            Hint::Lapsed(_) => "lapsed",
             Hint::Missed => "missed",
         }));
         // Nobody listens any more: the same as lost.

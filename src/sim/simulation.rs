@@ -37,6 +37,10 @@ use crate::{
 type AddAgent = Arc<dyn Fn(WorkerBuilder<SimStore>) -> WorkerBuilder<SimStore> + Send + Sync>;
 type Configure = Arc<dyn Fn(u16, WorkerConfig) -> WorkerConfig + Send + Sync>;
 
+/// How often workers look at one another's lifelines unless they are configured otherwise: seldom, so that a death is
+/// found in every way there is, and so that most steps are about something else.
+const LIFELINE: Duration = Duration::from_secs(1);
+
 /// A fleet, its clients, what goes wrong and what must hold: one run of it is a function of the seed.
 ///
 /// See the [module](super) for an example.
@@ -234,7 +238,8 @@ impl Simulation {
         Arc::new(move |worker, store, env| {
             let name = format!("w{worker}").parse().expect("a good name");
             let lease = LeaseTimes::new(Duration::from_secs(3)).expect("long enough");
-            let config = configure(worker, WorkerConfig { lease, ..WorkerConfig::named(name) });
+            let config = WorkerConfig { lease, lifeline: LIFELINE, ..WorkerConfig::named(name) };
+            let config = configure(worker, config);
             let builder = Worker::builder(store).env(env).settings(settings.clone()).config(config);
             agents.iter().fold(builder, |builder, add| add(builder))
         })

@@ -25,7 +25,7 @@ use crate::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
         Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreError, StoreResult,
-        Survey,
+        Survey, Vitals,
     },
 };
 
@@ -326,6 +326,17 @@ impl Store for SimStore {
     async fn listen(&self, worker: &WorkerId) -> StoreResult<SimListener> {
         let listened = self.call(Op::Listen, Names::NAMESPACE, |_| Ok(()), || None).await;
         listened.map(|()| self.world.state().listen(self.actor, worker))
+    }
+
+    async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
+        let started = || self.world.state().server.started;
+        let run = |seen: Vitals| Vitals { run: format!("{:?}", started()), ..seen };
+        let effect = |store: &MemoryStore| now(store.vital(workers)).map(run);
+        self.call(Op::Vital, Names::NAMESPACE, effect, || None).await
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId) -> StoreResult<bool> {
+        call!(self.TellToDrain on Names::NAMESPACE, keeps [worker = worker.clone()], store => store.tell_to_drain(worker))
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {

@@ -7,7 +7,7 @@ use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
         Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
-        Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
+        Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey, Vitals,
     },
 };
 
@@ -48,6 +48,7 @@ answers! {
     (): _this => Said::word("done");
     Duration: this => Said::number("s", this.as_secs());
     StreamId: this => Said::number("posted", this.millis);
+    bool: this => Said::word(if *this { "yes" } else { "no" });
     usize: this => count(*this);
     Option<String>: this => Said::word(if this.is_some() { "a reply" } else { "nothing" });
     Vec<SessionId>: this => count(this.len());
@@ -77,6 +78,7 @@ answers! {
         Renewal::Renewed { alive, .. } => Said::number("renewed, alive", *alive as u64),
         Renewal::Lost => Said::word("lost"),
     };
+    Vitals: this => Said::number("present", this.present.iter().filter(|there| **there).count() as u64);
     Bury: this => Said::word(match this {
         Bury::Buried => "buried",
         Bury::Alive => "alive",

@@ -157,7 +157,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Declares an incarnation dead in a partition: it leaves `idle`, and its duty, if it has that, is free. `lua/bury.lua`
     ///
-    /// What it holds stays in `held` until it is reaped.
+    /// What it holds stays in `held` until it is reaped. Unless it was its own wish it is told: [`Hint::Buried`].
     fn bury(
         &self,
         partition: Partition,
@@ -173,8 +173,17 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = StoreResult<Vec<SessionId>>> + Send;
 
-    /// Hints for `worker`, from all partitions.
+    /// Hints for `worker`, from all partitions. The listener is the worker's *lifeline* too: as long as it
+    /// lives the worker is there for [`vital`](Self::vital), and the server notices when its process dies.
     fn listen(&self, worker: &WorkerId) -> impl Future<Output = StoreResult<Self::Listener>> + Send;
+
+    /// Which of `workers` listen, by one look.
+    ///
+    /// One that does not may have died, or be about to connect again: a look alone proves nothing.
+    fn vital(&self, workers: &[WorkerId]) -> impl Future<Output = StoreResult<Vitals>> + Send;
+
+    /// Tells `worker` to hand off everything and end; whether it heard. [`Hint::Drain`]
+    fn tell_to_drain(&self, worker: &WorkerId) -> impl Future<Output = StoreResult<bool>> + Send;
 
     // ---- ownership
 

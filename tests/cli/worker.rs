@@ -138,6 +138,20 @@ fn a_benchmark_measures_turns_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_benchmark_counts_every_session_of_a_worker_that_was_killed_once_and_leaves_nothing_behind() {
+    let server = RedisServer::start();
+    let args = ["bench", "failover", "--sessions", "40", "--survivors", "2", "--lease", "2s", "--json"];
+    let figures = end(on(&server, &args)).json().remove(0);
+    assert_eq!((&figures["bench"], &figures["case"]), (&json!("failover"), &json!("kill")));
+    assert_eq!(figures["samples_ms"].as_array().map(Vec::len), Some(40));
+    let spread = figures["spread"].as_array().unwrap().iter().filter_map(serde_json::Value::as_u64);
+    assert_eq!(spread.sum::<u64>(), 40, "{figures}");
+    let mut conn = server.client().get_connection().unwrap();
+    let left: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut conn).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn a_benchmark_measures_a_program_against_itself_alone_and_the_built_in_agent() {
     let server = RedisServer::start();
     let args = [

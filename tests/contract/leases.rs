@@ -2,10 +2,14 @@
 
 use tenure::{
     model::{Millis, SessionId},
-    store::{Bury, DutyWish, Ground as Reason, Presence, Renewal, Store},
+    store::{Bury, DutyWish, Ground as Reason, Hint, Presence, Renewal, Store},
 };
 
 use super::{ground::Ground, world::*};
+use crate::support::eventually;
+
+/// How long a server may take to notice that a connection was closed.
+const TELLING: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn bury(w: &World<impl Ground>, at: &SessionId, name: &str, ground: Reason) -> Bury {
     w.store().bury(w.partition(at), &worker(name), ground).await.unwrap()
@@ -149,6 +153,52 @@ pub async fn only_a_passed_deadline_or_its_own_wish_buries_a_worker(w: World<imp
     assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried);
     assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried, "a repeat says the same");
     assert_eq!(deadline(&w, &at, "w").await, Some(None));
+}
+
+pub async fn whoever_vouches_for_a_death_buries_a_worker_within_its_deadline(w: World<impl Ground>) {
+    let at = session("a");
+    assert_eq!(bury(&w, &at, "w", Reason::Lifeline).await, Bury::Unknown);
+    w.join(&at, "w").await;
+    assert_eq!(bury(&w, &at, "w", Reason::Lifeline).await, Bury::Buried);
+    assert_eq!(deadline(&w, &at, "w").await, Some(None));
+}
+
+pub async fn who_is_buried_is_told_so_once_unless_it_was_its_own_wish(w: World<impl Ground>) {
+    let at = session("a");
+    for (name, reason, told) in [
+        ("u", Reason::OwnWish, vec![]),
+        ("v", Reason::Lifeline, vec![Hint::Buried]),
+        ("w", Reason::Overdue, vec![Hint::Buried]),
+    ] {
+        let mut ears = w.listen(name).await;
+        w.join(&at, name).await;
+        if reason == Reason::Overdue {
+            w.let_leases_pass();
+        }
+        for _ in 0..2 {
+            assert_eq!(bury(&w, &at, name, reason).await, Bury::Buried);
+        }
+        assert_eq!(w.heard(&mut ears).await, told, "{reason:?}");
+    }
+}
+
+pub async fn who_listens_is_there_until_its_listener_is_gone(w: World<impl Ground>) {
+    let names = [worker("v"), worker("w")];
+    let there = async || w.store().vital(&names).await.unwrap().present;
+    assert_eq!(there().await, [false, false]);
+    let (first, _second) = (w.listen("v").await, w.listen("w").await);
+    let run = w.store().vital(&[]).await.unwrap().run;
+    assert_eq!(there().await, [true, true]);
+    drop(first);
+    eventually("the server notices", TELLING, async || there().await == [false, true]).await;
+    assert_eq!(w.store().vital(&names).await.unwrap().run, run);
+}
+
+pub async fn a_worker_that_listens_hears_that_it_is_to_drain(w: World<impl Ground>) {
+    assert!(!w.store().tell_to_drain(&worker("w")).await.unwrap(), "nobody is there");
+    let mut ears = w.listen("w").await;
+    assert!(w.store().tell_to_drain(&worker("w")).await.unwrap());
+    assert_eq!(w.heard(&mut ears).await, [Hint::Drain]);
 }
 
 pub async fn a_burial_frees_the_duty_and_ends_offers_but_not_others(w: World<impl Ground>) {

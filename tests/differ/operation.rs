@@ -25,7 +25,7 @@ pub enum Operation {
     Bury {
         worker: Worker,
         at: u8,
-        overdue: bool,
+        ground: u8,
     },
     Claim {
         worker: Worker,
@@ -231,8 +231,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         18 => letter().prop_map(Operation::Send),
         5 => relay(),
         8 => renewal(),
-        3 => (worker(), any::<u8>(), once_in(2))
-            .prop_map(|(worker, at, overdue)| Operation::Bury { worker, at, overdue }),
+        3 => (worker(), any::<u8>(), 0..3_u8)
+            .prop_map(|(worker, at, ground)| Operation::Bury { worker, at, ground }),
         16 => claim(),
         20 => (lease(), boundary()).prop_map(|(lease, boundary)| Operation::Commit { lease, boundary }),
         8 => (lease(), any::<bool>(), 0..4_u8)

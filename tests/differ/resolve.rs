@@ -32,8 +32,8 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             let at = known.partition(*at);
             if *join { Call::Join(at, presence) } else { Call::Renew(at, presence) }
         }
-        Operation::Bury { worker, at, overdue } => {
-            let ground = if *overdue { Ground::Overdue } else { Ground::OwnWish };
+        Operation::Bury { worker, at, ground } => {
+            let ground = [Ground::Overdue, Ground::Lifeline, Ground::OwnWish][usize::from(*ground)];
             let session = known.existing(*at);
             Call::Bury(known.partition_of(session), known.one_of(*worker, session)?, ground)
         }

@@ -16,7 +16,7 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn flaky_worker(fleet: &Fleet, name: &str) -> (WorkerHandle, Cable) {
+pub async fn flaky_worker(fleet: &Fleet, name: &str) -> (WorkerHandle, Cable) {
     let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
     let builder = Worker::builder(store)
         .env(fleet.env.fork())

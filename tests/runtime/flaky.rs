@@ -191,6 +191,8 @@ impl Store for Flaky {
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;
+        fn vital(workers: &[WorkerId]) -> Vitals;
+        fn tell_to_drain(worker: &WorkerId) -> bool;
         fn held(partition: Partition, worker: &WorkerId, limit: usize) -> Vec<SessionId>;
         fn claim(session: &SessionId, claimant: &Claimant, page: usize) -> Claim;
         fn release(lease: &Lease, leaving: Leaving, page: usize) -> Release;

@@ -4,10 +4,10 @@ use tenure::{
     Env,
     store::{
         StoreError,
-        redis::{Check, CheckStatus, Options, checks},
+        redis::{Check, CheckStatus, Options, announce_lapses, checks},
     },
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::{
     connect,
@@ -40,6 +40,13 @@ pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
             let line = format!("not fit for a worker ({}): follow the advice above", names.join(", "));
             Err(Failure::new(Exit::Failed, line))
         }
+    }
+}
+
+/// What a worker sets where it may: that keys which lapse are announced. Where it may not, the look tells.
+pub(crate) async fn prepare(options: &Options) {
+    if let Err(err) = announce_lapses(options).await {
+        debug!(error = %err, "notify-keyspace-events is left as it is");
     }
 }
 

@@ -13,6 +13,7 @@ mod delete;
 mod demo;
 mod dev;
 mod doctor;
+mod drain;
 mod explain;
 mod failure;
 mod forget;
@@ -78,6 +79,7 @@ enum Command {
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
+    Drain(drain::Args),
     Unquarantine(unquarantine::Args),
     Delete(delete::Args),
     #[command(subcommand)]
@@ -123,6 +125,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
+            Command::Drain(args) => drain::run(args, &global).await,
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,

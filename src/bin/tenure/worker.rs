@@ -13,7 +13,9 @@ use tokio::{
 };
 
 use crate::{
-    agents_file, connect, doctor,
+    agents_file,
+    bench::sleeper::{self, Sleeper, SleeperArgs},
+    connect, doctor,
     failure::{Exit, Failure},
     global::Global,
     health::{self, Door},
@@ -48,6 +50,8 @@ pub(crate) struct Args {
     /// How long turns may go on when it is told to end
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
+    #[command(flatten)]
+    sleeper: SleeperArgs,
     /// Tell by HTTP at this address how it is: /readyz and /healthz
     #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
@@ -63,18 +67,20 @@ Examples:
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
+    let sleeper = args.sleeper.agent(&global.redis).await?;
     let door = Door::open(args.health).await?;
     let config = args.config()?;
     tokio::select! {
         biased;
         never = door.answer() => match never {},
-        ended = work(config, &agents, &door, global, stop) => ended,
+        ended = work(config, &agents, sleeper, &door, global, stop) => ended,
     }
 }
 
 async fn work(
     config: WorkerConfig,
     agents: &AgentsFile,
+    sleeper: Option<Sleeper>,
     door: &Door,
     global: &Global,
     mut stop: Stop,
@@ -82,7 +88,7 @@ async fn work(
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = start(config, agents, global) => Arc::new(started?),
+        started = start(config, agents, sleeper, global) => Arc::new(started?),
     };
     door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
@@ -94,10 +100,21 @@ async fn work(
 }
 
 /// Nothing is owned before it returns, so it may be dropped.
-async fn start(config: WorkerConfig, agents: &AgentsFile, global: &Global) -> Result<WorkerHandle, Failure> {
+async fn start(
+    config: WorkerConfig,
+    agents: &AgentsFile,
+    sleeper: Option<Sleeper>,
+    global: &Global,
+) -> Result<WorkerHandle, Failure> {
     let store = connect::store(global).await?;
+    doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?).await?;
-    agents_file::serve(agents, Worker::builder(store), config)?.start().await.map_err(not_started)
+    let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();
+    let builder = match sleeper {
+        Some(sleeper) => builder.agent(sleeper::NAME, sleeper),
+        None => builder,
+    };
+    builder.start().await.map_err(not_started)
 }
 
 impl Args {
@@ -115,9 +132,11 @@ async fn serve(worker: &WorkerHandle, stop: &mut Stop) -> Result<(), Failure> {
     tokio::select! {
         biased;
         () = stop.asked() => (),
-        () = worker.stopped() => {
-            return Err(Failure::new(Exit::Failed, "the worker ended by itself: see its log above, and start it again"));
-        }
+        () = worker.stopped() => return match worker.is_draining() {
+            // By `tenure drain`.
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Failed, "the worker ended by itself: see its log above, and start it again")),
+        },
     }
     tokio::select! {
         biased;

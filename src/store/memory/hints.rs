@@ -39,6 +39,21 @@ impl Hints {
         MemoryListener(receiver)
     }
 
+    /// Whether anybody listens for `worker`.
+    pub(super) fn is_heard(&self, worker: &WorkerId) -> bool {
+        self.listeners.get(worker).is_some_and(|all| all.iter().any(|listener| !listener.is_closed()))
+    }
+
+    /// Tells `worker` that it was buried.
+    pub(super) fn bury(&mut self, worker: &WorkerId) {
+        self.publish(worker, Hint::Buried);
+    }
+
+    /// Tells `worker` to drain; whether it heard.
+    pub(super) fn drain(&mut self, worker: &WorkerId) -> bool {
+        self.publish(worker, Hint::Drain)
+    }
+
     /// Tells an owner to look at `session`, and what arrived if that is small.
     pub(super) fn wake(&mut self, owner: &WorkerId, session: &SessionId, arrived: Option<&Message>) {
         let small = arrived.filter(|message| record_bytes(message) <= WAKE_PAYLOAD);

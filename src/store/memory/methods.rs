@@ -13,7 +13,7 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
-        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -137,7 +137,7 @@ impl Store for MemoryStore {
 
     async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
         self.run_in(partition, format_args!("bury {partition} {worker} {ground:?}"), |keys, step| {
-            Ok(keys.bury(worker, ground, step.now))
+            Ok(keys.bury(step, worker, ground))
         })
     }
 
@@ -154,6 +154,17 @@ impl Store for MemoryStore {
 
     async fn listen(&self, worker: &WorkerId) -> StoreResult<MemoryListener> {
         Ok(self.state().hints.listen(worker))
+    }
+
+    async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
+        self.run(format_args!("vital {workers:?}"), |state, _| {
+            let present = workers.iter().map(|worker| state.hints.is_heard(worker)).collect();
+            Ok(Vitals { run: "memory".to_owned(), present })
+        })
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId) -> StoreResult<bool> {
+        self.run(format_args!("tell_to_drain {worker}"), |state, _| Ok(state.hints.drain(worker)))
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {

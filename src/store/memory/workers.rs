@@ -54,13 +54,16 @@ impl Keyspace {
         }
     }
 
-    pub(super) fn bury(&mut self, worker: &WorkerId, ground: Ground, now: Millis) -> Bury {
-        match (self.standing(worker, now), ground) {
+    pub(super) fn bury(&mut self, step: &mut Step, worker: &WorkerId, ground: Ground) -> Bury {
+        match (self.standing(worker, step.now), ground) {
             (Standing::Unknown, _) => Bury::Unknown,
             (Standing::Buried, _) => Bury::Buried,
             (Standing::Alive, Ground::Overdue) => Bury::Alive,
             (Standing::Alive | Standing::Overdue, _) => {
-                self.put_to_rest(worker, now);
+                self.put_to_rest(worker, step.now);
+                if ground != Ground::OwnWish {
+                    step.hints.bury(worker);
+                }
                 Bury::Buried
             }
         }

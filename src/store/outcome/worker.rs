@@ -33,7 +33,7 @@ pub struct Presence {
     pub agents: Vec<AgentName>,
     /// Those of them that take no more, whatever the load: as many of their turns run as may.
     pub full: BTreeSet<AgentName>,
-    /// Its load in thousandths of a session (with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
+    /// Its load in thousandths of a session (this partition's share of all, with random thousandths, so that ties fall at random), or none if it has no room. An offer adds 1,000.
     pub load: Option<u64>,
     /// What it wants with the partition's duty.
     pub duty: DutyWish,
@@ -66,6 +66,17 @@ pub enum Bury {
 pub enum Ground {
     /// Its deadline has passed; checked in the same step.
     Overdue,
+    /// Its lifeline broke, and whoever watched it is sure.
+    Lifeline,
     /// It says so itself.
     OwnWish,
+}
+
+/// One look at lifelines; see [`Store::vital`](crate::store::Store::vital).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// Which start of the server answered: what was seen under another one counts no more.
+    pub run: String,
+    /// Whether each of those asked for is there, in the order they were asked for.
+    pub present: Vec<bool>,
 }

@@ -40,6 +40,9 @@ const SLOW: Duration = Duration::from_millis(5);
 /// How many round trips are timed; the fastest counts.
 const ROUND_TRIPS: usize = 5;
 
+/// Which events a server announces.
+const NOTIFICATIONS: &str = "notify-keyspace-events";
+
 /// Looks at the server that `options` lead to; `clock` is a monotonic one, to time round trips by.
 pub async fn checks(options: &Options, clock: impl Fn() -> Duration) -> Vec<Check> {
     let reached = match Target::new(&options.url, options.timeout, Scripts::embedded()) {
@@ -67,7 +70,7 @@ async fn look(target: &Target, clock: impl Fn() -> Duration) -> StoreResult<Vec<
     let mut connection = target.connect_any().await?;
     let info = ask(target, &mut connection, &["INFO"]).await?;
     let info = Info(text(info).unwrap_or_default());
-    let events = ask(target, &mut connection, &["CONFIG", "GET", "notify-keyspace-events"]).await;
+    let events = ask(target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await;
     let script = ask(target, &mut connection, &["EVAL", "return 1", "0"]).await;
     let mut fastest = Duration::MAX;
     for _ in 0..ROUND_TRIPS {
@@ -190,14 +193,8 @@ fn memory(info: &Info) -> Check {
 }
 
 fn notifications(events: StoreResult<Value>) -> Check {
-    let fields = events.ok().and_then(|events| Fields::read(events).ok());
-    let flags = fields.map(|fields| {
-        String::from_utf8_lossy(fields.get("notify-keyspace-events").unwrap_or_default()).into_owned()
-    });
-    let told = |flags: &String| {
-        (flags.contains('E') || flags.contains('K')) && (flags.contains('x') || flags.contains('A'))
-    };
-    let on = flags.as_ref().is_some_and(told);
+    let flags = events.ok().and_then(event_flags);
+    let on = flags.as_ref().is_some_and(|flags| missing_flags(flags).is_empty());
     let found = match flags {
         None => "cannot be read".to_owned(),
         Some(flags) if flags.is_empty() => "off".to_owned(),
@@ -211,6 +208,33 @@ fn notifications(events: StoreResult<Value>) -> Check {
             "CONFIG SET notify-keyspace-events Ex: leases that lapse are announced to whoever listens",
         ),
     }
+}
+
+/// Which of the two kinds of flags it takes are missing: events by their names (`E`), and those of keys that lapse (`x`).
+fn missing_flags(flags: &str) -> String {
+    let (by_name, lapsed) = (flags.contains('E'), flags.contains(['x', 'A']));
+    [(by_name, 'E'), (lapsed, 'x')].into_iter().filter(|(set, _)| !set).map(|(_, flag)| flag).collect()
+}
+
+fn event_flags(answer: Value) -> Option<String> {
+    let fields = Fields::read(answer).ok()?;
+    Some(String::from_utf8_lossy(fields.get(NOTIFICATIONS).unwrap_or_default()).into_owned())
+}
+
+/// Sees to it that the server at `options` announces keys that lapse; what it announces already stays as it is.
+///
+/// Fails with [`StoreError::Refused`] where this user may not set that.
+pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
+    let target = Target::new(&options.url, options.timeout, Scripts::embedded())?;
+    let mut connection = target.connect_any().await?;
+    let flags = ask(&target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await?;
+    let flags = event_flags(flags).unwrap_or_default();
+    let missing = missing_flags(&flags);
+    if !missing.is_empty() {
+        let wanted = flags + &missing;
+        ask(&target, &mut connection, &["CONFIG", "SET", NOTIFICATIONS, &wanted]).await?;
+    }
+    Ok(())
 }
 
 fn replicas(info: &Info) -> Check {
@@ -290,6 +314,14 @@ mod tests {
             [persistence(&poor).status, memory(&poor).status, replicas(&poor).status],
             [CheckStatus::Warn; 3]
         );
+    }
+
+    #[test]
+    fn only_flags_that_are_missing_are_added() {
+        for (flags, missing) in [("", "Ex"), ("Ex", ""), ("AKE", ""), ("Kx", "E"), ("Eg", "x"), ("Kg", "Ex")]
+        {
+            assert_eq!(missing_flags(flags), missing, "{flags}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Names of keys and channels: the one file that builds them.
 
-use crate::model::{
-    AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
+use crate::{
+    model::{
+        AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
+    },
+    store::Lapsed,
 };
 
 /// A namespace's keys. The table of what each holds is `lua/README.md`.
@@ -58,6 +61,11 @@ impl Keys {
     /// String that expires: whether a member's time is over.
     pub fn alive(&self, worker: &WorkerId) -> String {
         self.of_namespace(&format!("alive:{worker}"))
+    }
+
+    /// The channel that a worker is subscribed to as long as its process lives; nothing is published there.
+    pub fn life(&self, worker: &WorkerId) -> String {
+        self.of_namespace(&format!("life:{worker}"))
     }
 
     /// Hash: agent → how it is served.
@@ -198,6 +206,38 @@ impl SessionKeys<'_> {
     }
 }
 
+/// How a server says which of a namespace's keys lapsed.
+#[derive(Debug, Clone)]
+pub(super) struct Lapses {
+    database: i64,
+    alive: String,
+    /// What all slot tags of the namespace begin with.
+    tags: String,
+}
+
+impl Lapses {
+    /// Of the keys in `database`.
+    pub(super) fn of(keys: &Keys, database: i64) -> Self {
+        let Keys { namespace, .. } = keys;
+        Self { database, alive: keys.of_namespace("alive:"), tags: format!("tenure:{{{namespace}.") }
+    }
+
+    /// Where it says so, if it is told to: `notify-keyspace-events` with `E` and `x`.
+    pub(super) fn channel(&self) -> String {
+        format!("__keyevent@{}__:expired", self.database)
+    }
+
+    /// Whose key it was, if it stood for somebody's time.
+    pub(super) fn read(&self, key: &[u8]) -> Option<Lapsed> {
+        let key = std::str::from_utf8(key).ok()?;
+        if let Some(worker) = key.strip_prefix(&self.alive) {
+            return worker.parse().ok().map(Lapsed::Worker);
+        }
+        let (_, session) = key.strip_prefix(&self.tags)?.split_once("}:own:")?;
+        session.parse().ok().map(Lapsed::Session)
+    }
+}
+
 /// The list that a reply is pushed to: a key of the sender's own.
 pub(super) fn reply_list(to: &ReplyTo) -> &str {
     to.as_str()
@@ -223,5 +263,21 @@ mod tests {
         assert_eq!(of.ready(&pool), format!("{tag}ready:default:echo"));
         assert_eq!(keys.ingress(), "tenure:default:ingress");
         assert_eq!(keys.alive(&"w-1".parse().unwrap()), "tenure:{default}:alive:w-1");
+    }
+
+    #[test]
+    fn keys_that_lapse_tell_whose_time_is_over() {
+        let namespace = Namespace::default();
+        let keys = Keys::new(namespace.clone(), Partitions::new(&namespace, 64));
+        let (worker, session): (WorkerId, SessionId) =
+            ("w-1".parse().unwrap(), "echo/a}:own:b".parse().unwrap());
+        let lapses = Lapses::of(&keys, 3);
+        assert_eq!(lapses.channel(), "__keyevent@3__:expired");
+        assert_eq!(lapses.read(keys.alive(&worker).as_bytes()), Some(Lapsed::Worker(worker)));
+        let of = keys.session(&session);
+        assert_eq!(lapses.read(of.own().as_bytes()), Some(Lapsed::Session(session.clone())));
+        for other in [of.ids(&"k".parse().unwrap()), "tenure:{other}:alive:w-1".to_owned(), "x".to_owned()] {
+            assert_eq!(lapses.read(other.as_bytes()), None, "{other}");
+        }
     }
 }

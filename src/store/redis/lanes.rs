@@ -71,6 +71,13 @@ impl Lane {
         self.ask(&link, command).await?.map_err(|error| self.error(error))
     }
 
+    /// Runs one command, and says who answered.
+    pub(super) async fn run_on(&self, command: &Cmd) -> StoreResult<(Arc<Server>, Value)> {
+        let link = self.link().await?;
+        let answer = self.ask(&link, command).await?.map_err(|error| self.error(error))?;
+        Ok((link.server, answer))
+    }
+
     /// Calls a script; loads it again and repeats the call if the server has forgotten it.
     pub(super) async fn call(&self, call: Call) -> StoreResult<Value> {
         let link = self.link().await?;

@@ -1,8 +1,10 @@
-//! Hints for one worker: a connection of its own that is subscribed to the worker's channel in every partition.
+//! Hints for one worker, and its lifeline.
 //!
-//! Nothing hangs on a hint, so nothing is kept for a listener that is away: after every reconnect it
-//! says [`Hint::Missed`]. All that it waits for (an answer to its ping, a new connection) is kept in
-//! the listener and not in the future of `recv`, so that may be dropped at any time.
+//! Two connections, so that one which breaks does not look like a death: the *ear* is subscribed to the
+//! worker's channel in every partition, the *watch* to the keys that lapse, and both to the lifeline, on
+//! which nothing is ever said. Nothing hangs on a hint, so nothing is kept for a listener that is away: after every
+//! reconnect it says [`Hint::Missed`] or [`Lapsed::Unheard`]. All that it waits for (an answer to its ping, a new
+//! connection) is kept in the listener and not in the future of `recv`, so that may be dropped at any time.
 
 use std::{
     pin::Pin,
@@ -19,13 +21,14 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
-use super::{RedisStore, records::hint, target::Target};
+use super::{RedisStore, keys::Lapses, records::hint, target::Target};
 use crate::{
     model::WorkerId,
-    store::{Hint, Listener, StoreResult},
+    store::{Hint, Lapsed, Listener, StoreResult},
 };
 
-/// The wait before the first attempt to connect again, and the longest.
+/// The wait after the first failed attempt to connect again, and the longest. The first is made at once: whoever
+/// watches the lifeline must not miss it for long.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// How often a connection is asked for a sign of life: one that went half-open never says so itself.
@@ -36,23 +39,36 @@ const WAITING: usize = 10_000;
 
 /// Hints for one worker.
 pub struct RedisListener {
-    target: Arc<Target>,
-    channels: Arc<[String]>,
-    line: Line,
+    ear: Line,
+    watch: Line,
+    lapses: Lapses,
 }
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-enum Line {
+/// One connection, made again whenever it is lost.
+struct Line {
+    target: Arc<Target>,
+    channels: Arc<Channels>,
+    state: State,
+}
+
+enum State {
     Up(Subscribed),
     Connecting(Later<Subscribed>),
+}
+
+/// What a connection is subscribed to.
+struct Channels {
+    sharded: Vec<String>,
+    plain: Vec<String>,
 }
 
 /// A connection that is subscribed.
 struct Subscribed {
     connection: MultiplexedConnection,
     pushed: Receiver<PushInfo>,
-    /// Set when hints were dropped.
+    /// Set when something was dropped.
     dropped: Arc<AtomicBool>,
     pings: Interval,
     ping: Option<Later<bool>>,
@@ -65,49 +81,88 @@ enum Event {
     Answered(bool),
 }
 
+/// What comes in by a line.
+enum Heard {
+    Pushed(PushInfo),
+    /// Something may have been lost.
+    Gap,
+}
+
 impl RedisStore {
     pub(super) async fn listen_for(&self, worker: &WorkerId) -> StoreResult<RedisListener> {
-        let target = self.shared.target.clone();
+        let target = &self.shared.target;
         let partitions = self.keys().partitions().all();
-        let channels: Arc<[String]> =
-            partitions.map(|partition| self.keys().partition(partition).wake(worker)).collect();
-        let first = subscribe(&target, &channels).await?;
-        Ok(RedisListener { target, channels, line: Line::Up(first) })
+        let wakes = partitions.map(|partition| self.keys().partition(partition).wake(worker));
+        let life = self.keys().life(worker);
+        let ear = Channels { sharded: wakes.chain([life.clone()]).collect(), plain: Vec::new() };
+        let lapses = Lapses::of(self.keys(), target.database());
+        let watch = Channels { sharded: vec![life], plain: vec![lapses.channel()] };
+        Ok(RedisListener {
+            ear: Line::open(target, ear).await?,
+            watch: Line::open(target, watch).await?,
+            lapses,
+        })
     }
 }
 
 impl Listener for RedisListener {
     async fn recv(&mut self) -> Hint {
         loop {
-            match &mut self.line {
-                Line::Up(subscribed) => match subscribed.next_hint().await {
-                    Some(hint) => return hint,
-                    None => {
-                        tracing::debug!(address = self.target.address(), "hints stopped, connecting again");
-                        self.line = Line::Connecting(self.reconnect());
-                    }
+            let hint = tokio::select! {
+                biased;
+                heard = self.ear.next() => match heard {
+                    Heard::Gap => Some(Hint::Missed),
+                    Heard::Pushed(pushed) => told(&pushed),
                 },
-                Line::Connecting(attempt) => {
-                    self.line = Line::Up(attempt.await);
-                    return Hint::Missed;
-                }
+                heard = self.watch.next() => match heard {
+                    Heard::Gap => Some(Hint::Lapsed(Lapsed::Unheard)),
+                    Heard::Pushed(pushed) => lapsed(&self.lapses, &pushed),
+                },
+            };
+            if let Some(hint) = hint {
+                return hint;
             }
         }
     }
 }
 
-impl RedisListener {
+impl Line {
+    async fn open(target: &Arc<Target>, channels: Channels) -> StoreResult<Self> {
+        let channels = Arc::new(channels);
+        let first = subscribe(target, &channels).await?;
+        Ok(Self { target: target.clone(), channels, state: State::Up(first) })
+    }
+
+    /// What comes next. May be dropped: what it waits for is kept in `self`.
+    async fn next(&mut self) -> Heard {
+        loop {
+            match &mut self.state {
+                State::Up(subscribed) => match subscribed.next().await {
+                    Some(heard) => return heard,
+                    None => {
+                        tracing::debug!(address = self.target.address(), "hints stopped, connecting again");
+                        self.state = State::Connecting(self.reconnect());
+                    }
+                },
+                State::Connecting(attempt) => {
+                    self.state = State::Up(attempt.await);
+                    return Heard::Gap;
+                }
+            }
+        }
+    }
+
     /// Tries until it succeeds.
     fn reconnect(&self) -> Later<Subscribed> {
         let (target, channels) = (self.target.clone(), self.channels.clone());
         Box::pin(async move {
             let (mut wait, longest) = BACKOFF;
             loop {
-                sleep(wait).await;
                 match subscribe(&target, &channels).await {
                     Ok(subscribed) => return subscribed,
                     Err(error) => tracing::debug!(address = target.address(), %error, "still no hints"),
                 }
+                sleep(wait).await;
                 wait = (wait * 2).min(longest);
             }
         })
@@ -115,20 +170,16 @@ impl RedisListener {
 }
 
 impl Subscribed {
-    /// The next hint, or none if the connection is lost.
-    async fn next_hint(&mut self) -> Option<Hint> {
+    /// What is pushed next, or none if the connection is lost.
+    async fn next(&mut self) -> Option<Heard> {
         loop {
             if self.dropped.swap(false, Ordering::Relaxed) {
-                return Some(Hint::Missed);
+                return Some(Heard::Gap);
             }
             match self.next_event().await {
                 Event::Pushed(None) => return None,
                 Event::Pushed(Some(PushInfo { kind: PushKind::Disconnection, .. })) => return None,
-                Event::Pushed(Some(pushed)) => {
-                    if let Some(hint) = read(pushed) {
-                        return Some(hint);
-                    }
-                }
+                Event::Pushed(Some(pushed)) => return Some(Heard::Pushed(pushed)),
                 Event::PingDue if self.ping.is_none() => self.ping = Some(self.ping()),
                 // The ping before has had its time.
                 Event::PingDue => return None,
@@ -161,7 +212,7 @@ impl Subscribed {
     }
 }
 
-async fn subscribe(target: &Target, channels: &[String]) -> StoreResult<Subscribed> {
+async fn subscribe(target: &Target, channels: &Channels) -> StoreResult<Subscribed> {
     let (sender, pushed) = channel(WAITING);
     let dropped = Arc::new(AtomicBool::new(false));
     let full = dropped.clone();
@@ -173,19 +224,31 @@ async fn subscribe(target: &Target, channels: &[String]) -> StoreResult<Subscrib
         sent => sent.map_err(drop),
     };
     let mut connection = target.connect_pushed(keep).await?;
-    let mut subscribe = redis::cmd("SSUBSCRIBE");
-    subscribe.arg(channels);
-    target.answer_to(subscribe.exec_async(&mut connection)).await?;
+    for (command, channels) in [("SSUBSCRIBE", &channels.sharded), ("SUBSCRIBE", &channels.plain)] {
+        if !channels.is_empty() {
+            let mut subscribe = redis::cmd(command);
+            subscribe.arg(channels);
+            target.answer_to(subscribe.exec_async(&mut connection)).await?;
+        }
+    }
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     Ok(Subscribed { connection, pushed, dropped, pings, ping: None })
 }
 
-/// What was published, if it is a hint: channel, then payload.
-fn read(pushed: PushInfo) -> Option<Hint> {
-    match (pushed.kind, pushed.data.get(1)) {
+/// What was published to the worker, if it is a hint: channel, then payload.
+fn told(pushed: &PushInfo) -> Option<Hint> {
+    match (&pushed.kind, pushed.data.get(1)) {
         (PushKind::SMessage, Some(Value::BulkString(payload))) => hint(payload),
+        _ => None,
+    }
+}
+
+/// Whose key lapsed, if it is one of those: channel, then the key's name.
+fn lapsed(lapses: &Lapses, pushed: &PushInfo) -> Option<Hint> {
+    match (&pushed.kind, pushed.data.get(1)) {
+        (PushKind::Message, Some(Value::BulkString(key))) => lapses.read(key).map(Hint::Lapsed),
         _ => None,
     }
 }

@@ -29,6 +29,7 @@ mod store;
 mod target;
 mod turn;
 mod upkeep;
+mod vital;
 mod waiting;
 mod workers;
 
@@ -41,7 +42,7 @@ use std::{
 
 use self::{admin::Admin, lanes::Lane, target::Target, waiting::Waiting};
 pub use self::{
-    doctor::{Check, CheckStatus, checks},
+    doctor::{Check, CheckStatus, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     scripts::Scripts,

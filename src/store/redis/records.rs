@@ -253,6 +253,8 @@ pub(super) fn hint(payload: &[u8]) -> Option<Hint> {
     match kind {
         b"w " => Some(Hint::Wake { session: session(rest)?, mail: None }),
         b"o " => Some(Hint::Offer { session: session(rest)? }),
+        b"b " => Some(Hint::Buried),
+        b"d " => Some(Hint::Drain),
         b"m " => {
             let newline = rest.iter().position(|byte| *byte == b'\n')?;
             let mail = Box::new(mail(&rest[newline + 1..]));
@@ -319,6 +321,7 @@ mod tests {
         let session: SessionId = "echo/a".parse().unwrap();
         assert_eq!(hint(b"w echo/a"), Some(Hint::Wake { session: session.clone(), mail: None }));
         assert_eq!(hint(b"o echo/a"), Some(Hint::Offer { session }));
+        assert_eq!((hint(b"b w-1"), hint(b"d w-1")), (Some(Hint::Buried), Some(Hint::Drain)));
         let with_mail = format!("m echo/a\n{HEADER}\n{{}}");
         assert!(matches!(hint(with_mail.as_bytes()), Some(Hint::Wake { mail: Some(_), .. })));
         assert_eq!(hint(b"x echo/a"), None);

@@ -11,7 +11,7 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
-        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -110,6 +110,14 @@ impl Store for RedisStore {
 
     async fn listen(&self, worker: &WorkerId) -> StoreResult<RedisListener> {
         self.listen_for(worker).await
+    }
+
+    async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
+        self.look_for(workers).await
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId) -> StoreResult<bool> {
+        self.tell(worker, 'd').await
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {

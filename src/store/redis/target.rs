@@ -51,6 +51,11 @@ impl Target {
         &self.address
     }
 
+    /// The number of the database.
+    pub(super) fn database(&self) -> i64 {
+        self.connection_info().redis_settings().db()
+    }
+
     /// What a connection is opened by.
     pub(super) fn connection_info(&self) -> &ConnectionInfo {
         self.client.get_connection_info()

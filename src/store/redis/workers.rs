@@ -74,13 +74,19 @@ impl RedisStore {
         let of = self.keys().partition(partition);
         let ground = match ground {
             Ground::Overdue => "overdue",
+            Ground::Lifeline => "lifeline",
             Ground::OwnWish => "own_wish",
         };
         let mut serves = String::new();
         for _ in 0..PATIENCE {
             let mut names = vec![of.workers(), of.duty()];
             names.extend(self.idle_sets(partition, &serves));
-            let call = self.script(Name::Bury, &names).arg(worker.as_str()).arg(ground).arg(&serves);
+            let call = self
+                .script(Name::Bury, &names)
+                .arg(worker.as_str())
+                .arg(ground)
+                .arg(&serves)
+                .arg(of.wake_prefix());
             let mut reply = ask(&self.shared.leases, call).await?;
             let word = reply.text()?;
             match word.as_str() {

@@ -45,12 +45,12 @@ impl Figures {
 }
 
 /// The smallest latency that is not exceeded by `percent` of all.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-fn in_ms(latency: Duration) -> f64 {
+pub(super) fn in_ms(latency: Duration) -> f64 {
     (latency.as_secs_f64() * 1e6).round() / 1e3
 }
 

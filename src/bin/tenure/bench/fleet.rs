@@ -1,6 +1,6 @@
 //! Workers of the benchmark's own, each a process like any other worker.
 
-use std::{fs, path::Path, time::Duration};
+use std::{ffi::OsStr, fs, path::Path, process::ExitStatus, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -26,18 +26,46 @@ const TICKS: u32 = 100;
 pub(super) struct Fleet {
     workers: Vec<Child>,
     // A worker whose reader has gone stops telling; this keeps the pipes open.
-    _outputs: Vec<BufReader<ChildStdout>>,
+    outputs: Vec<BufReader<ChildStdout>>,
+}
+
+/// What a process is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    Kill,
+    Stop,
+    Continue,
+    Terminate,
+}
+
+impl Signal {
+    /// As `kill` knows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "KILL",
+            Self::Stop => "STOP",
+            Self::Continue => "CONT",
+            Self::Terminate => "TERM",
+        }
+    }
 }
 
 impl Fleet {
     /// Starts `count` workers that serve what the agents file declares; returns when all are ready.
     pub(super) async fn start(count: usize, agents: Option<&Path>, global: &Global) -> Result<Self, Failure> {
-        let mut fleet = Self { workers: Vec::new(), _outputs: Vec::new() };
+        let options = agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten();
+        Self::start_with(count, &options.collect::<Vec<_>>(), global).await
+    }
+
+    /// The same, with these options of `tenure worker`.
+    pub(super) async fn start_with(
+        count: usize,
+        options: &[impl AsRef<OsStr>],
+        global: &Global,
+    ) -> Result<Self, Failure> {
+        let mut fleet = Self { workers: Vec::new(), outputs: Vec::new() };
         for _ in 0..count {
-            let mut command = own_process::command(global)?;
-            command.args(ARGS);
-            command.args(agents.map(|file| ["--agents".as_ref(), file.as_os_str()]).into_iter().flatten());
-            let mut worker = command.spawn()?;
+            let mut worker = own_process::command(global)?.args(ARGS).args(options).spawn()?;
             let stdout = worker.stdout.take().expect("its stdout is a pipe");
             fleet.workers.push(worker);
             let mut output = BufReader::new(stdout);
@@ -46,9 +74,44 @@ impl Fleet {
             if !matches!(read, Ok(Ok(1..))) {
                 return Err(Failure::new(Exit::Failed, "a worker did not start: see its message above"));
             }
-            fleet._outputs.push(output);
+            fleet.outputs.push(output);
         }
         Ok(fleet)
+    }
+
+    /// The workers' process ids.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.workers.iter().filter_map(Child::id).collect()
+    }
+
+    /// Sends `signal` to all of them.
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        for pid in self.pids() {
+            let mut kill = std::process::Command::new("kill");
+            kill.args(["-s", signal.name(), &pid.to_string()]).status()?;
+        }
+        Ok(())
+    }
+
+    /// The next `count` events of the first worker, by their names.
+    pub(super) async fn next_events(&mut self, count: usize) -> Result<String, Failure> {
+        let mut names = Vec::new();
+        for _ in 0..count {
+            let mut line = String::new();
+            let read = tokio::time::timeout(READY_WITHIN, self.outputs[0].read_line(&mut line)).await;
+            if !matches!(read, Ok(Ok(1..))) {
+                names.push("nothing".to_owned());
+                break;
+            }
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            names.push(event["event"].as_str().unwrap_or("?").to_owned());
+        }
+        Ok(names.join(", then "))
+    }
+
+    /// Waits until the first worker has ended; how.
+    pub(super) async fn wait(&mut self) -> Result<ExitStatus, Failure> {
+        Ok(self.workers[0].wait().await?)
     }
 
     /// CPU time that the workers have used since their start.

@@ -2,11 +2,13 @@
 
 mod bare;
 mod exec;
+mod failover;
 mod figures;
 mod fleet;
 mod load;
 mod raw;
 mod server;
+pub(crate) mod sleeper;
 mod turns;
 
 use crate::{failure::Failure, global::Global};
@@ -15,12 +17,14 @@ use crate::{failure::Failure, global::Global};
 #[derive(clap::Subcommand)]
 #[command(after_help = "Example:\n  tenure bench turns --in-flight 1 --messages 5000")]
 pub(crate) enum Command {
+    Failover(failover::Args),
     Turns(turns::Args),
     Exec(exec::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
     match command {
+        Command::Failover(args) => failover::run(args, global).await,
         Command::Turns(args) => turns::run(args, global).await,
         Command::Exec(args) => exec::run(args, global).await,
     }

@@ -45,7 +45,7 @@ impl Server {
     }
 }
 
-fn unavailable(err: redis::RedisError) -> Failure {
+pub(super) fn unavailable(err: redis::RedisError) -> Failure {
     Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
 }
 
