@@ -56,6 +56,12 @@ bugs! {
     EpochGoesBack "epoch-that-goes-back-after-a-failover",
     /// A timer fires again though its session waits for another time by now.
     TimerTwice "timer-fired-twice",
+    /// A lifeline that was missed once is broken.
+    OneMiss "one-miss-is-enough",
+    /// What was seen before the server started anew is missed afterwards.
+    OtherRunCounts "look-under-another-run",
+    /// However many lifelines are missed at once, their workers are dead.
+    NoBrake "lifelines-without-a-brake",
 }
 
 impl fmt::Display for Bug {

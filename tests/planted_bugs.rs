@@ -54,4 +54,7 @@ found! {
     a_repeated_commit_that_appends_twice_is_found: CommitTwice by "random",
     an_epoch_that_goes_back_after_a_failover_is_found: EpochGoesBack by "random",
     a_timer_fired_twice_is_found: TimerTwice by "random",
+    one_miss_that_is_enough_is_found: OneMiss by "random",
+    a_look_under_another_run_is_found: OtherRunCounts by "random",
+    lifelines_without_a_brake_are_found: NoBrake by "random",
 }

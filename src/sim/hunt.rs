@@ -33,6 +33,9 @@ impl Hunt {
         Self::of(Bug::CommitTwice, "a-commit-without-an-answer-is-one-turn", 50),
         Self::of(Bug::EpochGoesBack, "an-epoch-never-goes-back", 50),
         Self::of(Bug::TimerTwice, "a-try-comes-late-and-never-early-or-twice", 50),
+        Self::of(Bug::OneMiss, "a-lifeline-that-is-back-at-once-was-not-broken", 50),
+        Self::of(Bug::OtherRunCounts, "a-server-that-starts-anew-breaks-no-lifeline", 50),
+        Self::of(Bug::NoBrake, "many-broken-lifelines-are-left-to-the-lease", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

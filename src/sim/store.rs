@@ -158,8 +158,10 @@ impl Store for SimStore {
     }
 
     async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
-        if ground == Ground::OwnWish {
-            self.world.state().watch.gives_up(worker, partition);
+        match ground {
+            Ground::OwnWish => self.world.state().watch.gives_up(worker, partition),
+            Ground::Lifeline => self.world.state().watch.gives_up_on(worker, partition),
+            Ground::Overdue => (),
         }
         call!(self.Bury on Names::partition(partition), keeps [worker = worker.clone()],
             store => store.bury(partition, worker, ground))
@@ -255,7 +257,9 @@ impl Store for SimStore {
     }
 
     async fn look(&self, session: &SessionId) -> StoreResult<Look> {
-        call!(self.Look on self.session(session), store => store.look(session))
+        let asked = self.asks(session, record::SessionCall::Look);
+        let looked = call!(self.Look on self.session(session), store => store.look(session));
+        self.told(asked, looked)
     }
 
     async fn sessions(

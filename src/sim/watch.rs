@@ -15,7 +15,7 @@ use super::{
     world::State,
 };
 use crate::{
-    model::{Lease, LeaseTimes, Partition, SessionId, WorkerId},
+    model::{AGAIN_AFTER, Lease, LeaseTimes, Partition, SessionId, WorkerId},
     runtime::Moment,
     store::{MemoryStore, Presence, Relayed, RelayedKind, Renewal, StoreResult, memory::SessionSight},
 };
@@ -37,12 +37,20 @@ pub(super) struct Watch {
 struct Trusted {
     actor: Actor,
     until: Moment,
+    /// Its lifeline was broken for so long that others may take it for dead, wrongly; then it is fenced, and told.
+    is_missed: bool,
+    /// Somebody did.
+    is_given_up: bool,
 }
 
 impl Trusted {
+    fn until(actor: Actor, until: Moment) -> Self {
+        Self { actor, until, is_missed: false, is_given_up: false }
+    }
+
     fn holds(&self, processes: &dyn Fn(Actor) -> (bool, Moment)) -> bool {
         let (is_there, now) = processes(self.actor);
-        is_there && now < self.until
+        is_there && !self.is_given_up && now < self.until
     }
 }
 
@@ -78,6 +86,23 @@ impl Watch {
     /// A worker says itself that it is over.
     pub(super) fn gives_up(&mut self, worker: &WorkerId, partition: Partition) {
         self.trust.remove(&(worker.clone(), partition));
+    }
+
+    /// A worker's lifeline was broken for `lasting`, though it lives.
+    pub(super) fn lifeline_broke(&mut self, actor: Actor, lasting: std::time::Duration) {
+        if lasting >= AGAIN_AFTER.iter().sum() {
+            self.trust
+                .values_mut()
+                .filter(|trusted| trusted.actor == actor)
+                .for_each(|one| one.is_missed = true);
+        }
+    }
+
+    /// Somebody buries a worker whose lifeline it misses.
+    pub(super) fn gives_up_on(&mut self, worker: &WorkerId, partition: Partition) {
+        if let Some(trusted) = self.trust.get_mut(&(worker.clone(), partition)) {
+            trusted.is_given_up |= trusted.is_missed;
+        }
     }
 
     /// The server lost writes: what it holds now is all that counts.
@@ -161,7 +186,7 @@ impl State {
         let Ok(times) = LeaseTimes::new(presence.lease) else { return };
         let until = asked.plus(times.trusted_for());
         let key = (presence.worker.clone(), partition);
-        let trusted = self.watch.trust.entry(key).or_insert(Trusted { actor, until });
+        let trusted = self.watch.trust.entry(key).or_insert(Trusted::until(actor, until));
         trusted.until = trusted.until.max(until);
     }
 

@@ -1,9 +1,11 @@
 //! What must hold, one idea a file. A scenario is named after it.
 
 mod backoff;
+mod broken_lifeline;
 mod crowded;
 mod epochs;
 mod failover;
+mod false_alarm;
 mod follower;
 mod full_memory;
 mod ground;
@@ -11,6 +13,8 @@ mod leaping_clocks;
 mod leaving;
 mod lost_answers;
 mod malformed;
+mod many_broken;
+mod new_run;
 mod no_hints;
 mod others_stay;
 mod partitions;
@@ -22,10 +26,13 @@ mod repeated_send;
 mod restarted_server;
 mod rolling_deploy;
 mod same_name;
+mod short_break;
 mod slow_answers;
 mod stopped_fleet;
 mod storm;
 mod stumbling_reaper;
+mod told_to_drain;
+mod two_finders;
 mod two_reapers;
 mod vanished_rows;
 
@@ -44,7 +51,14 @@ pub(super) const ALL: &[Scenario] = &[
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,
+    told_to_drain::SCENARIO,
     placed_late::SCENARIO,
+    broken_lifeline::SCENARIO,
+    two_finders::SCENARIO,
+    false_alarm::SCENARIO,
+    short_break::SCENARIO,
+    many_broken::SCENARIO,
+    new_run::SCENARIO,
     others_stay::SCENARIO,
     poison::SCENARIO,
     stopped_fleet::SCENARIO,
