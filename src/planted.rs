@@ -62,6 +62,8 @@ bugs! {
     OtherRunCounts "look-under-another-run",
     /// However many lifelines are missed at once, their workers are dead.
     NoBrake "lifelines-without-a-brake",
+    /// Who has just come buries by deadline like anybody else.
+    NewcomerBuries "newcomer-that-buries-by-deadline",
 }
 
 impl fmt::Display for Bug {

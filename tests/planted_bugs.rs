@@ -57,4 +57,5 @@ found! {
     one_miss_that_is_enough_is_found: OneMiss by "random",
     a_look_under_another_run_is_found: OtherRunCounts by "random",
     lifelines_without_a_brake_are_found: NoBrake by "random",
+    a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
 }

@@ -13,7 +13,7 @@ use super::{
     world::State,
 };
 use crate::{
-    model::WorkerId,
+    model::{Partition, WorkerId},
     store::{Hint, Lapsed, Listener, MemoryStore, Store, memory::MemoryListener},
 };
 
@@ -72,12 +72,17 @@ impl State {
 
     /// Takes over what the server has published since the last step.
     pub(super) fn collect_hints(&mut self) {
-        self.ears.retain(|ear| !ear.to.is_closed());
+        self.close_ears();
         for index in 0..self.ears.len() {
             while let Some(hint) = self.ears[index].published() {
                 self.send_hint(index, hint);
             }
         }
+    }
+
+    /// Ends the subscriptions of those who do not listen any more.
+    pub(super) fn close_ears(&mut self) {
+        self.ears.retain(|ear| !ear.to.is_closed());
     }
 
     fn send_hint(&mut self, ear: usize, hint: Hint) {
@@ -100,6 +105,15 @@ impl State {
             _ => now,
         };
         self.hints.insert(choice.id, HintPoint { choice, due, hint, to });
+    }
+
+    /// Somebody buries a worker by its deadline.
+    pub(super) fn buries_overdue(&mut self, worker: &WorkerId, partition: Partition) {
+        let is_heard = self.ears.iter().any(|ear| ear.worker == *worker && ear.at_server.is_some());
+        if !is_heard {
+            let now = self.now();
+            self.watch.gives_up_unheard(worker, partition, now);
+        }
     }
 
     /// A hint arrives.

@@ -36,6 +36,7 @@ impl Hunt {
         Self::of(Bug::OneMiss, "a-lifeline-that-is-back-at-once-was-not-broken", 50),
         Self::of(Bug::OtherRunCounts, "a-server-that-starts-anew-breaks-no-lifeline", 50),
         Self::of(Bug::NoBrake, "many-broken-lifelines-are-left-to-the-lease", 50),
+        Self::of(Bug::NewcomerBuries, "a-worker-that-comes-after-the-clock-leapt-buries-nobody", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

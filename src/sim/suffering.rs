@@ -52,16 +52,16 @@ impl State {
                 self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
-                self.server.started = Some(now);
+                self.server.restart(now);
                 self.lose_connections();
             }
             Fault::CutReplica => self.server.cut_replica(),
             Fault::HealReplica => self.server.heal_replica(),
             Fault::Failover => {
                 self.server.fail_over();
-                self.server.started = Some(now);
                 self.lose_connections();
-                self.watch.forget(now);
+                self.watch.forget();
+                self.watch.doubt_deadlines(now);
                 self.check_all();
             }
             Fault::FillMemory { lasting } => self.server.fill(now + lasting),

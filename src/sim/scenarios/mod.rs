@@ -16,6 +16,7 @@ mod malformed;
 mod many_broken;
 mod new_run;
 mod no_hints;
+mod old_deadlines;
 mod others_stay;
 mod partitions;
 mod paused_owner;
@@ -48,6 +49,8 @@ pub(super) const ALL: &[Scenario] = &[
     leaping_clocks::SCENARIO,
     restarted_server::SCENARIO,
     failover::SCENARIO,
+    old_deadlines::FAILOVER,
+    old_deadlines::LEAP,
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,
