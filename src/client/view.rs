@@ -170,6 +170,7 @@ mod tests {
             capacity: 10,
             since: Millis(1),
             state,
+            tally: Default::default(),
         }
     }
 

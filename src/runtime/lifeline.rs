@@ -143,6 +143,7 @@ impl<S: Store> Incarnation<S> {
         let burials = partitions.iter().map(|partition| self.store.bury(*partition, &dead, Ground::Lifeline));
         let burials = join_all(burials).await;
         let buried = burials.iter().filter(|answer| matches!(answer, Ok(Bury::Buried))).count();
+        self.counts.deeds.buried(&dead, self.env.wall());
         info!(worker = %dead, partitions = buried, "buried: its lifeline broke");
         if buried < partitions.len() {
             debug!(worker = %dead, ?burials, "not buried everywhere: the rest is left to the lease");
@@ -153,6 +154,7 @@ impl<S: Store> Incarnation<S> {
         let agents = self.store.agents().await.unwrap_or_default();
         let reaper = Reaper { store: &self.store, agents: &agents, pool: self.pool() };
         let reaped = reaper.take_all(&partitions, &dead, from).await;
+        self.counts.deeds.reaped(reaped.sessions);
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
         // Not before: a renewal tells of loads anew, and would tilt what is being shared out.
         self.counts.lost_one(&dead);

@@ -8,6 +8,7 @@ mod actor;
 mod agent;
 mod boundary;
 mod brake;
+mod deeds;
 mod duty;
 mod entry;
 mod env;

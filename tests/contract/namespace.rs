@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::{AgentDeclaration, Resume, Settings},
-    store::{Configured, Member, MemberState, Store},
+    store::{Burial, Configured, Member, MemberState, Store, Tally},
 };
 
 use super::{
@@ -44,6 +44,12 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
         capacity: 10,
         since: w.now(),
         state: MemberState::Ready,
+        tally: Tally {
+            at: w.now(),
+            turns: 7,
+            reaped: 2,
+            buried: vec![Burial { worker: worker("dead"), at: w.now() }],
+        },
     }
 }
 

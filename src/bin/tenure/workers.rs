@@ -67,7 +67,7 @@ struct Report<'m> {
 
 impl<'m> Report<'m> {
     fn of(member: &'m Member) -> Self {
-        let Member { worker, pool, agents, sessions, running, capacity, since, state, full: _ } = member;
+        let Member { worker, pool, agents, sessions, running, capacity, since, state, full: _, tally: _ } = member;
         let (sessions, running, capacity) = (*sessions, *running, *capacity);
         Self { worker, pool, agents, sessions, running, capacity, since: Time(*since), state: *state }
     }
