@@ -25,9 +25,10 @@ pub async fn the_last_word_on_an_agent_counts(w: World<impl Ground>) {
     assert!(w.store().agents().await.unwrap().is_empty());
     let how =
         |resume, pool_name| AgentDeclaration { pool: pool(pool_name), resume, durability: "memory".into() };
-    w.store().declare(&echo(), &how(Resume::Lazy, "a")).await.unwrap();
+    assert_eq!(w.store().declare(&echo(), &how(Resume::Lazy, "a")).await.unwrap(), None);
     w.store().declare(&"other".parse().unwrap(), &how(Resume::Lazy, "a")).await.unwrap();
-    w.store().declare(&echo(), &how(Resume::Eager, "b")).await.unwrap();
+    let before = w.store().declare(&echo(), &how(Resume::Eager, "b")).await.unwrap();
+    assert_eq!(before, Some(how(Resume::Lazy, "a")), "who comes later is told what it replaces");
     let agents = w.store().agents().await.unwrap();
     assert_eq!(agents.len(), 2);
     assert_eq!(agents[&echo()], how(Resume::Eager, "b"));
