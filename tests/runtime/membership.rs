@@ -121,7 +121,7 @@ async fn two_workers_that_serve_an_agent_in_two_pools_share_none_of_its_sessions
         assert_eq!(found, (pool, turns, owner), "count/{n}: new ones belong to the pool declared last");
     }
     gpu.drain().await;
-    fleet.send("count/0", "z").await;
+    client(&fleet).send(Outgoing::text("count/0".parse().unwrap(), "z")).await.unwrap();
     fleet.env.sleep(MINUTE).await;
     let view = client(&fleet).session(&"count/0".parse().unwrap()).await.unwrap();
     assert_eq!(
