@@ -7,7 +7,7 @@ use tenure::{
     agents::Echo,
     client::{Client, Outgoing},
     model::{Cause, Limits, Settings, WorkerConfig},
-    store::{MemoryStore, Store},
+    store::MemoryStore,
 };
 
 use crate::{faults::flaky_worker, fleet::Fleet};
