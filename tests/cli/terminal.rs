@@ -166,7 +166,7 @@ fn top_shows_the_fleet_lives_through_an_outage_and_leaves_the_terminal_as_it_was
     top.sees("namespace");
     top.sees(&worker.id);
     server.kill();
-    top.sees("refused");
+    top.sees("answer:");
     server.restart();
     let _again = RunningWorker::start(&server, &["--name", "again"]);
     top.sees("again");
@@ -187,7 +187,7 @@ fn top_ends_by_ctrl_c_escape_and_sigterm() {
         let mut shell = Terminal::run(shell);
         shell.sees("pid=");
         let pid = shell.sees(".").parse().unwrap();
-        shell.sees("refused");
+        shell.sees("answer:");
         match typed {
             "" => kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap(),
             typed => shell.types(typed),
