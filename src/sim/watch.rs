@@ -30,6 +30,8 @@ pub mod invariants {
     pub const TRUST: &str = "nobody acts on a lease outside its trust window";
     /// Who is buried renews nothing any more.
     pub const BURIED: &str = "the buried stay buried";
+    /// A lazy turn whose owner died in the middle of it goes on at somebody's word, and not before.
+    pub const WORD: &str = "a suspended turn waits for a word";
     /// `ready`, `held`, `timers` and `index` say what the sessions say.
     pub const INDEXES: &str = "indexes agree with the sessions";
     /// Each message ends once.
@@ -82,6 +84,7 @@ struct Known {
     given: u64,
     taken: u64,
     turns: u64,
+    is_suspended: bool,
     waiting: VecDeque<Option<MessageId>>,
     ended: BTreeSet<MessageId>,
 }
@@ -173,6 +176,7 @@ impl Watch {
             };
         };
         indexes(session, &sight)?;
+        suspension(session, &sight, op)?;
         let Some(known) = self.known.get_mut(session) else {
             self.known.insert(session.clone(), Known::of(session, &sight)?);
             return Ok(());
@@ -190,6 +194,7 @@ impl Watch {
                 return Err((must::ONE_OWNER, how));
             }
         }
+        known.word(session, &sight, op)?;
         known.follow(session, &sight)
     }
 }
@@ -204,6 +209,7 @@ impl Known {
             given: 0,
             taken: 0,
             turns: 0,
+            is_suspended: false,
             waiting: VecDeque::new(),
             ended: BTreeSet::new(),
         };
@@ -232,6 +238,25 @@ impl Known {
         }
         (self.epoch, self.seq, self.turns) = (record.epoch, record.seq, record.turns);
         (self.given, self.taken) = (record.given, record.taken);
+        self.is_suspended = record.suspended.is_some();
+    }
+
+    /// A lazy turn in the middle is suspended when it is taken from the dead, and goes on at a word.
+    fn word(&self, session: &SessionId, sight: &SessionSight, op: Op) -> Result<(), Broken> {
+        let record = sight.record;
+        let words = [Op::Send, Op::Relay, Op::Revive, Op::Proceed, Op::Free, Op::Delete];
+        if self.is_suspended && record.suspended.is_none() && !words.contains(&op) {
+            return Err((must::WORD, format!("{session} goes on by {}", op.as_str())));
+        }
+        let old = self.owner.as_ref().map(|token| &token.worker);
+        let is_taken = matches!(op, Op::Reap | Op::Claim)
+            && old.is_some()
+            && record.owner.as_ref().map(|token| &token.worker) != old;
+        let suspends = record.is_suspended_by_death(sight.inbox.len() as u64);
+        if is_taken && suspends && record.suspended.is_none() {
+            return Err((must::WORD, format!("{session} was taken from the dead and goes on: {record:?}")));
+        }
+        Ok(())
     }
 
     fn chain(&self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
@@ -326,6 +351,16 @@ fn indexes(session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
         Some((_, rule)) => Err((must::INDEXES, format!("{session} should be {rule}: {record:?}"))),
         None => Ok(()),
     }
+}
+
+/// What is suspended is nobody's, and is a lazy turn in the middle with nothing behind it.
+fn suspension(session: &SessionId, sight: &SessionSight, op: Op) -> Result<(), Broken> {
+    let record = sight.record;
+    let is_right = record.owner.is_none() && record.is_suspended_by_death(sight.inbox.len() as u64);
+    if record.suspended.is_none() || is_right || op == Op::Delete {
+        return Ok(());
+    }
+    Err((must::WORD, format!("{session} should not be suspended: {record:?}")))
 }
 
 impl State {
