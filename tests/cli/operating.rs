@@ -98,7 +98,7 @@ fn what_is_no_message_is_not_sent_again_but_can_be_dropped() {
 fn a_suspended_session_is_explained_and_goes_on_when_it_is_told_to() {
     let server = RedisServer::start();
     end(on(&server, &["send", "echo/a", "one"])).well();
-    let refused = end(on(&server, &["continue", "echo/a"])).badly(4);
+    let refused = end(on(&server, &["continue", "echo/a"])).badly(4).to_owned();
     assert!(refused.contains("is not suspended, it is waiting: see `tenure show echo/a`"), "{refused}");
     end(on(&server, &["continue", "echo/none"])).badly(3);
     suspend(&server, "echo/a");
