@@ -7,12 +7,15 @@ use futures_util::future::try_join_all;
 use super::{Client, ClientError, ClientResult, Pages, SessionView};
 use crate::{
     model::{Pool, SessionId, WorkerId},
-    store::{Delete, FirstMessage, Free, Look, Member, Store, StoreResult},
+    store::{Delete, FirstMessage, Free, Look, Member, Proceed, Store, StoreResult},
 };
 
 /// How often, and after which pauses, a quarantined session is looked at that its owner has not given back yet.
 const OWNED_LOOKS: usize = 20;
 const OWNED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many pools a session is followed through.
+const POOLS_TRIED: usize = 8;
 
 impl<S: Store> Client<S> {
     /// One session, and why it is as it is.
@@ -76,6 +79,25 @@ impl<S: Store> Client<S> {
             || ClientError::Restless(session.clone()),
             |owner| ClientError::StillOwned { session: session.clone(), owner },
         ))
+    }
+
+    /// Lets the unfinished turn of a suspended session go on, with no message. A repeat is
+    /// [`ClientError::NotSuspended`], and changes nothing.
+    pub async fn proceed(&self, session: &SessionId) -> ClientResult<()> {
+        let (mut pool, _) = self.whereabouts(session).await?;
+        for _ in 0..POOLS_TRIED {
+            let going = self.insist(|| self.store.proceed(session, &pool)).await;
+            match going.map_err(ClientError::writing)? {
+                Proceed::Going => return Ok(()),
+                Proceed::Absent => return Err(ClientError::NoSession(session.clone())),
+                Proceed::OtherPool(right) => pool = right,
+                Proceed::NotSuspended => {
+                    let status = self.session(session).await?.status;
+                    return Err(ClientError::NotSuspended { session: session.clone(), status });
+                }
+            }
+        }
+        Err(ClientError::Restless(session.clone()))
     }
 
     /// The pool and the owner of a session, as `delete` wants them named.

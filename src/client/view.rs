@@ -129,7 +129,9 @@ fn reason(
             times(record.tries)
         )),
         (None, Some(cause)) => Some(format!("it is held: {cause}")),
-        (None, None) => absent_owner(record, members).or_else(|| suspicion(record)),
+        (None, None) => {
+            suspension(record).or_else(|| absent_owner(record, members)).or_else(|| suspicion(record))
+        }
     }
 }
 
@@ -139,6 +141,17 @@ fn pools(agent: &AgentName, members: &[Member]) -> String {
         members.iter().filter(|member| member.agents.contains(agent) && member.state == MemberState::Ready);
     let pools: BTreeSet<_> = serving.map(|member| member.pool.as_str()).collect();
     pools.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What cut off a turn that waits for a word.
+fn suspension(record: &SessionRecord) -> Option<String> {
+    record.suspended?;
+    let owner =
+        record.last_owner.as_ref().map_or("its owner".to_owned(), |owner| format!("its owner {owner}"));
+    let boundaries = record.unfinished.map_or(0, |unfinished| unfinished.boundaries);
+    let made = if boundaries == 1 { "1 boundary".to_owned() } else { format!("{boundaries} boundaries") };
+    let turn = record.turns + 1;
+    Some(format!("{owner} died in the middle of turn {turn}, after {made}, and it waits for a word to go on"))
 }
 
 /// An owner that nobody sees any more is likely dead, and its sessions move when its lease is over.

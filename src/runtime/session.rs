@@ -18,12 +18,12 @@ use tracing::{debug, info, warn};
 
 use super::{
     actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
-    agent::Run,
+    agent::{Run, is_new_state},
     boundary::{self, Position},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     trust::Window,
-    turn::TurnContext,
+    turn::{BoundaryRequest, TurnContext},
 };
 use crate::{
     model::{
@@ -280,7 +280,8 @@ impl<S: Store> Owner<S> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
         let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
         let limit = hosted.policy.timeout;
-        let mut context = self.context(turn, attempt);
+        let (ask, mut asked) = mpsc::channel(1);
+        let mut context = self.context(turn, attempt, ask);
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
@@ -299,6 +300,8 @@ impl<S: Store> Owner<S> {
                 ended = &mut run => {
                     return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
                 }
+                // Before the grace may end it: what the run has asked for is not lost.
+                Some(request) = asked.recv() => self.make_boundary(*request, message, turn).await?,
                 () = stops.grace_over.cancelled() => {
                     self.leave(Leaving::HandOff).await?;
                     return ControlFlow::Break(Departure::HandedOff);
@@ -309,8 +312,31 @@ impl<S: Store> Owner<S> {
         }
     }
 
+    /// Makes durable what the run under way did so far, and tells it.
+    async fn make_boundary(
+        &mut self,
+        request: BoundaryRequest,
+        message: &Message,
+        turn: u64,
+    ) -> ControlFlow<Departure> {
+        let BoundaryRequest { appended, state, done } = request;
+        let before = self.state.as_ref().expect("a run begins with a state that can be read");
+        let changed = is_new_state(before.as_deref(), &state).then_some(state);
+        let resume = self.hosted.policy.resume;
+        let (boundary, position) =
+            boundary::middle(&self.position, turn, message, appended, changed.as_deref(), resume);
+        self.commit(boundary, 0).await?;
+        self.position = position;
+        if let Some(state) = changed {
+            self.state = Ok(Some(state.into()));
+        }
+        // A run that does not wait for it any more fails by that.
+        _ = done.send(());
+        ControlFlow::Continue(())
+    }
+
     /// What the agent sees; its deadline is set when the run begins.
-    fn context(&self, turn: u64, attempt: u32) -> TurnContext {
+    fn context(&self, turn: u64, attempt: u32, owner: mpsc::Sender<Box<BoundaryRequest>>) -> TurnContext {
         let (store, env) = (self.shared.store.clone(), self.shared.env.clone());
         let session = self.lease.session().clone();
         TurnContext {
@@ -324,6 +350,8 @@ impl<S: Store> Owner<S> {
                 let (store, env, session) = (store.clone(), env.clone(), session.clone());
                 Box::pin(read_history(store, env, session, most))
             }),
+            boundaries: self.position.boundaries(),
+            owner,
         }
     }
 

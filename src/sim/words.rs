@@ -7,7 +7,8 @@ use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
         Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
-        Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey, Vitals,
+        Proceed, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
+        Vitals,
     },
 };
 
@@ -155,6 +156,12 @@ answers! {
         Free::Owned(_) => "owned",
         Free::OtherPool(_) => "other pool",
         Free::Absent => "absent",
+    });
+    Proceed: this => Said::word(match this {
+        Proceed::Going => "going",
+        Proceed::NotSuspended => "not suspended",
+        Proceed::OtherPool(_) => "other pool",
+        Proceed::Absent => "absent",
     });
     Delete: this => Said::word(match this {
         Delete::Deleted => "deleted",

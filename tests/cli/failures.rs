@@ -76,6 +76,7 @@ fn help_and_version_go_to_stdout_and_every_command_has_examples() {
         "dead",
         "doctor",
         "unquarantine",
+        "continue",
         "delete",
         "bench",
         "completions",

@@ -211,6 +211,7 @@ impl Store for Flaky {
         fn revive(letter: &DeadLetter, message: MessageId, pool: &Pool) -> Revive;
         fn drop_dead(partition: Partition, ids: &[StreamId]) -> usize;
         fn free(session: &SessionId, pool: &Pool, first: FirstMessage) -> Free;
+        fn proceed(session: &SessionId, pool: &Pool) -> Proceed;
         fn delete(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>) -> Delete;
     }
 }

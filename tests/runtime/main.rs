@@ -3,6 +3,7 @@
 mod flaky;
 mod fleet;
 
+mod boundaries;
 mod doors;
 mod failures;
 mod faults;

@@ -108,7 +108,7 @@ impl From<ClientError> for Failure {
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
             ),
-            ClientError::NotQuarantined(session) => {
+            ClientError::NotQuarantined(session) | ClientError::NotSuspended { session, .. } => {
                 Self::new(Exit::Refused, format!("{line}: see `tenure show {session}`"))
             }
             ClientError::StillOwned { .. } => Self::new(

@@ -23,6 +23,7 @@ mod history;
 mod keys;
 mod output;
 mod own_process;
+mod proceed;
 mod send;
 mod sessions;
 mod show;
@@ -83,6 +84,7 @@ enum Command {
     Doctor(doctor::Args),
     Drain(drain::Args),
     Unquarantine(unquarantine::Args),
+    Continue(proceed::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -130,6 +132,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Drain(args) => drain::run(args, &global).await,
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
+            Command::Continue(args) => proceed::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
             Command::Sim(args) => sim::run(args, &global).await,

@@ -12,8 +12,8 @@ use crate::{
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
-        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed, Reap,
+        Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -317,6 +317,13 @@ impl Store for MemoryStore {
         let partition = self.shared.partitions.of(session);
         self.run_in(partition, format_args!("free {session} {pool} {first:?}"), |keys, step| {
             keys.free(step, session, pool, first)
+        })
+    }
+
+    async fn proceed(&self, session: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("proceed {session} {pool}"), |keys, step| {
+            keys.proceed(step, session, pool)
         })
     }
 
