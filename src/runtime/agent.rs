@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::turn::{Rest, Turn, TurnContext};
+use super::turn::{ADRIFT, Rest, Turn, TurnContext};
 use crate::model::{Body, Failure, Message, NewEntry, TurnPolicy};
 
 /// The code that takes the turns of all sessions of one name.
@@ -206,8 +206,7 @@ pub(super) fn is_new_state(before: Option<&str>, after: &str) -> bool {
 }
 
 fn adrift() -> Failure {
-    let message = "the turn went on before its boundary was durable".to_owned();
-    Failure { reason: "failed", message, retry: true, not_before: Duration::ZERO }
+    Failure { reason: "failed", message: ADRIFT.to_owned(), retry: true, not_before: Duration::ZERO }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

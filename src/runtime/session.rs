@@ -23,7 +23,7 @@ use super::{
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     trust::Window,
-    turn::{BoundaryRequest, TurnContext},
+    turn::{BoundaryRequest, Desk, TurnContext},
 };
 use crate::{
     model::{
@@ -280,8 +280,8 @@ impl<S: Store> Owner<S> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
         let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
         let limit = hosted.policy.timeout;
-        let (ask, mut asked) = mpsc::channel(1);
-        let mut context = self.context(turn, attempt, ask);
+        let desk = Desk::default();
+        let mut context = self.context(turn, attempt, desk.clone());
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
@@ -300,8 +300,8 @@ impl<S: Store> Owner<S> {
                 ended = &mut run => {
                     return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
                 }
-                // Before the grace may end it: what the run has asked for is not lost.
-                Some(request) = asked.recv() => self.make_boundary(*request, message, turn).await?,
+                // Right after the run, and before the grace may end it: what it asked for is not lost.
+                request = desk.left() => self.make_boundary(request, message, turn).await?,
                 () = stops.grace_over.cancelled() => {
                     self.leave(Leaving::HandOff).await?;
                     return ControlFlow::Break(Departure::HandedOff);
@@ -336,7 +336,7 @@ impl<S: Store> Owner<S> {
     }
 
     /// What the agent sees; its deadline is set when the run begins.
-    fn context(&self, turn: u64, attempt: u32, owner: mpsc::Sender<Box<BoundaryRequest>>) -> TurnContext {
+    fn context(&self, turn: u64, attempt: u32, desk: Desk) -> TurnContext {
         let (store, env) = (self.shared.store.clone(), self.shared.env.clone());
         let session = self.lease.session().clone();
         TurnContext {
@@ -351,7 +351,7 @@ impl<S: Store> Owner<S> {
                 Box::pin(read_history(store, env, session, most))
             }),
             boundaries: self.position.boundaries(),
-            owner,
+            desk,
         }
     }
 

@@ -1,9 +1,15 @@
 //! What an agent sees of its session while it takes a turn.
 
-use std::{future::pending, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
     AgentError,
@@ -17,6 +23,9 @@ use crate::{
 /// Reads a session's newest entries, oldest first.
 pub(super) type ReadHistory =
     Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = StoreResult<Vec<Entry>>> + Send>> + Send + Sync>;
+
+/// Why a turn fails that went on before its boundary was there.
+pub(super) const ADRIFT: &str = "the turn went on before its boundary was durable";
 
 /// One turn of one session: its state, its history, and what the turn adds.
 pub struct Turn<State> {
@@ -40,6 +49,25 @@ pub(super) struct BoundaryRequest {
     pub(super) done: oneshot::Sender<()>,
 }
 
+/// Where a run leaves what it asks of its session's owner.
+///
+/// The owner looks whenever it has polled the run: the two are one task, so that nobody has to be woken, and a run that asks
+/// for nothing costs nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Desk(Arc<Mutex<Option<BoundaryRequest>>>);
+
+impl Desk {
+    fn leave(&self, request: BoundaryRequest) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+    }
+
+    /// What was left there; to be polled right after the run. Cancel-safe: it is taken or stays.
+    pub(super) async fn left(&self) -> BoundaryRequest {
+        let look = || self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        poll_fn(|_| look().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
 /// What a turn that ended leaves to write.
 pub(super) struct Rest<State> {
     pub(super) state: State,
@@ -59,8 +87,8 @@ pub(super) struct TurnContext {
     pub(super) read_history: ReadHistory,
     /// Boundaries of this turn so far.
     pub(super) boundaries: u64,
-    /// Who makes more.
-    pub(super) owner: mpsc::Sender<Box<BoundaryRequest>>,
+    /// Where it asks for more.
+    pub(super) desk: Desk,
 }
 
 impl<State> Turn<State> {
@@ -160,19 +188,21 @@ impl<State> Turn<State> {
     /// Await it to its end: a turn that drops it and goes on fails, and is tried again from its last boundary.
     ///
     /// # Errors
-    /// The state is not JSON.
+    /// The state is not JSON, or an earlier boundary of this run was dropped before it was there.
     pub async fn boundary(&mut self) -> Result<(), AgentError>
     where
         State: Serialize,
     {
+        if self.is_adrift {
+            return Err(AgentError::new(ADRIFT));
+        }
         let state = serde_json::to_string(&self.state)
             .map_err(|err| AgentError::permanent(format!("the agent's state is not JSON: {err}")))?;
         self.is_adrift = true;
         let (done, is_done) = oneshot::channel();
         let appended = std::mem::take(&mut self.appended);
-        let asked =
-            self.context.owner.send(Box::new(BoundaryRequest { appended, state: state.clone(), done }));
-        if asked.await.is_err() || is_done.await.is_err() {
+        self.context.desk.leave(BoundaryRequest { appended, state: state.clone(), done });
+        if is_done.await.is_err() {
             // The session is not this worker's any more, and the run is about to be dropped.
             pending::<()>().await;
         }
