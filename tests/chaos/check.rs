@@ -9,7 +9,10 @@ use tenure::{
     store::Snapshot,
 };
 
-use super::ledger::{Book, Note};
+use super::{
+    ledger::{Book, Note},
+    storm::Struck,
+};
 
 /// What the agent answers; `src/bin/tenure/tally.rs` has the other half.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +168,17 @@ pub fn leftovers(snapshot: &Snapshot, members: &BTreeSet<WorkerId>) -> Faults {
         for worker in held.held.keys().chain(&held.duty).filter(|worker| !members.contains(worker)) {
             faults.0.push(format!("{partition}: something is left with {worker}, which is gone"));
         }
+    }
+    faults
+}
+
+/// A drained worker ended with 0, if the server was there all the time.
+pub fn drains(struck: &[Struck]) -> Faults {
+    let mut faults = Faults::default();
+    for drained in struck {
+        let Some(how) = &drained.failed else { continue };
+        let away = struck.iter().any(|other| other.takes_the_server_away() && other.overlaps(drained));
+        faults.unless(away, || format!("a drain at {:.1?} ended with {how}", drained.began));
     }
     faults
 }

@@ -1,9 +1,11 @@
 //! The workers, each a process behind a proxy of its own, and the server.
 
 use std::{
+    env,
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    time::Duration,
+    process::ExitStatus,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Mutex, task::block_in_place};
@@ -20,7 +22,11 @@ const IDLE: &str = "2s";
 /// How long a drain may take, also while the server is away.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 /// A worker that is started while the server is away ends, and is started again, as by any supervisor.
-const STARTS: usize = 10;
+const STARTED_WITHIN: Duration = Duration::from_secs(30);
+const START_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Early, so that it happens in a run, and that the server is back soon after a kill.
+const REWRITE_FROM: &str = "8mb";
 
 /// All that can go wrong by itself.
 pub struct Fleet {
@@ -46,20 +52,21 @@ pub struct Process {
     pub fresh: Vec<u64>,
     /// What ended processes printed.
     said: String,
-    /// Drains that did not end with 0.
-    pub failed_drains: u64,
 }
 
 impl Fleet {
     /// A server that keeps what it accepted, and so many workers; they write their logs into `folder`.
     pub async fn start(workers: usize, lease: Duration, folder: &Path) -> Self {
-        let server = RedisServer::builder().appendonly("always").start();
+        let server = RedisServer::builder()
+            .appendonly("always")
+            .option("auto-aof-rewrite-min-size", REWRITE_FROM)
+            .start();
         let senders = Proxy::to(server.port()).await;
         let mut places = Vec::new();
         for number in 0..workers {
             let proxy = Proxy::to(server.port()).await;
             let mut process = Process::new(number, lease, &proxy, folder);
-            process.start().expect("a worker starts where nothing is wrong");
+            process.start().await.expect("a worker starts where nothing is wrong");
             places.push(Place { proxy, process: Mutex::new(process) });
         }
         Self { server: Mutex::new(server), workers: places, senders }
@@ -83,19 +90,19 @@ impl Process {
             running: None,
             fresh: Vec::new(),
             said: String::new(),
-            failed_drains: 0,
         }
     }
 
     /// Starts it; an error if it does not get ready however often it is tried.
-    pub fn start(&mut self) -> Result<(), String> {
+    pub async fn start(&mut self) -> Result<(), String> {
         let args: Vec<_> = self.args.iter().map(String::as_str).collect();
-        let mut ended = None;
-        for _ in 0..STARTS {
+        let until = Instant::now() + STARTED_WITHIN;
+        loop {
             let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
             let started = block_in_place(|| {
                 WorkerProcess::try_start_with(&self.url, &args, |command| {
-                    command.env("RUST_LOG", "info").env("NO_COLOR", "1").stderr(log);
+                    let level = env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+                    command.env("RUST_LOG", level).env("NO_COLOR", "1").stderr(log);
                 })
             });
             match started {
@@ -104,10 +111,12 @@ impl Process {
                     self.running = Some(worker);
                     return Ok(());
                 }
-                Err(status) => ended = Some(status),
+                Err(status) if Instant::now() > until => {
+                    return Err(format!("{} does not start: {status}", self.log.display()));
+                }
+                Err(_) => tokio::time::sleep(START_AGAIN_AFTER).await,
             }
         }
-        Err(format!("{} did not start: {ended:?}", self.log.display()))
     }
 
     /// The process, which must be there: a worker does not end unless it is ended.
@@ -127,12 +136,11 @@ impl Process {
         Ok(())
     }
 
-    /// SIGTERM, and waits for its end.
-    pub fn drain(&mut self) -> Result<(), String> {
+    /// SIGTERM, and waits for its end; how it ended.
+    pub fn drain(&mut self) -> Result<ExitStatus, String> {
         let status = block_in_place(|| self.worker().map(|worker| worker.drain(DRAINED_WITHIN)))?;
-        self.failed_drains += u64::from(!status.success());
         self.bury();
-        Ok(())
+        Ok(status)
     }
 
     /// Resident memory in bytes: now, and at most so far.

@@ -10,6 +10,7 @@ mod support;
 
 mod check;
 mod fleet;
+mod journal;
 mod ledger;
 mod plan;
 mod proxy;
@@ -77,7 +78,7 @@ async fn every_promise_is_kept_for_as_long_as_faults_strike() {
         seed,
         until: Until::Time(Duration::from_secs_f64(minutes * 60.0)),
         lease: Duration::from_secs(2),
-        quiet: Duration::from_secs(3),
+        quiet: Duration::from_secs(4),
         pace: Pace { senders: 6, sessions_each: 5, think_ms: (50, 900), turn_ms: (0, 250) },
         folder: folder(&seed.to_string()),
     };

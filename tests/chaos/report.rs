@@ -57,8 +57,27 @@ fn head(outcome: &Outcome) -> String {
     rows.row("messages", format!("{}, {plain} of them by the plain door", book.notes.len()));
     rows.row("answered", answered);
     rows.row("sent again by the same id", repeats);
+    rows.row(
+        "longest that a reply came behind one to a later message of its session",
+        time(overtaken(outcome)),
+    );
     rows.row("all answered and at rest after the last fault within", time(*calmed));
     rows.0
+}
+
+/// By how much replies are overtaken: those that their turn's worker could not push are left to upkeep.
+fn overtaken(outcome: &Outcome) -> Duration {
+    let mut first_later = BTreeMap::new();
+    let mut longest = Duration::ZERO;
+    let mut notes: Vec<_> = outcome.book.notes.values().collect();
+    notes.sort_by_key(|note| std::cmp::Reverse(note.n));
+    for note in notes {
+        let Some(answered) = note.answered else { continue };
+        let later = first_later.entry(&note.session).or_insert(answered);
+        longest = longest.max(answered.saturating_sub(*later));
+        *later = answered.min(*later);
+    }
+    longest
 }
 
 fn faults(outcome: &Outcome) -> String {
@@ -102,10 +121,12 @@ fn workers(outcome: &Outcome) -> String {
     let Memory { fresh, end, survivor } = outcome.memory;
     let mut rows = Rows::new("\n## Workers\n\n| | |\n|---|---|\n");
     rows.row("changes of owner in histories", outcome.changes_of_owner);
-    for (meaning, times) in &outcome.said {
-        rows.row(meaning, times);
-    }
-    rows.row("drains cut short because Redis was away", outcome.failed_drains);
+    rows.row("sessions taken over from workers that were given up", outcome.journal.reaped);
+    rows.row("dead workers noticed by their lifeline", outcome.journal.by_lifeline.len());
+    rows.row("workers given up because their lease ran out", outcome.journal.by_lease.len());
+    rows.row("of all these, alive, and told so", outcome.told);
+    let cut_short = outcome.struck.iter().filter(|struck| struck.failed.is_some()).count();
+    rows.row("drains cut short while Redis was away", cut_short);
     rows.row("largest resident memory of a fresh worker", mib(fresh));
     rows.row("largest in the end", mib(end));
     let (begin, most, now) = survivor;

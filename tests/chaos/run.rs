@@ -1,12 +1,6 @@
 //! One run: a fleet, its senders, and a storm; then the calm, and what must hold in it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use redis::AsyncCommands;
 use tenure::{
@@ -21,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     check::{self, Faults},
     fleet::Fleet,
+    journal::Journal,
     ledger::{Book, Ledger, Note, write_lines},
     plan::{Kind, Plan, Scope},
     sender::{Pace, Sender, reply_list},
@@ -65,9 +60,9 @@ pub struct Outcome {
     /// From the last fault's end until all was answered and at rest.
     pub calmed: Duration,
     pub changes_of_owner: usize,
-    /// What the workers said of themselves, and how often.
-    pub said: BTreeMap<&'static str, usize>,
-    pub failed_drains: u64,
+    pub journal: Journal,
+    /// Incarnations that were told that they are no more, and went on as new ones.
+    pub told: usize,
     /// Keys in the end, and how many there may be.
     pub keys: (usize, usize),
     pub memory: Memory,
@@ -83,14 +78,6 @@ pub struct Memory {
     /// The worker that lived through all of it: fresh, at most, in the end.
     pub survivor: (u64, u64, u64),
 }
-
-/// What is logged when something of note happens to a worker.
-const LOGGED: [(&str, &str); 3] = [
-    ("buried: its lifeline broke", "dead workers noticed by their lifeline"),
-    ("buried: its lease ran out", "workers given up because their lease ran out"),
-    ("the lease is not trusted any more", "times that a worker gave up its own lease in time"),
-];
-const LOST: &str = "incarnations that were told they are no more, and went on as new ones";
 
 impl Scenario {
     /// To its end, whatever happens in between; its files are kept.
@@ -110,7 +97,9 @@ impl Scenario {
 
     fn plan(&self, part: u64, kinds: &[Kind], workers: &[usize]) -> Plan {
         let (kinds, workers) = (kinds.to_vec(), workers.to_vec());
-        let scope = Scope { kinds, workers, survivor: WORKERS - 1, lease: self.lease, quiet: self.quiet };
+        // A server that is hardly ever there for a whole lease shows nothing but that.
+        let quiet = if workers.is_empty() { self.quiet * 2 } else { self.quiet };
+        let scope = Scope { kinds, workers, survivor: WORKERS - 1, lease: self.lease, quiet };
         Plan::new(self.seed, part, scope)
     }
 }
@@ -257,11 +246,13 @@ impl Run {
         found.push(check::leftovers(&snapshot, &members));
         found.push(self.statuses(&store).await);
         let memory = self.memory(&mut broken).await;
-        let keys = (self.count_keys(&store).await, most_keys(sessions.len(), &self.scenario));
+        let keys = (self.count_keys().await, most_keys(sessions.len(), book.notes.len(), &self.scenario));
         if keys.0 > keys.1 {
             broken.push(format!("{} keys are left, where at most {} should be", keys.0, keys.1));
         }
-        let (said, failed_drains) = self.said(&mut broken, &struck).await;
+        let (journal, told) = self.words().await;
+        broken.extend(journal.panics.iter().cloned());
+        found.push(check::drains(&struck));
         broken.extend(found.into_iter().flat_map(|faults| faults.0));
         let (scenario, sessions) = (self.scenario, sessions.len());
         Outcome {
@@ -273,8 +264,8 @@ impl Run {
             stormed,
             calmed,
             changes_of_owner,
-            said,
-            failed_drains,
+            journal,
+            told,
             keys,
             memory,
         }
@@ -315,38 +306,21 @@ impl Run {
         memory
     }
 
-    async fn count_keys(&self, store: &RedisStore) -> usize {
-        let _ = store;
+    async fn count_keys(&self) -> usize {
         let client = redis::Client::open(self.fleet.direct_url().await).expect("an address");
         let mut conn = client.get_multiplexed_async_connection().await.expect("the server answers");
         redis::cmd("DBSIZE").query_async(&mut conn).await.expect("the server answers")
     }
 
-    /// What the workers' own words come to. A panic in any of them is a fault, and a drain that failed
-    /// while the server was there.
-    async fn said(
-        &self,
-        broken: &mut Vec<String>,
-        struck: &[Struck],
-    ) -> (BTreeMap<&'static str, usize>, u64) {
-        let mut said: BTreeMap<_, _> = LOGGED.map(|(_, meaning)| (meaning, 0)).into();
-        let mut failed_drains = 0;
+    /// What the workers' own words come to, and how many were told that they are no more.
+    async fn words(&self) -> (Journal, usize) {
+        let (mut journal, mut told) = (Journal::default(), 0);
         for place in &self.fleet.workers {
             let process = place.process.lock().await;
-            let log = process.log();
-            for (words, meaning) in LOGGED {
-                *said.entry(meaning).or_default() += log.matches(words).count();
-            }
-            *said.entry(LOST).or_default() += process.times_said("lost");
-            failed_drains += process.failed_drains;
-            broken.extend(log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned));
+            journal.read(&process.log());
+            told += process.times_said("lost");
         }
-        let away =
-            struck.iter().any(|struck| matches!(struck.fault.kind, Kind::ServerKill | Kind::ServerPause));
-        if failed_drains > 0 && !away {
-            broken.push(format!("{failed_drains} drains did not end with 0"));
-        }
-        (said, failed_drains)
+        (journal, told)
     }
 }
 
@@ -373,7 +347,12 @@ fn of_session<'b>(book: &'b Book, session: &SessionId) -> Vec<&'b Note> {
     notes
 }
 
-fn most_keys(sessions: usize, scenario: &Scenario) -> usize {
+/// An id is remembered for a day.
+fn most_keys(sessions: usize, ids: usize, scenario: &Scenario) -> usize {
     let partitions = 64;
-    sessions * KEYS_OF_SESSION + partitions * KEYS_OF_PARTITION + scenario.pace.senders + KEYS_OF_NAMESPACE
+    sessions * KEYS_OF_SESSION
+        + ids
+        + partitions * KEYS_OF_PARTITION
+        + scenario.pace.senders
+        + KEYS_OF_NAMESPACE
 }

@@ -20,6 +20,8 @@ pub struct Struck {
     pub began: Duration,
     /// When it was undone: a worker that was killed is ready again.
     pub ended: Duration,
+    /// How a drained worker ended, if not with 0.
+    pub failed: Option<String>,
 }
 
 /// When it is enough.
@@ -38,6 +40,18 @@ pub struct Storm {
     pub struck: Mutex<Vec<Struck>>,
 }
 
+impl Struck {
+    /// Whether the server was away, for a time, because of it.
+    pub fn takes_the_server_away(&self) -> bool {
+        matches!(self.fault.kind, Kind::ServerKill | Kind::ServerPause)
+    }
+
+    /// Whether there was a time when both were under way.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.began <= other.ended && other.began <= self.ended
+    }
+}
+
 impl Storm {
     /// One part of it, to its end.
     pub async fn rage(&self, mut plan: Plan, until: Until) -> Result<(), String> {
@@ -49,34 +63,39 @@ impl Storm {
             let fault = plan.next().expect("a plan has no end");
             sleep(fault.after).await;
             let began = self.ledger.now();
-            self.strike(fault).await.map_err(|why| format!("at {began:.1?}, {}: {why}", fault.kind))?;
-            self.struck.lock().await.push(Struck { fault, began, ended: self.ledger.now() });
+            let struck = self.strike(fault).await;
+            let failed = struck.map_err(|why| format!("at {began:.1?}, {}: {why}", fault.kind))?;
+            self.struck.lock().await.push(Struck { fault, began, ended: self.ledger.now(), failed });
             done += 1;
         }
         Ok(())
     }
 
-    async fn strike(&self, fault: Fault) -> Result<(), String> {
+    /// How a drained worker ended, if not with 0.
+    async fn strike(&self, fault: Fault) -> Result<Option<String>, String> {
         match fault.worker {
             Some(worker) => self.strike_worker(fault, worker).await,
-            None => self.strike_others(fault).await,
+            None => self.strike_others(fault).await.map(|()| None),
         }
     }
 
-    async fn strike_worker(&self, fault: Fault, worker: usize) -> Result<(), String> {
+    async fn strike_worker(&self, fault: Fault, worker: usize) -> Result<Option<String>, String> {
         let place = &self.fleet.workers[worker];
         let mut process = place.process.lock().await;
         // One that ended by itself is noticed at the next fault.
         process.worker()?;
+        let mut failed = None;
         match fault.kind {
-            Kind::Kill | Kind::Drain => {
-                if fault.kind == Kind::Kill {
-                    process.kill()?
-                } else {
-                    process.drain()?
-                }
+            Kind::Kill => {
+                process.kill()?;
                 sleep(fault.lasts).await;
-                process.start()?;
+                process.start().await?;
+            }
+            Kind::Drain => {
+                let status = process.drain()?;
+                failed = (!status.success()).then(|| status.to_string());
+                sleep(fault.lasts).await;
+                process.start().await?;
             }
             Kind::ShortPause | Kind::LongPause => {
                 process.worker()?.pause();
@@ -99,7 +118,7 @@ impl Storm {
             }
             other => return Err(format!("{other} is not about a worker")),
         }
-        Ok(())
+        Ok(failed)
     }
 
     async fn strike_others(&self, fault: Fault) -> Result<(), String> {
