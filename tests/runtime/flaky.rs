@@ -31,6 +31,8 @@ pub struct Flaky {
     env: Env,
     /// The operation whose next request is lost.
     lost_next: Arc<Mutex<Option<&'static str>>>,
+    /// The operation that next meets a server which is just back.
+    loading_next: Arc<Mutex<Option<&'static str>>>,
     lost_after_ms: Arc<AtomicU64>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
@@ -42,6 +44,7 @@ pub struct Cable {
     cut: watch::Sender<bool>,
     inner: Arc<Mutex<MemoryStore>>,
     lost_next: Arc<Mutex<Option<&'static str>>>,
+    loading_next: Arc<Mutex<Option<&'static str>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
 }
@@ -71,6 +74,16 @@ impl Cable {
         *self.lost_next.lock().unwrap() = Some(operation);
     }
 
+    /// The next request of this operation meets a server that loads its data.
+    pub fn load_at_next(&self, operation: &'static str) {
+        *self.loading_next.lock().unwrap() = Some(operation);
+    }
+
+    /// Whether that request was made.
+    pub fn has_loaded(&self) -> bool {
+        self.loading_next.lock().unwrap().is_none()
+    }
+
     /// Whether that request was made, and lost.
     pub fn has_lost(&self) -> bool {
         self.lost_next.lock().unwrap().is_none()
@@ -87,16 +100,17 @@ impl Flaky {
         let (sender, cut) = watch::channel(false);
         let lost_in_1000 = Arc::<AtomicU64>::default();
         let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
-        let (partitions, lost_next) = (inner.clone(), Arc::default());
+        let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
             cut: sender,
             inner: inner.clone(),
             lost_next: Arc::clone(&lost_next),
+            loading_next: Arc::clone(&loading_next),
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
         };
-        (Self { partitions, inner, env, lost_next, lost_after_ms, lost_in_1000, cut }, cable)
+        (Self { partitions, inner, env, lost_next, loading_next, lost_after_ms, lost_in_1000, cut }, cable)
     }
 
     fn server(&self) -> MemoryStore {
@@ -114,6 +128,9 @@ impl Flaky {
         if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
             self.env.sleep(patience()).await;
             return Err(lost());
+        }
+        if self.loading_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+            return Err(StoreError::Loading("here".to_owned()));
         }
         let draw = self.env.random_below(1_000);
         let rate = self.lost_in_1000.load(Ordering::Relaxed);

@@ -11,6 +11,9 @@ use tenure::{
 /// What it is called in sessions.
 pub(crate) const NAME: &str = "tally";
 
+/// How many entries of its history it reads in each turn: the last turn's.
+const LOOKS_BACK: usize = 3;
+
 /// Whether a worker serves it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct TallyArgs {
@@ -55,12 +58,19 @@ impl Agent for Tally {
     type State = Count;
 
     fn policy(&self) -> TurnPolicy {
-        TurnPolicy { history: 0, ..TurnPolicy::default() }
+        TurnPolicy { history: LOOKS_BACK, ..TurnPolicy::default() }
     }
 
     async fn turn(&self, cx: &mut Turn<Count>, message: Message) -> Result<Reply, AgentError> {
         let wrong = |err: tenure::model::BadBody| AgentError::permanent(err.to_string());
         let order: Order = message.body.decode().map_err(wrong)?;
+        let last = cx.history().await?;
+        let known = cx.state().count;
+        if last.last().is_some_and(|entry| entry.turn != known) {
+            return Err(AgentError::permanent(format!(
+                "{known} turns are counted, and the last is {last:?}"
+            )));
+        }
         cx.sleep(Duration::from_millis(order.ms)).await;
         let count = cx.state().and(order.n);
         let body = Body::of(&count).map_err(wrong)?;
