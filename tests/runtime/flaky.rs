@@ -33,6 +33,8 @@ pub struct Flaky {
     lost_next: Arc<Mutex<Option<&'static str>>>,
     /// The operation that next meets a server which is just back.
     loading_next: Arc<Mutex<Option<&'static str>>>,
+    /// How often each operation was called.
+    calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
@@ -45,6 +47,7 @@ pub struct Cable {
     inner: Arc<Mutex<MemoryStore>>,
     lost_next: Arc<Mutex<Option<&'static str>>>,
     loading_next: Arc<Mutex<Option<&'static str>>>,
+    calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
 }
@@ -74,6 +77,11 @@ impl Cable {
         *self.lost_next.lock().unwrap() = Some(operation);
     }
 
+    /// How often this operation was called.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.calls.lock().unwrap().get(operation).copied().unwrap_or(0)
+    }
+
     /// The next request of this operation meets a server that loads its data.
     pub fn load_at_next(&self, operation: &'static str) {
         *self.loading_next.lock().unwrap() = Some(operation);
@@ -101,16 +109,21 @@ impl Flaky {
         let lost_in_1000 = Arc::<AtomicU64>::default();
         let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
+        let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
             cut: sender,
             inner: inner.clone(),
             lost_next: Arc::clone(&lost_next),
             loading_next: Arc::clone(&loading_next),
+            calls: Arc::clone(&calls),
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
         };
-        (Self { partitions, inner, env, lost_next, loading_next, lost_after_ms, lost_in_1000, cut }, cable)
+        (
+            Self { partitions, inner, env, lost_next, loading_next, calls, lost_after_ms, lost_in_1000, cut },
+            cable,
+        )
     }
 
     fn server(&self) -> MemoryStore {
@@ -123,6 +136,7 @@ impl Flaky {
         operation: &'static str,
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
+        *self.calls.lock().unwrap().entry(operation).or_default() += 1;
         let lost = || StoreError::Unavailable("lost".into());
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
         if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
