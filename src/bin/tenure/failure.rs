@@ -65,6 +65,7 @@ impl From<StoreError> for Failure {
                 Exit::Unavailable,
                 format!("{line}: check that Redis runs, and --redis (TENURE_REDIS)"),
             ),
+            StoreError::Loading(_) => Self::new(Exit::Unavailable, format!("{line}: try again in a moment")),
             StoreError::Refused(_) => Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`")),
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
