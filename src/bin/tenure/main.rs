@@ -1,5 +1,6 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
+mod address;
 mod agents_file;
 mod bench;
 mod chat;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{Value, aio::MultiplexedConnection};
 use serde::Serialize;
 
-use super::{Options, RedisStore, Scripts, records::Fields, replies::text, target::Target};
+use super::{Options, RedisStore, records::Fields, replies::text, target::Target};
 use crate::store::{StoreError, StoreResult};
 
 /// One finding about the server.
@@ -45,7 +45,7 @@ const NOTIFICATIONS: &str = "notify-keyspace-events";
 
 /// Looks at the server that `options` lead to; `clock` is a monotonic one, to time round trips by.
 pub async fn checks(options: &Options, clock: impl Fn() -> Duration) -> Vec<Check> {
-    let reached = match Target::new(&options.url, options.timeout, Scripts::embedded()) {
+    let reached = match options.target() {
         Ok(target) => look(&target, clock).await,
         Err(error) => Err(error),
     };
@@ -225,7 +225,7 @@ fn event_flags(answer: Value) -> Option<String> {
 ///
 /// Fails with [`StoreError::Refused`] where this user may not set that.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
-    let target = Target::new(&options.url, options.timeout, Scripts::embedded())?;
+    let target = options.target()?;
     let mut connection = target.connect_any().await?;
     let flags = ask(&target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await?;
     let flags = event_flags(flags).unwrap_or_default();

@@ -27,6 +27,7 @@ mod scripts;
 mod snapshot;
 mod store;
 mod target;
+mod tls;
 mod turn;
 mod upkeep;
 mod vital;
@@ -47,6 +48,7 @@ pub use self::{
     listener::RedisListener,
     scripts::Scripts,
     target::Server,
+    tls::{BadTls, Identity, Tls},
 };
 use super::{StoreError, StoreResult};
 use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
@@ -54,8 +56,10 @@ use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`.
     pub url: String,
+    /// Whom a `rediss://` connection trusts, and what it shows of itself.
+    pub tls: Tls,
     /// The namespace.
     pub namespace: Namespace,
     /// What the namespace's settings are taken for if it has none yet.
@@ -75,11 +79,23 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            tls: Tls::default(),
             namespace: Namespace::default(),
             settings: Settings::default(),
             timeout: Self::TIMEOUT,
             scripts: Scripts::embedded(),
         }
+    }
+
+    /// What opens connections to the server, for programs that have business there besides the namespace.
+    ///
+    /// Fails with [`StoreError::Refused`] at an address that is none.
+    pub fn client(&self) -> StoreResult<redis::Client> {
+        Ok(self.target()?.client().clone())
+    }
+
+    fn target(&self) -> StoreResult<Target> {
+        Target::new(&self.url, &self.tls, self.timeout, self.scripts.clone())
     }
 }
 
@@ -123,8 +139,8 @@ impl RedisStore {
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
-        let Options { url, namespace, settings, timeout, scripts } = options;
-        let target = Arc::new(Target::new(&url, timeout, scripts)?);
+        let target = Arc::new(options.target()?);
+        let Options { namespace, settings, .. } = options;
         let lane = || Lane::new(target.clone());
         let reads = lane();
         let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
