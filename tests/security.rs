@@ -8,3 +8,5 @@ mod address;
 mod command;
 #[path = "security/tls.rs"]
 mod tls;
+#[path = "security/users.rs"]
+mod users;

@@ -4,7 +4,7 @@ use tenure::{
     model::{AgentDeclaration, Resume, Settings},
     store::{
         Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
-        redis::{CheckStatus, checks},
+        redis::{CheckStatus, Role, checks},
     },
 };
 
@@ -117,7 +117,7 @@ async fn a_namespace_of_a_newer_layout_is_left_alone() {
         matches!(&refused, StoreError::Unreadable { why, .. } if why.contains("layout 2")),
         "{refused:?}"
     );
-    let found = checks(&options(&server.url()), std::time::Duration::default).await;
+    let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
     assert!(found.iter().any(|check| check.check == "layout" && check.status == CheckStatus::Fail));
 }
 
@@ -126,7 +126,7 @@ async fn the_doctor_tells_what_is_wrong_and_what_to_do() {
     let primary = RedisServer::start();
     let poor = RedisServer::builder().replica_of(&primary).option("maxmemory-policy", "allkeys-lru").start();
     let status = async |server: &RedisServer| {
-        let found = checks(&options(&server.url()), std::time::Duration::default).await;
+        let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
         assert!(
             found.iter().all(|check| check.advice.is_some() == (check.status != CheckStatus::Ok)),
             "{found:?}"

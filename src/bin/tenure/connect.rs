@@ -75,6 +75,10 @@ pub(crate) async fn for_reading(global: &Global) -> Result<Client<RedisStore>, F
 pub(crate) async fn for_writing(global: &Global) -> Result<Client<RedisStore>, Failure> {
     for _ in 0..TRIES {
         let store = store(global).await?;
+        // A client may lack the right to write them, and need not.
+        if store.was_configured() {
+            return Ok(client(store, global));
+        }
         match store.configure(&Settings::default()).await? {
             Configured::Agreed => return Ok(client(store, global)),
             // A client has no settings of its own: it takes those that are there, and has if it saw them.

@@ -71,6 +71,12 @@ pub(super) fn is_demotion(code: Option<&str>) -> bool {
     matches!(code, Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
 }
 
+/// Whether the server forbids it to this user.
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    let of_server = error.clone().into_server_errors();
+    of_server.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOPERM"))
+}
+
 /// Whether the server does not know a script (any more).
 pub(super) fn is_no_script(error: &RedisError) -> bool {
     let of_server = error.clone().into_server_errors();

@@ -23,6 +23,7 @@ mod ownership;
 mod reading;
 mod records;
 mod replies;
+mod rights;
 mod scripts;
 mod snapshot;
 mod store;
@@ -46,6 +47,7 @@ pub use self::{
     doctor::{Check, CheckStatus, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
+    rights::{REPLIES, Rights, Role},
     scripts::Scripts,
     target::Server,
     tls::{BadTls, Identity, Tls},
@@ -119,6 +121,7 @@ pub struct RedisStore {
 
 struct Shared {
     keys: Keys,
+    configured: bool,
     limits: Mutex<Limits>,
     target: Arc<Target>,
     /// Messages and commits.
@@ -151,8 +154,10 @@ impl RedisStore {
             let why = format!("layout {}, where this version reads {}", found.layout, Settings::LAYOUT);
             return Err(StoreError::unreadable(format!("namespace {namespace}"), why));
         }
+        let configured = found.is_some();
         let settings = found.unwrap_or(settings);
         let shared = Shared {
+            configured,
             keys: keys(settings.partitions),
             limits: Mutex::new(settings.limits),
             turns: lane(),
@@ -169,6 +174,11 @@ impl RedisStore {
     /// The names of its keys.
     pub fn keys(&self) -> &Keys {
         &self.shared.keys
+    }
+
+    /// Whether the namespace had settings when this store connected: then these are its own.
+    pub fn was_configured(&self) -> bool {
+        self.shared.configured
     }
 
     /// Who answers on the lane that leases go through.
