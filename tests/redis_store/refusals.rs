@@ -59,7 +59,17 @@ async fn a_user_who_may_not_run_scripts_is_told_so() {
     let rules = ["SETUSER", "poor", "on", "nopass", "allkeys", "allchannels", "+@all", "-@scripting"];
     redis::cmd("ACL").arg(&rules).exec_async(&mut connection).await.unwrap();
     let url = format!("redis://poor:x@127.0.0.1:{}", server.port());
-    assert!(refusal(&url).await.contains("ACL SETUSER"));
+    // Who only reads what needs no script may do so.
+    let store = RedisStore::connect(options(&url)).await.unwrap();
+    let refused = store.look(&session("echo/alice")).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("ACL SETUSER")), "{refused:?}");
+    let found = checks(&options(&url), Role::Worker, std::time::Duration::default).await;
+    for check in ["scripting", "rights"] {
+        assert!(
+            found.iter().any(|found| found.check == check && found.status == CheckStatus::Fail),
+            "{found:?}"
+        );
+    }
 }
 
 #[tokio::test]

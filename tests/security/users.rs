@@ -45,6 +45,12 @@ impl Guarded {
         tenure(&[args, &["--redis", &self.url(role)]].concat())
     }
 
+    /// All keys, and what stands in the one that is named like the probes' arguments.
+    fn everything(&self) -> (Vec<String>, String) {
+        let mut conn = self.server.client().get_connection().unwrap();
+        (ask(&mut conn, "KEYS *").unwrap(), ask(&mut conn, "GET 0").unwrap())
+    }
+
     /// A connection as a user of that role.
     fn raw(&self, role: &str) -> Connection {
         redis::Client::open(self.url(role)).unwrap().get_connection().unwrap()
@@ -225,6 +231,27 @@ fn doctor_says_what_a_user_lacks_for_its_role() {
 }
 
 #[test]
+fn doctor_runs_nothing_of_what_it_asks_for() {
+    let guarded = Guarded::new();
+    guarded.run("SET 0 kept");
+    let before = guarded.everything();
+    for user in ["worker", "client", "sender", "observer"] {
+        for role in ROLES {
+            _ = guarded.tenure(user, &["doctor", "--as", role]);
+        }
+    }
+    guarded.run("ACL SETUSER any on >pass1 ~* &* +@all");
+    for without in ["multi", "exec", "discard"] {
+        guarded.run(&format!("ACL SETUSER any +@all -{without}"));
+        let said = guarded.tenure("any", &["doctor"]).stdout;
+        assert!(said.contains(&format!("needs more: +{without}")), "{said}");
+    }
+    guarded.run("ACL SETUSER any +@all");
+    guarded.tenure("any", &["doctor"]).well();
+    assert_eq!(guarded.everything(), before);
+}
+
+#[test]
 fn a_reply_to_a_list_that_the_worker_may_not_write_ends_in_dead_and_holds_up_no_other() {
     let guarded = Guarded::new();
     let mut worker = guarded.worker();
@@ -259,4 +286,14 @@ fn the_line_keeps_a_users_password_and_takes_what_else_it_had() {
     let line =
         printed(&["acl", "worker", "--namespace", "shop", "--replies", "mine:*", "--replies", "reply:*"]);
     assert!(line.contains("~mine:* ~reply:*") && line.contains("~tenure:{shop.*}:*"), "{line}");
+}
+
+#[test]
+fn a_worker_whose_replies_go_to_other_lists_starts_and_is_told_of_those_of_send() {
+    let guarded = Guarded::new();
+    guarded.run(&printed(&["acl", "worker", "--user", "worker", "--replies", "my:*"]));
+    let mut worker = guarded.worker();
+    let said = guarded.tenure("worker", &["doctor"]).well();
+    assert!(said.contains("but not ~reply:*"), "{said}");
+    assert!(worker.drain(Duration::from_secs(30)).success());
 }

@@ -178,20 +178,21 @@ async fn script(target: &Target, connection: &mut MultiplexedConnection) -> Stor
     target.answer_to(answered).await
 }
 
-/// What this user lacks to be a `role`.
+/// What this user lacks to be a `role`. Where replies go is the fleet's choice: a list of `send --wait` alone is no failure.
 fn rights(role: Role, missing: &[String]) -> Check {
-    let lacks = !missing.is_empty();
+    let lists = format!("~{REPLIES}");
     let role = role.as_str();
-    Check {
-        check: "rights",
-        status: if lacks { CheckStatus::Fail } else { CheckStatus::Ok },
-        found: match lacks {
-            true => format!("a {role} needs more: {}", missing.join(" ")),
-            false => format!("all that a {role} needs"),
-        },
-        advice: lacks
-            .then_some("give this user what `tenure acl` prints for its role, or connect as another"),
-    }
+    let (status, found, advice) = if missing.is_empty() {
+        (CheckStatus::Ok, format!("all that a {role} needs"), None)
+    } else if *missing == [lists.as_str()] {
+        let found = format!("all that a {role} needs, but not {lists}");
+        (CheckStatus::Warn, found, Some("give it those lists too: replies to `tenure send --wait` go there"))
+    } else {
+        let found = format!("a {role} needs more: {}", missing.join(" "));
+        let advice = "give this user what `tenure acl` prints for its role, or connect as another";
+        (CheckStatus::Fail, found, Some(advice))
+    };
+    Check { check: "rights", status, found, advice }
 }
 
 fn scripting(script: StoreResult<()>) -> Check {

@@ -47,6 +47,9 @@ pub const REPLIES: &str = "reply:*";
 /// What every connection does: says who answers, keeps itself alive, and is looked at by `doctor`.
 const EVERYBODY: &[&str] = &["info", "ping", "select", "unwatch", "multi", "exec", "discard"];
 
+/// What would end the transaction in which rights are asked for; looked at before.
+const ENDS_PROBING: [&str; 3] = ["+multi", "+exec", "+discard"];
+
 const READING: &[&str] =
     &["evalsha_ro", "exists", "hget", "hgetall", "llen", "xrange", "xread", "xrevrange", "zrange"];
 
@@ -143,13 +146,13 @@ impl Rights {
         target: &Target,
         connection: &mut MultiplexedConnection,
     ) -> StoreResult<Vec<String>> {
-        // Whoever may not begin one would run what is only to be asked for.
-        for command in ["MULTI", "DISCARD"] {
-            let ask = redis::cmd(command);
-            if let [answer] = &answers(target, connection, redis::pipe().add_command(ask)).await?[..]
-                && forbidden(answer).is_some()
-            {
-                return Ok(vec![format!("+{}", command.to_ascii_lowercase())]);
+        // Outside a transaction what is only to be asked for would be run.
+        for (command, end) in [("MULTI", "DISCARD"), ("MULTI", "EXEC")] {
+            let answers = answers(target, connection, redis::pipe().cmd(command).cmd(end)).await?;
+            for (command, answer) in [command, end].into_iter().zip(&answers) {
+                if forbidden(answer).is_some() {
+                    return Ok(vec![format!("+{}", command.to_ascii_lowercase())]);
+                }
             }
         }
         let probes: Vec<_> = self.probes().collect();
@@ -161,7 +164,7 @@ impl Rights {
         pipeline.cmd("DISCARD");
         let answers = answers(target, connection, &pipeline).await?;
         let mut missing = Vec::new();
-        for ((rule, _), answer) in probes.iter().zip(&answers[1..]) {
+        for ((rule, _), answer) in probes.iter().zip(answers.iter().skip(1)) {
             let wanted = if rule.starts_with('+') { Forbidden::Command } else { Forbidden::Place };
             if forbidden(answer) == Some(wanted) && missing.last() != Some(rule) {
                 missing.push(rule.clone());
@@ -175,7 +178,8 @@ impl Rights {
         let keys = self.keys.iter().map(|rule| (rule.clone(), of_key(rule)));
         let channels =
             self.channels.iter().flat_map(|rule| of_channel(rule).map(|command| (rule.clone(), command)));
-        let commands = self.commands.iter().flat_map(|rule| {
+        let commands = self.commands.iter().filter(|rule| !ENDS_PROBING.contains(&rule.as_str()));
+        let commands = commands.flat_map(|rule| {
             let asked = rule.trim_start_matches('+');
             // How many arguments it takes is not known here: one of these is right, the others are errors of another kind.
             (0..=4).map(move |arguments| (rule.clone(), with_arguments(asked, arguments)))
@@ -268,6 +272,18 @@ mod tests {
         }
         assert!(rights(Role::Sender).keys.iter().all(|rule| !rule.contains('{')));
         assert!(rights(Role::Observer).keys.iter().all(|rule| rule.starts_with("%R~")));
+    }
+
+    #[test]
+    fn nothing_that_is_asked_for_ends_the_transaction() {
+        for role in [Role::Worker, Role::Client, Role::Sender, Role::Observer] {
+            for (_, command) in rights(role).probes() {
+                let first = command.args_iter().next();
+                let Some(redis::Arg::Simple(word)) = first else { panic!("{first:?}") };
+                let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+                assert!(!["multi", "exec", "discard", "reset", "quit"].contains(&word.as_str()), "{word}");
+            }
+        }
     }
 
     #[test]
