@@ -233,7 +233,7 @@ fn no_secret_is_in_redis_in_a_log_or_in_what_a_command_says() {
     for session in ["web/a", "down/a", "desk/a"] {
         for say in ["fine", "refuse", "redirect", "garbage", "close", "die", "fine"] {
             let body = format!(r#"{{"say":"{say}","marker":"{MESSAGE}"}}"#);
-            scene.run(&["send", session, "--body", &body, "--wait=500ms"]);
+            scene.run(&["send", session, "--body", &body, "--wait=20s"]);
         }
     }
     scene.run(&["send", "nobody/a", "hello", "--wait=100ms"]);

@@ -11,7 +11,9 @@ use std::{
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust};
+use super::{
+    admission::Admission, agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust,
+};
 use crate::{
     model::{
         AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
@@ -62,6 +64,8 @@ pub(super) struct Incarnation<S> {
     pub(super) trust: Arc<Trust>,
     pub(super) brake: Brake,
     pub(super) stops: Stops,
+    /// How fast sessions are taken on.
+    pub(super) admission: Admission,
     /// One permit: for the one session that may kill its owner.
     pub(super) suspects: Arc<Semaphore>,
     pub(super) counts: Arc<Counts>,

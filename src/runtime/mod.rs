@@ -5,6 +5,7 @@
 //! three come from outside ([`Env`]), maps are ordered, and every `select!` is biased.
 
 mod actor;
+mod admission;
 mod agent;
 mod boundary;
 mod brake;

@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use super::{
+    admission::Admission,
     agent::{Agent, AnyAgent},
     brake::Brake,
     duty::Duty,
@@ -363,6 +364,7 @@ impl<S: Store> Parts<S> {
             trust: Arc::new(Trust::none(self.store.partitions())),
             brake: Brake::new(self.config.lease),
             stops,
+            admission: Admission::default(),
             suspects: Arc::new(Semaphore::new(SUSPECTS)),
             counts: Arc::default(),
             duties: Duties::default(),

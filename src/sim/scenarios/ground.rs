@@ -8,7 +8,7 @@ use crate::{
     Agent, AgentError, Message, Reply, SessionId, Turn,
     client::{Answer, ClientError, Outgoing},
     model::{Body, EntryKind, IdempotencyKey, MessageId},
-    sim::{End, SimClient, Simulation, faults::mixed},
+    sim::{End, SimClient, Simulation, mixed::mixed},
 };
 
 /// Counts its turns in its state and replies with the count.

@@ -197,8 +197,10 @@ enum Forbidden {
 
 fn forbidden(answer: &Value) -> Option<Forbidden> {
     let Value::ServerError(error) = answer else { return None };
-    let about_command = error.details().is_some_and(|text| text.contains("to run the"));
-    (error.code() == "NOPERM").then_some(if about_command { Forbidden::Command } else { Forbidden::Place })
+    let says = |words: &str| error.details().is_some_and(|text| text.contains(words));
+    let about_command = says("to run the");
+    // EXEC says so in its own words.
+    (error.code() == "NOPERM" || says("NOPERM")).then_some(if about_command { Forbidden::Command } else { Forbidden::Place })
 }
 
 async fn answers(
