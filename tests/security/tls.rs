@@ -30,6 +30,7 @@ impl Encrypted {
         let Files { certificate, key } = authority.issue(folder.path(), name);
         let port = port::free();
         let server = RedisServer::builder()
+            .of_path()
             .option("tls-port", &port.to_string())
             .option("tls-cert-file", text(&certificate))
             .option("tls-key-file", text(&key))

@@ -200,7 +200,11 @@ fn forbidden(answer: &Value) -> Option<Forbidden> {
     let says = |words: &str| error.details().is_some_and(|text| text.contains(words));
     let about_command = says("to run the");
     // EXEC says so in its own words.
-    (error.code() == "NOPERM" || says("NOPERM")).then_some(if about_command { Forbidden::Command } else { Forbidden::Place })
+    (error.code() == "NOPERM" || says("NOPERM")).then_some(if about_command {
+        Forbidden::Command
+    } else {
+        Forbidden::Place
+    })
 }
 
 async fn answers(
