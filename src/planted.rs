@@ -64,6 +64,10 @@ bugs! {
     NoBrake "lifelines-without-a-brake",
     /// Who has just come buries by deadline like anybody else.
     NewcomerBuries "newcomer-that-buries-by-deadline",
+    /// A turn that goes on after a boundary writes its message once more.
+    UserTwice "user-entry-written-again",
+    /// A lazy turn goes on when its owner is dead, with no word.
+    LazyGoesOn "lazy-turn-that-goes-on-by-itself",
 }
 
 impl fmt::Display for Bug {

@@ -58,4 +58,6 @@ found! {
     a_look_under_another_run_is_found: OtherRunCounts by "random",
     lifelines_without_a_brake_are_found: NoBrake by "random",
     a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
+    a_user_entry_written_again_is_found: UserTwice by "random",
+    a_lazy_turn_that_goes_on_by_itself_is_found: LazyGoesOn by "random",
 }

@@ -35,6 +35,7 @@ mod stumbling_reaper;
 mod told_to_drain;
 mod two_finders;
 mod two_reapers;
+mod unfinished;
 mod vanished_rows;
 
 use super::scenario::Scenario;
@@ -66,6 +67,8 @@ pub(super) const ALL: &[Scenario] = &[
     poison::SCENARIO,
     stopped_fleet::SCENARIO,
     stumbling_reaper::SCENARIO,
+    unfinished::EAGER,
+    unfinished::LAZY,
     two_reapers::SCENARIO,
     vanished_rows::SCENARIO,
     leaving::SCENARIO,
