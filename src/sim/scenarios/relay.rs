@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::ground::{Draw, counting, ms, session};
 use crate::{
     Body,
@@ -23,7 +25,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
                 plan.push(Planned::at(from, Fault::Pause { worker, lasting }));
             }
         }
-        let rates = Rates { slow_reply: 100, longest_delay: ms(3_000), until: ms(9_000), ..Rates::none() };
+        let rates =
+            Rates { delay: 60, slow_reply: 100, longest_delay: LONGEST, until: ms(9_000), ..Rates::none() };
         let mut workload = Workload::none();
         for client in 0..3 {
             workload = workload.client(move |own| posts(own, client));
@@ -37,13 +40,18 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const EACH: u64 = 12;
 
+/// The longest delay of anything.
+const LONGEST: Duration = Duration::from_secs(3);
+
 async fn posts(client: SimClient, number: u64) {
     for n in 0..EACH {
         let (to, body) = (session(number), n.to_string());
         let fields = [("to", to.as_str()), ("body", &body)];
         let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        // What was not answered may have happened: it is not repeated, and may be missing.
-        _ = client.client().store().post(&fields).await;
+        // What was not answered may have happened: it is not repeated, may be missing, and comes before the next.
+        if client.client().store().post(&fields).await.is_err() {
+            client.env().sleep(LONGEST).await;
+        }
         client.env().sleep(ms(client.env().random_below(900))).await;
     }
 }
