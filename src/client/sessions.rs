@@ -27,8 +27,17 @@ impl<S: Store> Client<S> {
 
     /// All sessions, page by page: by partition, then by id.
     pub async fn sessions(&self) -> ClientResult<Sessions<'_, S>> {
+        self.sessions_from(Bookmark::default()).await
+    }
+
+    /// The sessions from a place on that an earlier walk had reached: for one who looks at some now and more later.
+    pub async fn sessions_from(
+        &self,
+        Bookmark { partition, after }: Bookmark,
+    ) -> ClientResult<Sessions<'_, S>> {
         let members = self.workers().await?;
-        Ok(Sessions { client: self, members, pages: Pages::over(self.store.partitions()), after: None })
+        let pages = Pages { next: partition, ..Pages::over(self.store.partitions()) };
+        Ok(Sessions { client: self, members, pages, after })
     }
 
     /// Deletes a session with all that belongs to it; mail still waiting goes to `dead`.
@@ -114,6 +123,13 @@ impl<S: Store> Client<S> {
     }
 }
 
+/// How far a walk over all sessions has come; the default is its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bookmark {
+    partition: u16,
+    after: Option<SessionId>,
+}
+
 /// Sessions, page by page.
 #[derive(Debug)]
 pub struct Sessions<'c, S> {
@@ -124,6 +140,11 @@ pub struct Sessions<'c, S> {
 }
 
 impl<S: Store> Sessions<'_, S> {
+    /// Where the next page begins.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark { partition: self.pages.next, after: self.after.clone() }
+    }
+
     /// The next sessions, at most 100; none at the end. What was deleted in the meantime is left out.
     pub async fn next_page(&mut self) -> ClientResult<Option<Vec<SessionView>>> {
         while let Some(partition) = self.pages.partition() {

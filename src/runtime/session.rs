@@ -226,7 +226,9 @@ impl<S: Store> Owner<S> {
         };
         self.activity.set_busy();
         self.shared.counts.running.fetch_add(1, Ordering::Relaxed);
+        let before = self.position.turns;
         let turn = self.run_and_commit(mail, message).await;
+        self.shared.counts.deeds.ended(self.position.turns.saturating_sub(before));
         self.shared.counts.running.fetch_sub(1, Ordering::Relaxed);
         self.shared.counts.made_room();
         self.shared.counted(&self.hosted);

@@ -63,7 +63,11 @@ impl Store for SimStore {
         call!(self.Configure on Names::NAMESPACE, keeps [wanted = wanted.clone()], store => store.configure(wanted))
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
             store => store.declare(agent, how))
     }

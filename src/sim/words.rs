@@ -47,6 +47,7 @@ macro_rules! answers {
 
 answers! {
     (): _this => Said::word("done");
+    Option<AgentDeclaration>: _this => Said::word("done");
     Duration: this => Said::number("s", this.as_secs());
     StreamId: this => Said::number("posted", this.millis);
     bool: this => Said::word(if *this { "yes" } else { "no" });

@@ -63,12 +63,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`
     fn configure(&self, wanted: &Settings) -> impl Future<Output = StoreResult<Configured>> + Send;
 
-    /// Makes known how `agent` is served; the last word counts.
+    /// Makes known how `agent` is served; the last word counts. Gives the one before. `lua/declare.lua`
     fn declare(
         &self,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> impl Future<Output = StoreResult<()>> + Send;
+    ) -> impl Future<Output = StoreResult<Option<AgentDeclaration>>> + Send;
 
     /// All declared agents.
     fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;

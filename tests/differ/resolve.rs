@@ -274,5 +274,6 @@ fn member(known: &Knowledge, worker: u8) -> Member {
         capacity: 10,
         since: known.now,
         state: if worker.is_multiple_of(2) { MemberState::Ready } else { MemberState::Draining },
+        tally: Default::default(),
     }
 }

@@ -175,7 +175,7 @@ impl Store for Flaky {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> ();
+        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();

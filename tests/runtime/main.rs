@@ -8,6 +8,8 @@ mod doors;
 mod failures;
 mod faults;
 mod lifeline;
+mod lookup;
+mod membership;
 mod ownership;
 mod placement;
 mod poison;

@@ -29,6 +29,7 @@ mod sessions;
 mod show;
 mod sim;
 mod table;
+mod top;
 mod unquarantine;
 mod usage;
 mod values;
@@ -77,6 +78,7 @@ enum Command {
     Show(show::Args),
     Keys(keys::Args),
     Workers(workers::Args),
+    Top(top::Args),
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
@@ -124,6 +126,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Sessions(args) => sessions::run(args, &global).await,
             Command::Show(args) => show::run(args, &global).await,
             Command::Keys(args) => keys::run(args, &global).await,
+            Command::Top(args) => top::run(args, &global).await,
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,

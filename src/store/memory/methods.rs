@@ -32,10 +32,13 @@ impl Store for MemoryStore {
         self.run(format_args!("configure {wanted:?}"), |state, _| Ok(state.configure(wanted)))
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         self.run(format_args!("declare {agent} {how:?}"), |state, _| {
-            state.agents.insert(agent.clone(), how.clone());
-            Ok(())
+            Ok(state.agents.insert(agent.clone(), how.clone()))
         })
     }
 

@@ -30,7 +30,11 @@ impl Store for RedisStore {
         self.configure_namespace(wanted).await
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         self.declare_agent(agent, how).await
     }
 
