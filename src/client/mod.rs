@@ -19,7 +19,7 @@ pub use self::{
     dead::{DeadId, DeadLetters},
     error::ClientError,
     send::{Answer, Outgoing, Receipt},
-    sessions::Sessions,
+    sessions::{Bookmark, Sessions},
     view::SessionView,
 };
 use crate::{

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Store, StoreResult, Survey},
+    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -171,12 +171,14 @@ impl<S: Store> Duty<S> {
         }
     }
 
-    /// One line for each worker, and not one for each of its partitions.
+    /// One line, and one count, for each worker, and not one for each of its partitions.
     fn say_who_died(&self) {
         for (worker, partitions) in &self.buried {
+            self.shared.counts.deeds.buried(worker, self.shared.env.wall());
             info!(%worker, partitions, "buried: its lease ran out");
         }
         for (worker, sessions) in self.reaped.iter().filter(|(_, sessions)| **sessions > 0) {
+            self.shared.counts.deeds.reaped(*sessions);
             info!(%worker, sessions, "reaped");
         }
     }
@@ -321,7 +323,9 @@ impl<S: Store> Duty<S> {
                 Mend::OtherOwner(right) => owner = right,
                 Mend::Orphan { .. } if planted(Bug::ReapOnce) => return Ok(()),
                 Mend::Orphan { of } => {
-                    self.reaper().take(session, &of).await?;
+                    if let Reap::Reaped { .. } = self.reaper().take(session, &of).await? {
+                        self.shared.counts.deeds.reaped(1);
+                    }
                     return Ok(());
                 }
                 Mend::Mended => {

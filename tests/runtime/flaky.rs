@@ -206,7 +206,7 @@ impl Store for Flaky {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> ();
+        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
@@ -242,6 +242,7 @@ impl Store for Flaky {
         fn revive(letter: &DeadLetter, message: MessageId, pool: &Pool) -> Revive;
         fn drop_dead(partition: Partition, ids: &[StreamId]) -> usize;
         fn free(session: &SessionId, pool: &Pool, first: FirstMessage) -> Free;
+        fn proceed(session: &SessionId, pool: &Pool) -> Proceed;
         fn delete(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>) -> Delete;
     }
 }
