@@ -56,4 +56,8 @@ found! {
     a_timer_fired_twice_is_found: TimerTwice by "random",
     a_user_entry_written_again_is_found: UserTwice by "random",
     a_lazy_turn_that_goes_on_by_itself_is_found: LazyGoesOn by "random",
+    one_miss_that_is_enough_is_found: OneMiss by "random",
+    a_look_under_another_run_is_found: OtherRunCounts by "random",
+    lifelines_without_a_brake_are_found: NoBrake by "random",
+    a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use super::{
+    brake::Judgement,
     env::Moment,
     incarnation::Incarnation,
     reaper::{From, Reaper},
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
+    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Reap, Run, Store, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -229,18 +230,7 @@ impl<S: Store> Duty<S> {
             debug!(%partition, error = %err, "not delivered");
         }
         let mut buried = survey.buried;
-        if self.shared.brake.overdue(partition, self.shared.env.now()) == Overdue::Bury {
-            for worker in survey.overdue {
-                match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
-                    Ok(Bury::Buried) => {
-                        *self.buried.entry(worker.clone()).or_default() += 1;
-                        buried.push(worker);
-                    }
-                    Ok(_) => (),
-                    Err(err) => debug!(%partition, %worker, error = %err, "not buried"),
-                }
-            }
-        }
+        buried.extend(self.bury_overdue(partition, survey.overdue).await);
         for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
             self.shared.counts.lost_one(worker);
         }
@@ -252,6 +242,42 @@ impl<S: Store> Duty<S> {
             .flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
         let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
+    }
+
+    /// Buries those past their deadline, if deadlines count; whom it did.
+    async fn bury_overdue(&mut self, partition: Partition, overdue: Vec<WorkerId>) -> Vec<WorkerId> {
+        let (run, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
+            _ if overdue.is_empty() => return overdue,
+            Judgement::Bury(run) => (run, overdue),
+            Judgement::BuryUnheard(run) => (run, self.unheard(run, overdue).await),
+            Judgement::Spare => return Vec::new(),
+        };
+        let mut buried = Vec::new();
+        for worker in overdue {
+            match self.shared.store.bury(partition, &worker, Ground::OverdueUnder(run)).await {
+                Ok(Bury::Buried) => {
+                    *self.buried.entry(worker.clone()).or_default() += 1;
+                    buried.push(worker);
+                }
+                Ok(answer) => debug!(%partition, %worker, ?answer, "not buried"),
+                Err(err) => debug!(%partition, %worker, error = %err, "not buried"),
+            }
+        }
+        buried
+    }
+
+    /// Those of `workers` whose lifeline is broken too, as far as this worker can tell: it must be heard itself.
+    async fn unheard(&self, run: Run, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
+        workers.insert(0, self.shared.worker.clone());
+        let Ok(seen) = self.shared.store.vital(&workers).await else { return Vec::new() };
+        if Run::named(&seen.run) != run || seen.present.first() != Some(&true) {
+            return Vec::new();
+        }
+        workers
+            .into_iter()
+            .zip(seen.present)
+            .filter_map(|(worker, there)| (!there).then_some(worker))
+            .collect()
     }
 
     async fn fire(&self, session: &SessionId) -> StoreResult<Fire> {
