@@ -1,6 +1,6 @@
 //! This program again, as a process of its own.
 
-use std::{env, io, process::Stdio};
+use std::{env, ffi::OsStr, io, process::Stdio};
 
 use tokio::process::Command;
 
@@ -8,7 +8,20 @@ use crate::global::Global;
 
 /// A command that runs this program on the same Redis, and ends with this process, whatever ends that.
 pub(crate) fn command(global: &Global) -> io::Result<Command> {
-    let program = env::current_exe()?;
+    let mut command = guarded(env::current_exe()?);
+    // The address may hold a password, so it does not go where `ps` shows it.
+    command.env("TENURE_REDIS", &global.redis).env("TENURE_NAMESPACE", global.namespace.as_str());
+    // A door is for one process, and the agents are this command's own.
+    command.env_remove("TENURE_HEALTH").env_remove("TENURE_AGENTS");
+    if env::var_os("RUST_LOG").is_none() {
+        command.env("RUST_LOG", "error");
+    }
+    command.stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// A command that runs `program`, which is told nothing and ends with this process, whatever ends that.
+pub(crate) fn guarded(program: impl AsRef<OsStr>) -> Command {
     let mut command = match has_setpriv() {
         // Should this process be killed, the kernel ends its children.
         true => {
@@ -18,15 +31,8 @@ pub(crate) fn command(global: &Global) -> io::Result<Command> {
         }
         false => Command::new(program),
     };
-    // The address may hold a password, so it does not go where `ps` shows it.
-    command.env("TENURE_REDIS", &global.redis).env("TENURE_NAMESPACE", global.namespace.as_str());
-    // A door is for one process, and the agents are this command's own.
-    command.env_remove("TENURE_HEALTH").env_remove("TENURE_AGENTS");
-    if env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    Ok(command)
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 fn has_setpriv() -> bool {
