@@ -170,6 +170,12 @@ impl<S: Store> SessionActor<S> {
             overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
             suspect,
         };
+        let _place = tokio::select! {
+            biased;
+            () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
+            () = window.ended(&self.shared.env) => return Err(Departure::Distrusted),
+            place = self.shared.admission.enter(&self.shared.env) => place,
+        };
         loop {
             let answer = tokio::select! {
                 biased;
@@ -179,6 +185,7 @@ impl<S: Store> SessionActor<S> {
             };
             match answer {
                 Ok(Claim::Won(claimed)) => {
+                    self.shared.admission.took(self.shared.env.now(), &claimed);
                     self.shared.counts.saw(claimed.lease.epoch());
                     return Ok(Some(claimed));
                 }

@@ -11,7 +11,10 @@ use std::{
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust};
+use super::{
+    admission::Admission, agent::AnyAgent, brake::Brake, deeds::Deeds, env::Env, supervisor::Command,
+    trust::Trust,
+};
 use crate::{
     model::{
         AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
@@ -62,6 +65,8 @@ pub(super) struct Incarnation<S> {
     pub(super) trust: Arc<Trust>,
     pub(super) brake: Brake,
     pub(super) stops: Stops,
+    /// How fast sessions are taken on.
+    pub(super) admission: Admission,
     /// One permit: for the one session that may kill its owner.
     pub(super) suspects: Arc<Semaphore>,
     pub(super) counts: Arc<Counts>,
@@ -96,6 +101,8 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
+    /// What it has done so far.
+    pub(super) deeds: Deeds,
     /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
     /// Workers that were there and are no more.

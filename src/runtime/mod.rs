@@ -5,9 +5,11 @@
 //! three come from outside ([`Env`]), maps are ordered, and every `select!` is biased.
 
 mod actor;
+mod admission;
 mod agent;
 mod boundary;
 mod brake;
+mod deeds;
 mod duty;
 mod entry;
 mod env;

@@ -1,25 +1,20 @@
 //! Owns the schedule: waits until everybody waits, looks at what the last step did, and picks the next.
 
 use std::{
-    future::poll_fn,
     ops::ControlFlow,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Poll, Waker},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
     choice::{Actor, Choice, Kind, Strategy},
-    faults::{Cut, Fault, Planned, When, mixed},
     fleet::Fleet,
+    invariants as must,
+    mixed::mixed,
     panics::{self, Noted},
-    process::Link,
-    trace::Said,
-    watch::invariants as must,
-    world::World,
+    plan::{Planned, When},
+    quiet::Quiet,
+    world::{State, World},
 };
 
 /// How close two moments lie whose order is a choice: timers and lease ends within this may come in any order.
@@ -30,35 +25,6 @@ const LOOK_AT_ALL: u64 = 100;
 
 /// Whether a run is over is asked every so many steps.
 const ASK_WHETHER_OVER: u64 = 16;
-
-/// Knows when nobody can go on by themselves: the runtime is about to put its thread to sleep.
-#[derive(Default)]
-pub(super) struct Quiet {
-    is_quiet: AtomicBool,
-    waits: Mutex<Option<Waker>>,
-}
-
-impl Quiet {
-    /// The runtime has nothing to run.
-    pub(super) fn reached(&self) {
-        self.is_quiet.store(true, Ordering::Relaxed);
-        let waker = self.waits.lock().expect("nobody panics with it").take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    async fn wait(&self) {
-        poll_fn(|cx| {
-            if self.is_quiet.swap(false, Ordering::Relaxed) {
-                return Poll::Ready(());
-            }
-            *self.waits.lock().expect("nobody panics with it") = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
 
 /// What a run is bounded by.
 #[derive(Debug, Clone, Copy)]
@@ -227,87 +193,6 @@ impl Controller<'_> {
         if drawn.is_multiple_of(2) { next } else { next + Duration::from_nanos((drawn >> 8) % close) }
     }
 
-    /// Has the next fault of the plan happen, if its time has come.
-    fn inject_what_is_due(&mut self) -> bool {
-        let is_due = {
-            let state = self.world.state();
-            self.plan.last().is_some_and(|planned| match planned.when {
-                When::At(at) => at <= state.now(),
-                When::Step(step) => step <= state.step() + 1,
-                When::StepAt(step, at) => step <= state.step() + 1 && at <= state.now(),
-                When::To(_) => true,
-            })
-        };
-        match self.plan.pop_if(|_| is_due) {
-            Some(planned) => {
-                self.inject(planned);
-                true
-            }
-            None if self.plan.is_empty() => self.mend_everything(),
-            None => false,
-        }
-    }
-
-    /// Once there is no fault to come, what they left behind is put right: everything is connected, and all run.
-    fn mend_everything(&mut self) -> bool {
-        let cut = {
-            let state = self.world.state();
-            if state.now() < state.fates.until() {
-                return false;
-            }
-            (0..state.workers).find(|worker| state.process(Actor::Worker(*worker)).link != Link::Up)
-        };
-        let down = || self.fleet.down().first().copied();
-        let mend =
-            cut.map(|worker| Fault::Heal { worker }).or_else(|| down().map(|worker| Fault::Start { worker }));
-        let Some(fault) = mend else { return false };
-        let (step, now) = {
-            let state = self.world.state();
-            (state.step() + 1, state.now())
-        };
-        self.inject(Planned::before_step_at(step, now, fault));
-        true
-    }
-
-    /// When a process that stands still goes on, if this fault needs it to.
-    fn must_wait_for(&self, fault: Fault) -> Option<Duration> {
-        let Fault::Drain { worker } = fault else { return None };
-        let state = self.world.state();
-        let paused = (worker < state.workers).then(|| state.process(Actor::Worker(worker)).paused_until)?;
-        paused.filter(|until| *until > state.now())
-    }
-
-    fn inject(&mut self, planned: Planned) {
-        let fault = planned.fault;
-        if let Some(until) = self.must_wait_for(fault) {
-            // A signal to a process that stands still is delivered when it goes on.
-            let later = Planned::at(until, fault);
-            let place = self.plan.partition_point(|other| *other > later);
-            return self.plan.insert(place, later);
-        }
-        {
-            let mut state = self.world.state();
-            let choice = Choice {
-                id: state.next_id(),
-                actor: Actor::World,
-                task: 0,
-                kind: Kind::Fault,
-                object: None,
-                writes: false,
-            };
-            state.begin_step(choice);
-            state.says(Said { word: fault.as_str(), number: fault.worker().map(u64::from) });
-            state.fates.happened.push(planned);
-            state.suffer(fault);
-        }
-        match fault {
-            Fault::Stop { worker } => self.fleet.stop(worker),
-            Fault::Drain { worker } => self.fleet.drain(worker),
-            Fault::Start { worker } => self.fleet.start(worker),
-            _ => (),
-        }
-    }
-
     fn carry_out(&mut self, chosen: Choice) {
         let mut state = self.world.state();
         state.begin_step(chosen);
@@ -326,7 +211,7 @@ impl Controller<'_> {
     }
 }
 
-impl super::world::State {
+impl State {
     /// A timer fires.
     fn fire(&mut self, chosen: &Choice) {
         let now = self.now();
@@ -334,65 +219,5 @@ impl super::world::State {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    /// What a fault does to the world; what it does to processes is the fleet's part.
-    fn suffer(&mut self, fault: Fault) {
-        let now = self.now();
-        self.note_fault(fault);
-        match fault {
-            Fault::Partition { worker, how } if worker < self.workers => {
-                let actor = Actor::Worker(worker);
-                self.process_mut(actor).cut(now, how);
-                if how == Cut::Drop {
-                    self.lose_calls(Some(actor), None);
-                    self.lose_hints(Some(actor));
-                }
-            }
-            Fault::Heal { worker } if worker < self.workers => {
-                let actor = Actor::Worker(worker);
-                let link = self.process_mut(actor).heal();
-                if link == Link::Cut(Cut::Drop) {
-                    self.resubscribe(Some(actor));
-                }
-            }
-            Fault::Pause { worker, lasting } if worker < self.workers => {
-                self.process_mut(Actor::Worker(worker)).pause(now, lasting);
-            }
-            Fault::Leap { worker, by } if worker < self.workers => {
-                self.process_mut(Actor::Worker(worker)).clock.jump(now, by);
-            }
-            Fault::Drift { worker, ppm } if worker < self.workers => {
-                self.process_mut(Actor::Worker(worker)).clock.drift(now, ppm);
-            }
-            Fault::SetServerClock { by_ms } => {
-                self.server.set_clock(now, by_ms);
-                self.watch.doubt_deadlines(now);
-            }
-            Fault::RestartServer => {
-                self.server.started = Some(now);
-                self.lose_connections();
-            }
-            Fault::CutReplica => self.server.cut_replica(),
-            Fault::HealReplica => self.server.heal_replica(),
-            Fault::Failover => {
-                self.server.fail_over();
-                self.server.started = Some(now);
-                self.lose_connections();
-                self.watch.forget(now);
-                self.check_all();
-            }
-            Fault::FillMemory { lasting } => self.server.fill(now + lasting),
-            Fault::SlowFsync { by, lasting } => self.server.slow_down(by, now + lasting),
-            _ => (),
-        }
-    }
-
-    /// Every connection breaks, and everybody notices at once.
-    fn lose_connections(&mut self) {
-        let now = self.now();
-        self.lose_calls(None, Some(now));
-        self.lose_hints(None);
-        self.resubscribe(None);
     }
 }

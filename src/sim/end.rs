@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 
-use super::{watch::invariants as must, workload::Acked};
+use super::{invariants as must, workload::Acked};
 use crate::{
     model::{Entry, EntryKind, MessageId, SessionId},
     store::{HistoryRange, MemoryStore, SessionSnapshot, Snapshot, Store},

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::faults::{Fault, Planned, Rates, When};
+use super::{
+    faults::Fault,
+    plan::{Planned, When},
+    rates::Rates,
+};
 
 /// Decides what becomes of calls and hints, and remembers it.
 pub(super) struct Fates {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
-use super::{choice::Actor, clock::SimClock, faults::mixed, store::SimStore, world::World};
+use super::{choice::Actor, clock::SimClock, mixed::mixed, store::SimStore, world::World};
 use crate::runtime::{Env, WorkerBuilder, WorkerHandle};
 
 /// Makes a worker's builder from its store and environment; asked anew at every start.

@@ -75,12 +75,14 @@
 //!
 //! In a test, [`test()`] runs many seeds and says how to run a failing one again.
 
+mod asking;
 mod calls;
 pub mod check;
 mod choice;
 mod clock;
 mod controller;
 mod direct;
+mod drawn;
 mod end;
 mod fates;
 mod faults;
@@ -89,11 +91,18 @@ mod hints;
 pub mod history;
 #[cfg(feature = "planted-bugs")]
 mod hunt;
+pub mod invariants;
+mod known;
 mod membership;
+mod mishaps;
+mod mixed;
 mod names;
 mod order;
 mod panics;
+mod plan;
 mod process;
+mod quiet;
+mod rates;
 mod record;
 mod report;
 mod scenario;
@@ -106,6 +115,7 @@ pub mod slice;
 mod smaller;
 mod store;
 pub mod strategy;
+mod suffering;
 mod trace;
 mod watch;
 mod words;
@@ -116,16 +126,17 @@ mod world;
 pub use crate::planted::{Bug, Planted};
 pub use choice::{Actor, Choice, Feedback, Kind, Object, Op, ReadsFrom, Strategy};
 pub use end::End;
-pub use faults::{Cut, Fault, Faults, Planned, Rates, When};
+pub use faults::{Cut, Fault};
 pub use hints::SimListener;
 #[cfg(feature = "planted-bugs")]
 pub use hunt::Hunt;
 pub use membership::{Reach, TICK_TIME};
+pub use plan::{Faults, Planned, When};
+pub use rates::Rates;
 pub use report::{Failure, Report};
 pub use scenario::Scenario;
 pub use seeds::test;
 pub use simulation::Simulation;
 pub use store::SimStore;
 pub use trace::{Event, Recorded, Said, Trace};
-pub use watch::invariants;
 pub use workload::{Acked, SimClient, Workload};

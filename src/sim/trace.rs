@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     choice::{Actor, Choice, Feedback, Kind, Object, ReadsFrom},
-    faults::Planned,
+    plan::Planned,
     strategy::Pick,
 };
 

@@ -4,56 +4,21 @@
 //! side and knows nothing of what workers believe, except how long each may trust its leases: that it
 //! works out for itself from the renewals that it sees answered.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     choice::{Actor, Object, Op},
+    invariants as must,
+    known::{Broken, Known, indexes, suspension},
     names::Names,
     process::Process,
     world::State,
 };
 use crate::{
-    model::{EntryKind, Epoch, Lease, LeaseTimes, MessageId, Partition, SessionId, Token, WorkerId},
+    model::{Lease, LeaseTimes, Partition, SessionId, WorkerId},
     runtime::Moment,
-    store::{Mail, MemoryStore, Presence, Relayed, RelayedKind, Renewal, StoreResult, memory::SessionSight},
+    store::{MemoryStore, Presence, Relayed, RelayedKind, Renewal, StoreResult, memory::SessionSight},
 };
-
-/// Names of what must hold after every step.
-pub mod invariants {
-    /// A session is taken from nobody who may still believe in its lease.
-    pub const ONE_OWNER: &str = "never two unfenced owners";
-    /// Entries and epochs of a session follow each other without gaps, each under the epoch of its owner.
-    pub const CHAIN: &str = "epochs and seqs form one chain";
-    /// A message is in one place from its acceptance on.
-    pub const ONE_PLACE: &str = "every accepted message is in exactly one place";
-    /// No boundary is written on a lease that is not trusted any more.
-    pub const TRUST: &str = "nobody acts on a lease outside its trust window";
-    /// Who is buried renews nothing any more.
-    pub const BURIED: &str = "the buried stay buried";
-    /// `ready`, `held`, `timers` and `index` say what the sessions say.
-    pub const INDEXES: &str = "indexes agree with the sessions";
-    /// Each message ends once.
-    pub const ONE_END: &str = "exactly one end of each turn";
-    /// Nothing of the runtime, and no client, panics.
-    pub const NO_PANIC: &str = "nothing panics";
-    /// When faults have stopped, everything is finished in time.
-    pub const LIVENESS: &str = "everything is finished when faults have stopped";
-    /// What a client was told is accepted is answered in the end.
-    pub const NO_LOSS: &str = "no acknowledged message is lost";
-    /// The answers that everybody got about a session could have been given one after the other.
-    pub const LINEAR: &str = "each session is linearizable";
-    /// A reader finds what it read before, and more.
-    pub const READERS: &str = "each reader sees histories grow";
-    /// Whoever saw something finds all that it came of, across sessions.
-    pub const CAUSES: &str = "nobody sees an effect without its cause";
-    /// A run ends.
-    pub const ENDS: &str = "a run ends";
-}
-
-use invariants as must;
-
-/// What does not hold: the name of it, and how.
-type Broken = (&'static str, String);
 
 /// What the watch remembers.
 #[derive(Default)]
@@ -72,18 +37,6 @@ pub(super) struct Watch {
 struct Trusted {
     actor: Actor,
     until: Moment,
-}
-
-/// A session, as it was seen last.
-struct Known {
-    owner: Option<Token>,
-    epoch: Option<Epoch>,
-    seq: u64,
-    given: u64,
-    taken: u64,
-    turns: u64,
-    waiting: VecDeque<Option<MessageId>>,
-    ended: BTreeSet<MessageId>,
 }
 
 impl Trusted {
@@ -173,6 +126,7 @@ impl Watch {
             };
         };
         indexes(session, &sight)?;
+        suspension(session, &sight, op)?;
         let Some(known) = self.known.get_mut(session) else {
             self.known.insert(session.clone(), Known::of(session, &sight)?);
             return Ok(());
@@ -190,141 +144,8 @@ impl Watch {
                 return Err((must::ONE_OWNER, how));
             }
         }
+        known.word(session, &sight, op)?;
         known.follow(session, &sight)
-    }
-}
-
-impl Known {
-    /// A session that is seen for the first time.
-    fn of(session: &SessionId, sight: &SessionSight) -> Result<Self, Broken> {
-        let mut known = Self {
-            owner: None,
-            epoch: None,
-            seq: 0,
-            given: 0,
-            taken: 0,
-            turns: 0,
-            waiting: VecDeque::new(),
-            ended: BTreeSet::new(),
-        };
-        let record = sight.record;
-        known.take_ends(session, sight)?;
-        known.taken = record.taken;
-        known.given = record.taken;
-        known.inbox(session, sight)?;
-        known.adopt(sight);
-        Ok(known)
-    }
-
-    /// What changed since, if that may be.
-    fn follow(&mut self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
-        self.chain(session, sight)?;
-        self.take_ends(session, sight)?;
-        self.inbox(session, sight)?;
-        self.adopt(sight);
-        Ok(())
-    }
-
-    fn adopt(&mut self, sight: &SessionSight) {
-        let record = sight.record;
-        if self.owner != record.owner {
-            self.owner = record.owner.clone();
-        }
-        (self.epoch, self.seq, self.turns) = (record.epoch, record.seq, record.turns);
-        (self.given, self.taken) = (record.given, record.taken);
-    }
-
-    fn chain(&self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
-        let record = sight.record;
-        let broken = |how: String| Err((must::CHAIN, format!("{session}: {how}")));
-        if record.epoch < self.epoch {
-            return broken(format!("the epoch went from {:?} back to {:?}", self.epoch, record.epoch));
-        }
-        let is_new_owner = record.owner.is_some() && record.owner != self.owner;
-        if is_new_owner && record.epoch <= self.epoch {
-            return broken(format!("{:?} has the epoch of an older claim", record.owner));
-        }
-        if record.seq < self.seq || sight.history.len() as u64 != record.seq {
-            let entries = sight.history.len();
-            return broken(format!("seq {} after {}, with {entries} entries", record.seq, self.seq));
-        }
-        for (entry, seq) in sight.history[self.seq as usize..].iter().zip(self.seq + 1..) {
-            if entry.id.seq != seq {
-                return broken(format!("entry {} stands where {seq} belongs", entry.id));
-            }
-            if Some(entry.id.epoch) != self.epoch || self.owner.is_none() {
-                return broken(format!("entry {} was written while {:?} owned it", entry.id, self.owner));
-            }
-        }
-        if record.turns < self.turns || record.turns > self.turns + 1 {
-            return broken(format!("{} turns after {}", record.turns, self.turns));
-        }
-        Ok(())
-    }
-
-    /// The messages whose turn ended: each has one `user` entry, ever.
-    fn take_ends(&mut self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
-        for entry in &sight.history[self.seq as usize..] {
-            let Some(message) = entry.message.filter(|_| entry.kind == EntryKind::User) else { continue };
-            if !self.ended.insert(message) {
-                return Err((must::ONE_END, format!("{session}: message {message} has two `user` entries")));
-            }
-        }
-        Ok(())
-    }
-
-    /// The inbox holds all messages that were given and not taken, in order.
-    fn inbox(&mut self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
-        let record = sight.record;
-        let broken = |how: String| Err((must::ONE_PLACE, format!("{session}: {how}")));
-        for number in self.taken + 1..=record.taken {
-            let Some(gone) = self.waiting.pop_front() else {
-                return broken(format!("message {number} was taken before it was given"));
-            };
-            if gone.is_some_and(|gone| !self.ended.contains(&gone)) {
-                return broken(format!("message {number} left the inbox and is in no history"));
-            }
-        }
-        if sight.inbox.len() as u64 != record.given - record.taken.min(record.given) {
-            let (given, taken, waiting) = (record.given, record.taken, sight.inbox.len());
-            return broken(format!("{given} given, {taken} taken, and {waiting} wait"));
-        }
-        for (mail, number) in sight.inbox.iter().zip(record.taken + 1..) {
-            let named = match mail {
-                Mail::Message(message) | Mail::Malformed(message, _) => {
-                    Some((message.number, message.message))
-                }
-                Mail::Unreadable(_) => None,
-            };
-            if named.is_some_and(|(has, _)| has != number) {
-                return broken(format!("message {named:?} stands where {number} belongs"));
-            }
-            let index = usize::try_from(number - record.taken - 1).expect("short inboxes");
-            match self.waiting.get(index) {
-                Some(Some(known)) if named.is_some_and(|(_, name)| name != *known) => {
-                    return broken(format!("message {number} became {named:?}"));
-                }
-                Some(_) => (),
-                None => self.waiting.push_back(named.map(|(_, name)| name)),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// *no owner and runnable ⇔ in `ready`*, and so on: as the store's contract says.
-fn indexes(session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
-    let record = sight.record;
-    let wants_owner = record.owner.is_none() && record.is_runnable(sight.inbox.len() as u64);
-    let rules = [
-        (sight.is_ready == wants_owner, "in `ready` exactly if it has no owner and is runnable"),
-        (sight.timer == record.backoff, "in `timers` exactly if it waits for a time"),
-        (sight.is_held, "in `held` of its owner"),
-        (sight.is_indexed, "in `index`"),
-    ];
-    match rules.into_iter().find(|(holds, _)| !holds) {
-        Some((_, rule)) => Err((must::INDEXES, format!("{session} should be {rule}: {record:?}"))),
-        None => Ok(()),
     }
 }
 

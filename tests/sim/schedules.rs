@@ -4,7 +4,7 @@ use crate::fleet::counters;
 
 #[test]
 fn whatever_goes_wrong_each_message_is_one_turn() {
-    tenure::sim::test(1..=200, counters);
+    tenure::sim::test(1..=80, counters);
 }
 
 #[test]

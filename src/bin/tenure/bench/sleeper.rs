@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands, Client, RedisResult, aio::MultiplexedConnection};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tenure::{
     Agent, AgentError, Message, Reply, Turn,
     model::{Body, Resume, SessionId, TurnPolicy, parse_duration},
 };
 
-use super::server::unavailable;
-use crate::failure::Failure;
+use crate::{connect, failure::Failure, global::Global};
 
 /// What it is called in sessions.
 pub(crate) const NAME: &str = "sleeper";
@@ -27,7 +26,7 @@ pub(crate) struct SleeperArgs {
 
 /// Takes the turns of sessions whose worker is to go away.
 pub(crate) struct Sleeper {
-    client: Client,
+    global: Global,
     conn: MultiplexedConnection,
     list: String,
 }
@@ -58,22 +57,23 @@ impl Sleep {
 
 impl SleeperArgs {
     /// The agent, if this worker belongs to a benchmark.
-    pub(crate) async fn agent(&self, redis: &str) -> Result<Option<Sleeper>, Failure> {
+    pub(crate) async fn agent(&self, global: &Global) -> Result<Option<Sleeper>, Failure> {
         let Some(list) = self.bench_list.clone() else { return Ok(None) };
-        let client = Client::open(redis).map_err(unavailable)?;
-        let conn = client.get_multiplexed_async_connection().await.map_err(unavailable)?;
-        Ok(Some(Sleeper { client, conn, list }))
+        let conn = connect::connection(global, Duration::ZERO).await?;
+        Ok(Some(Sleeper { global: global.clone(), conn, list }))
     }
 }
 
 impl Sleeper {
     /// Over a connection of its own where the first one broke, as it does when the server starts again.
-    async fn tell(&self, session: &SessionId) -> RedisResult<()> {
+    async fn tell(&self, session: &SessionId) -> Result<(), String> {
         let run = format!("{} {session}", std::process::id());
-        match self.conn.clone().rpush(&self.list, &run).await {
-            Ok(()) => Ok(()),
-            Err(_) => self.client.get_multiplexed_async_connection().await?.rpush(&self.list, &run).await,
+        if self.conn.clone().rpush::<_, _, ()>(&self.list, &run).await.is_ok() {
+            return Ok(());
         }
+        let again = connect::connection(&self.global, Duration::ZERO).await;
+        let mut again = again.map_err(|failure| format!("{failure:?}"))?;
+        again.rpush(&self.list, &run).await.map_err(|err| err.to_string())
     }
 }
 
@@ -93,7 +93,7 @@ impl Agent for Sleeper {
     async fn turn(&self, cx: &mut Turn<()>, message: Message) -> Result<Reply, AgentError> {
         let sleep = Sleep::of(&message.body).ok_or_else(|| AgentError::new("not a time to sleep"))?;
         if sleep.told {
-            self.tell(cx.session()).await.map_err(|err| AgentError::new(err.to_string()))?;
+            self.tell(cx.session()).await.map_err(AgentError::new)?;
         }
         cx.sleep(sleep.how_long).await;
         Ok(Reply::body(message.body))

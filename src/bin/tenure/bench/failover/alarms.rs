@@ -48,10 +48,11 @@ impl Scene<'_> {
         eprintln!();
         drop(busy);
         let adopted = self.all_told().await?;
-        let mut measured = Measured::default();
-        measured.bars =
-            vec![Bar::exactly("adopted", adopted, 0), Bar::exactly("buried", fleet.lost().await, 0)];
-        measured.note = Some(format!("{pauses} pauses of 300 ms in {:?}", self.args.alarms_for()));
+        let measured = Measured {
+            bars: vec![Bar::exactly("adopted", adopted, 0), Bar::exactly("buried", fleet.lost().await, 0)],
+            note: Some(format!("{pauses} pauses of 300 ms in {:?}", self.args.alarms_for())),
+            ..Measured::default()
+        };
         fleet.end().await?;
         Ok(measured)
     }

@@ -72,13 +72,16 @@ impl<'a> Scene<'a> {
         let list: ReplyTo = format!("runs:{namespace}").parse().expect("not one of ours");
         let keeps =
             if matches!(case, Case::Restart | Case::Late) { Keeps::Everything } else { Keeps::Nothing };
-        let owns_server = case.breaks_the_server() || !global.redis_given;
+        let owns_server = case.breaks_the_server() || !global.names_a_server();
         let own = match owns_server {
             true => Some(OwnServer::start(&args.redis_server, keeps, &env).await?),
             false => None,
         };
-        let redis = own.as_ref().map_or(global.redis.clone(), OwnServer::url);
-        let global = Global { namespace, redis, ..global.clone() };
+        let redis = match &own {
+            Some(own) => own.url(),
+            None => global.address()?,
+        };
+        let global = Global { namespace, redis, redis_url_file: None, ..global.clone() };
         let server = Server::connect(&global).await?;
         Ok(Self { args, case, sessions, env, global, list, server, own, owns_server })
     }

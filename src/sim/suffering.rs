@@ -1,0 +1,70 @@
+//! What faults do to the world.
+
+use super::{
+    choice::Actor,
+    faults::{Cut, Fault},
+    process::Link,
+    world::State,
+};
+
+impl State {
+    /// What a fault does to the world; what it does to processes is the fleet's part.
+    pub(super) fn suffer(&mut self, fault: Fault) {
+        let now = self.now();
+        self.note_fault(fault);
+        match fault {
+            Fault::Partition { worker, how } if worker < self.workers => {
+                let actor = Actor::Worker(worker);
+                self.process_mut(actor).cut(now, how);
+                if how == Cut::Drop {
+                    self.lose_calls(Some(actor), None);
+                    self.lose_hints(Some(actor));
+                }
+            }
+            Fault::Heal { worker } if worker < self.workers => {
+                let actor = Actor::Worker(worker);
+                let link = self.process_mut(actor).heal();
+                if link == Link::Cut(Cut::Drop) {
+                    self.resubscribe(Some(actor));
+                }
+            }
+            Fault::Pause { worker, lasting } if worker < self.workers => {
+                self.process_mut(Actor::Worker(worker)).pause(now, lasting);
+            }
+            Fault::Leap { worker, by } if worker < self.workers => {
+                self.process_mut(Actor::Worker(worker)).clock.jump(now, by);
+            }
+            Fault::Drift { worker, ppm } if worker < self.workers => {
+                self.process_mut(Actor::Worker(worker)).clock.drift(now, ppm);
+            }
+            Fault::SetServerClock { by_ms } => {
+                self.server.set_clock(now, by_ms);
+                self.watch.doubt_deadlines(now);
+            }
+            Fault::RestartServer => {
+                self.server.started = Some(now);
+                self.lose_connections();
+            }
+            Fault::CutReplica => self.server.cut_replica(),
+            Fault::HealReplica => self.server.heal_replica(),
+            Fault::Failover => {
+                self.server.fail_over();
+                self.server.started = Some(now);
+                self.lose_connections();
+                self.watch.forget(now);
+                self.check_all();
+            }
+            Fault::FillMemory { lasting } => self.server.fill(now + lasting),
+            Fault::SlowFsync { by, lasting } => self.server.slow_down(by, now + lasting),
+            _ => (),
+        }
+    }
+
+    /// Every connection breaks, and everybody notices at once.
+    fn lose_connections(&mut self) {
+        let now = self.now();
+        self.lose_calls(None, Some(now));
+        self.lose_hints(None);
+        self.resubscribe(None);
+    }
+}
