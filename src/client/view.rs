@@ -135,6 +135,14 @@ fn reason(
     }
 }
 
+/// Where an agent is served by workers that take sessions.
+fn pools(agent: &AgentName, members: &[Member]) -> String {
+    let serving =
+        members.iter().filter(|member| member.agents.contains(agent) && member.state == MemberState::Ready);
+    let pools: BTreeSet<_> = serving.map(|member| member.pool.as_str()).collect();
+    pools.into_iter().collect::<Vec<_>>().join(", ")
+}
+
 /// What cut off a turn that waits for a word.
 fn suspension(record: &SessionRecord) -> Option<String> {
     record.suspended?;
@@ -144,14 +152,6 @@ fn suspension(record: &SessionRecord) -> Option<String> {
     let made = if boundaries == 1 { "1 boundary".to_owned() } else { format!("{boundaries} boundaries") };
     let turn = record.turns + 1;
     Some(format!("{owner} died in the middle of turn {turn}, after {made}, and it waits for a word to go on"))
-}
-
-/// Where an agent is served by workers that take sessions.
-fn pools(agent: &AgentName, members: &[Member]) -> String {
-    let serving =
-        members.iter().filter(|member| member.agents.contains(agent) && member.state == MemberState::Ready);
-    let pools: BTreeSet<_> = serving.map(|member| member.pool.as_str()).collect();
-    pools.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// An owner that nobody sees any more is likely dead, and its sessions move when its lease is over.

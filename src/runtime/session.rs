@@ -475,7 +475,7 @@ enum Look {
     Running,
 }
 
-/// A session's newest entries. A server that does not answer is asked again: that is no failure of the run.
+/// A session's newest entries. A server that does not answer, or is loading, is asked again: that is no failure of the run.
 async fn read_history<S: Store>(
     store: S,
     env: Env,
@@ -484,7 +484,7 @@ async fn read_history<S: Store>(
 ) -> StoreResult<Vec<Entry>> {
     loop {
         match store.history(&session, HistoryRange::Newest(most), Duration::ZERO).await {
-            Err(err) if err.may_have_happened() => debug!(%session, error = %err, "reading again"),
+            Err(err) if err.passes() => debug!(%session, error = %err, "reading again"),
             read => return read,
         }
         env.sleep(REPEAT_AFTER).await;

@@ -23,6 +23,7 @@ impl Said {
         match answer {
             Ok(answer) => answer.said(),
             Err(StoreError::Unavailable(_)) => Self::word("unavailable"),
+            Err(StoreError::Loading(_)) => Self::word("loading"),
             Err(StoreError::Refused(_)) => Self::word("refused"),
             Err(StoreError::OutOfMemory) => Self::word("out of memory"),
             Err(StoreError::Unreadable { .. }) => Self::word("unreadable"),

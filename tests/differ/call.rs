@@ -129,6 +129,7 @@ fn said<T: Debug>(answer: StoreResult<T>) -> String {
 fn kind(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "unavailable",
+        StoreError::Loading(_) => "loading",
         StoreError::Refused(_) => "refused",
         StoreError::OutOfMemory => "out of memory",
         StoreError::Unreadable { .. } => "unreadable",

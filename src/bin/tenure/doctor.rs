@@ -4,7 +4,7 @@ use tenure::{
     Env,
     store::{
         StoreError,
-        redis::{Check, CheckStatus, Options, announce_lapses, checks},
+        redis::{Check, CheckStatus, Options, Role, announce_lapses, checks},
     },
 };
 use tracing::{debug, warn};
@@ -15,6 +15,7 @@ use crate::{
     global::Global,
     output::{self, or_dash},
     table::table,
+    values,
 };
 
 /// Check whether a Redis is fit for a fleet
@@ -22,22 +23,27 @@ use crate::{
 /// A worker does not start where a check fails, and logs those that warn.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  tenure doctor --json | jq -c 'select(.status != \"ok\")'")]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// What this user is to be: the rights are looked at that it needs for that
+    #[arg(long = "as", value_name = "ROLE", default_value = "worker", value_parser = values::role())]
+    role: Role,
+}
 
-pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let options = connect::options(global)?;
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
     if let Err(err @ StoreError::Unavailable(_)) = connect::reach(&options).await {
         print(&[absent(&err)], global.json)?;
         return Err(err.into());
     }
-    let checks = look(&options).await;
+    let checks = look(&options, role).await;
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),
         failed => {
             let names: Vec<_> = failed.iter().map(|check| check.check).collect();
-            let line = format!("not fit for a worker ({}): follow the advice above", names.join(", "));
+            let line =
+                format!("not fit for a {} ({}): follow the advice above", role.as_str(), names.join(", "));
             Err(Failure::new(Exit::Failed, line))
         }
     }
@@ -52,7 +58,7 @@ pub(crate) async fn prepare(options: &Options) {
 
 /// A worker's look before it starts: what fails stops it, what warns is logged.
 pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
-    let checks = look(options).await;
+    let checks = look(options, Role::Worker).await;
     for Check { check, found, advice, .. } in checks.iter().filter(|check| check.status == CheckStatus::Warn)
     {
         warn!(check, found, advice, "this Redis could serve better");
@@ -69,9 +75,9 @@ pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
     }
 }
 
-async fn look(options: &Options) -> Vec<Check> {
+async fn look(options: &Options, role: Role) -> Vec<Check> {
     let env = Env::system();
-    checks(options, || env.now().elapsed()).await
+    checks(options, role, || env.now().elapsed()).await
 }
 
 fn failed(checks: &[Check]) -> Vec<&Check> {

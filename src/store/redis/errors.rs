@@ -2,6 +2,7 @@
 
 use redis::{ErrorKind, RedisError, Value};
 
+use super::tls;
 use crate::store::{StoreError, StoreResult};
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
@@ -23,13 +24,16 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
     if let Some((_, first)) = of_server.as_deref().and_then(<[_]>::first) {
         return answered(address, first.code(), first.details().unwrap_or_default());
     }
+    if let Some(refused) = tls::refusal(address, &error) {
+        return refused;
+    }
     match error.kind() {
         ErrorKind::AuthenticationFailed => refused_login(address),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             StoreError::unreadable("an answer of the server", error)
         }
         ErrorKind::InvalidClientConfig => StoreError::Refused(
-            "the address of the server cannot be used: write redis://host:port".to_owned(),
+            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
         ),
         ErrorKind::RESP3NotSupported => {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
@@ -50,6 +54,7 @@ pub(super) fn checked(address: &str, value: Value) -> StoreResult<Value> {
 pub(super) fn again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
@@ -65,6 +70,12 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 /// Whether an error's code says that the server became a replica.
 pub(super) fn is_demotion(code: Option<&str>) -> bool {
     matches!(code, Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
+}
+
+/// Whether the server forbids it to this user.
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    let of_server = error.clone().into_server_errors();
+    of_server.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOPERM"))
 }
 
 /// Whether the server does not know a script (any more).
@@ -86,7 +97,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "OOM" => StoreError::OutOfMemory,
         "READONLY" | "MASTERDOWN" => refused("is a replica: connect to its primary"),
         "UNBLOCKED" => refused("became a replica: connect to its primary"),
-        "LOADING" => refused("is loading its data: try again in a moment"),
+        "LOADING" => StoreError::Loading(address.to_owned()),
         "NOAUTH" | "WRONGPASS" => refused_login(address),
         "NOPERM" => refused(&format!("forbids it to this user: {detail}; allow it with ACL SETUSER")),
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
@@ -109,9 +120,10 @@ mod tests {
     fn each_code_leads_to_what_the_caller_can_do() {
         let of = |code| answered("h:1", code, "detail");
         assert!(matches!(of("OOM"), StoreError::OutOfMemory));
-        for code in ["READONLY", "LOADING", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
+        for code in ["READONLY", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
             assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
         }
+        assert!(of("LOADING").passes() && !of("LOADING").may_have_happened());
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
     }
 
