@@ -185,6 +185,10 @@ impl Store for SimStore {
     }
 
     async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
+        if self.world.state().is_direct {
+            // No controller takes over what happened since: whose listener is gone is gone for the server too.
+            self.world.state().collect_hints();
+        }
         let started = || self.world.state().server.started;
         let run = |seen: Vitals| Vitals { run: format!("{:?}", started()), ..seen };
         let effect = |store: &MemoryStore| now(store.vital(workers)).map(run);
