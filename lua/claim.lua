@@ -38,7 +38,7 @@ end
 if record.pool ~= ARGV[3] then
   return { "other_pool", record.pool }
 end
-local can_run = runnable(record.hold, record.backoff, call("LLEN", KEYS[4]))
+local waiting = call("LLEN", KEYS[4])
 if owner and owner ~= worker then
   local lease = call("HGET", KEYS[6], owner)
   local stands = standing(lease, at)
@@ -51,10 +51,9 @@ if owner and owner ~= worker then
     end
     bury(KEYS[6], KEYS[7], owner, 10, at)
   end
-  disown(meta, KEYS[2], record, at, "orphaned", can_run and int(at) or "")
-  record.token, record.last, record.orphaned = nil, owner, can_run and int(at)
+  take_from_the_dead(meta, KEYS[2], record, waiting, at)
 end
-if not record.token and not can_run then
+if not record.token and not runnable(record.hold, record.backoff, record.suspended, waiting) then
   call("ZREM", KEYS[9], session)
   return { "nothing" }
 end

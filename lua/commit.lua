@@ -6,9 +6,11 @@
 -- ARGV   1 session   2 token   3 commit id   4 after: number of the last entry the writer knows
 --        5 turn   6 turns   7 tries   8 backoff in ms, or empty   9 TTL of own in ms   10 page
 --       11 state: keep | set | clear   12 the state   13 cause of a quarantine, or empty   14 its reason
---       15 number of the message that is done, or empty   16 its name   17 its reply_to, or empty
---       18 its answer   19 reason if it is given up on, else empty   20 tries it had
---       21… entries, three each: kind, message or empty, body
+--       15 number of the message whose turn it is, or empty   16 its name, and if it is done
+--       17 its reply_to, or empty   18 its answer   19 reason if it is given up on, else empty   20 tries it had
+--       21 done | empty   22 boundaries of its turn that the writer knows of
+--       23 how far that turn got if it goes on: <boundaries>/<eager | lazy>, or empty
+--       24… entries, three each: kind, message or empty, body
 -- Reply  {"done", {id, to, …} written to out, mail…}   {"fenced"}   {"lost"}   {"behind", seq}
 --        {"unreadable", layout version}
 -- A repeat with the session's last commit id is {"done", {}, mail…}, also to an owner fenced since;
@@ -17,7 +19,7 @@
 local meta, inbox = KEYS[1], KEYS[4]
 local token, commit, page = ARGV[2], ARGV[3], tonumber(ARGV[10])
 
-local f = call("HMGET", meta, "v", "token", "seq", "commit", "backoff", "taken")
+local f = call("HMGET", meta, "v", "token", "seq", "commit", "backoff", "taken", "unfinished")
 if f[1] ~= LAYOUT and (f[1] or f[2] or f[3]) then
   return { "unreadable", f[1] or "" }
 end
@@ -33,29 +35,33 @@ if f[2] ~= token then
   return { "fenced" }
 end
 local last = f[3] or "0"
-if last ~= ARGV[4] then
+local boundaries = string.match(f[7] or "", "^%d+") or "0"
+if last ~= ARGV[4] or boundaries ~= ARGV[22] then
   return { "behind", last }
 end
 
 local at = now()
 local time = int(at)
 
--- One message more than asked for: the head leaves.
-local done = some(ARGV[15])
-local waiting = mail(inbox, done and page + 1 or page)
-local head
-if done then
-  local name = '{"v":1,"n":' .. done .. ',"message":"' .. ARGV[16] .. '"'
-  head = table.remove(waiting, 1)
+-- One message more than asked for where the head leaves, and at least that one where it must be looked at.
+local number = some(ARGV[15])
+local done = ARGV[21] == "done" and number
+local waiting = mail(inbox, done and page + 1 or number and math.max(page, 1) or page)
+local head = waiting[1]
+if number then
+  local name = '{"v":1,"n":' .. number .. ',"message":"' .. ARGV[16] .. '"'
   if not head or string.sub(head, 1, #name) ~= name then
     return { "behind", last }
+  end
+  if done or page == 0 then
+    table.remove(waiting, 1)
   end
 end
 
 -- First what may be refused: the history takes no epoch older than the last claim's.
 local epoch = string.match(token, "|(%d+)|")
 local seq = tonumber(last)
-for i = 21, #ARGV, 3 do
+for i = 24, #ARGV, 3 do
   seq = seq + 1
   last = int(seq)
   local id = epoch .. "-" .. last
@@ -81,6 +87,9 @@ end
 call("HSET", meta, "seq", last, "turns", ARGV[6], "commit", commit, "tries", ARGV[7], "crashes", "", "backoff", backoff, "taken", done or f[6] or "", "updated", time)
 if ARGV[13] ~= "" then
   call("HSET", meta, "hold", "quarantined", "cause", ARGV[13], "reason", ARGV[14])
+end
+if ARGV[23] ~= (f[7] or "") then
+  call("HSET", meta, "unfinished", ARGV[23])
 end
 call("SET", KEYS[2], token, "PX", ARGV[9])
 

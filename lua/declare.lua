@@ -3,7 +3,9 @@
 --
 -- KEYS   1 agents
 -- ARGV   1 agent   2 how, as JSON
--- Reply  1 if it was not known, else 0
--- A repeat declares the same.
+-- Reply  how it was served until now, as JSON; nil if it was not known
+-- A repeat declares the same, and is told that.
 
-return call("HSET", KEYS[1], ARGV[1], ARGV[2])
+local before = call("HGET", KEYS[1], ARGV[1])
+call("HSET", KEYS[1], ARGV[1], ARGV[2])
+return before

@@ -30,7 +30,7 @@ if record.token then
   publish(ARGV[3], worker_of(record.token), "w " .. session)
   return { "fired" }
 end
-local can_run = runnable(record.hold, nil, call("LLEN", KEYS[2]))
+local can_run = runnable(record.hold, nil, record.suspended, call("LLEN", KEYS[2]))
 settle_ready(KEYS[4], session, can_run, at)
 if can_run then
   offer(KEYS[5], ARGV[3], session)

@@ -24,8 +24,8 @@ end
 if ARGV[4] == "drop" then
   call("HSET", meta, "dropped", int((tonumber(call("HGET", meta, "taken")) or 0) + 1))
 end
-call("HSET", meta, "hold", "", "cause", "", "reason", "", "crashes", "", "orphaned", "", "tries", "0", "updated", int(at))
-local can_run = runnable(nil, record.backoff, call("LLEN", KEYS[2]))
+call("HSET", meta, "hold", "", "cause", "", "reason", "", "crashes", "", "orphaned", "", "suspended", "", "tries", "0", "updated", int(at))
+local can_run = runnable(nil, record.backoff, nil, call("LLEN", KEYS[2]))
 settle_ready(KEYS[3], session, can_run, at)
 if can_run then
   offer(KEYS[4], ARGV[3], session)

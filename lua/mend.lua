@@ -52,7 +52,7 @@ else
 end
 if record.token then
   mended = mended + call("ZREM", ready, session) + call("SADD", KEYS[9], session)
-elseif runnable(record.hold, record.backoff, call("LLEN", KEYS[3])) then
+elseif runnable(record.hold, record.backoff, record.suspended, call("LLEN", KEYS[3])) then
   mended = mended + call("ZADD", ready, "NX", int(at), session)
 else
   mended = mended + call("ZREM", ready, session)

@@ -106,14 +106,14 @@ local function gone(lease)
 end
 
 -- The one table of who may run: the same as `SessionRecord::is_runnable`.
-local function runnable(hold, backoff, waiting)
-  return waiting > 0 and not some(hold) and not some(backoff)
+local function runnable(hold, backoff, suspended, waiting)
+  return waiting > 0 and not some(hold) and not some(backoff) and not some(suspended)
 end
 
 -- A session's record as far as scripts decide by it; nil if there is none, and the reply that says
 -- so if this version cannot read it.
 local function read(meta)
-  local f = call("HMGET", meta, "v", "pool", "token", "last", "epoch", "backoff", "hold", "crashes", "orphaned", "given", "tries")
+  local f = call("HMGET", meta, "v", "pool", "token", "last", "epoch", "backoff", "hold", "crashes", "orphaned", "given", "tries", "unfinished", "suspended", "resume")
   if f[1] ~= LAYOUT then
     if f[1] or f[2] or f[10] then
       return nil, { "unreadable", f[1] or "" }
@@ -123,6 +123,7 @@ local function read(meta)
   return {
     pool = f[2], token = some(f[3]), last = some(f[4]), epoch = some(f[5]), backoff = some(f[6]), hold = some(f[7]),
     crashes = f[8] or "", orphaned = some(f[9]), given = tonumber(f[10]) or 0, tries = tonumber(f[11]) or 0,
+    unfinished = some(f[12]), suspended = some(f[13]), resume = some(f[14]),
   }
 end
 
@@ -234,13 +235,28 @@ local function disown(meta, own, record, at, ...)
   call("DEL", own)
 end
 
+-- Clears an owner that is gone: the session is orphaned if it was runnable, and suspended where
+-- `SessionRecord::is_suspended_by_death`. Keeps the record as it was read up to date.
+local function take_from_the_dead(meta, own, record, waiting, at)
+  local time = int(at)
+  local can_run = runnable(record.hold, record.backoff, record.suspended, waiting)
+  record.last, record.orphaned = worker_of(record.token), can_run and time or nil
+  disown(meta, own, record, at, "orphaned", can_run and time or "")
+  local resume = record.unfinished and (record.resume or string.match(record.unfinished, "[^/]*$"))
+  if resume == "lazy" and waiting == 1 and not record.hold then
+    record.suspended = time
+    call("HSET", meta, "suspended", time)
+  end
+  record.token = nil
+end
+
 -- Accepts a message into an inbox, or says why not; what `send`, `relay` and `revive` share.
 --
 -- `keys`: meta inbox ids ready idle index out, and channel, the prefix of wake channels.
 -- `m`: session message body pool body_limit inbox_limit, and where given id reply_to group resume.
 -- Gives the reply, and if somebody must be told, what `tell` takes.
 local function accept(keys, m, at)
-  local f = call("HMGET", keys.meta, "v", "pool", "hold", "token", "given", "backoff", "last_message")
+  local f = call("HMGET", keys.meta, "v", "pool", "hold", "token", "given", "backoff", "last_message", "suspended")
   local known = f[1] == LAYOUT
   if not known and (f[1] or f[2] or f[5]) then
     return { "unreadable", f[1] or "" }
@@ -295,6 +311,10 @@ local function accept(keys, m, at)
   if m.resume then
     call("HSET", keys.meta, "resume", m.resume)
   end
+  local suspended = some(f[8])
+  if suspended then
+    call("HSET", keys.meta, "suspended", "")
+  end
 
   local reply = { "accepted", m.message, number }
   local token = some(f[4])
@@ -308,9 +328,9 @@ local function accept(keys, m, at)
     end
     return reply, { worker = worker_of(token), payload = payload }
   end
-  if runnable(f[3], f[6], waiting + 1) then
+  if runnable(f[3], f[6], nil, waiting + 1) then
     call("ZADD", keys.ready, "NX", time, m.session)
-    if waiting == 0 then
+    if waiting == 0 or suspended then
       return reply, { offer = m.session }
     end
   end

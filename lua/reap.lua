@@ -3,7 +3,7 @@
 --
 -- KEYS   1 meta  2 own  3 in  4 workers  5 held (from)  6 ready (pool, agent)  7 idle (pool, agent)
 -- ARGV   1 session   2 from   3 pool   4 channel
--- Reply  {"reaped", "1" if runnable or ""}   {"alive"}   {"not_theirs"}   {"other_pool", the right one}
+-- Reply  {"reaped", "1" if it is runnable or ""}   {"alive"}   {"not_theirs"}   {"other_pool", the right one}
 --        {"unreadable", layout version}
 -- A repeat is {"not_theirs"}.
 
@@ -22,8 +22,9 @@ end
 if record.pool ~= ARGV[3] then
   return { "other_pool", record.pool }
 end
-local can_run = runnable(record.hold, record.backoff, call("LLEN", KEYS[3]))
-disown(KEYS[1], KEYS[2], record, at, "orphaned", can_run and int(at) or "")
+local waiting = call("LLEN", KEYS[3])
+take_from_the_dead(KEYS[1], KEYS[2], record, waiting, at)
+local can_run = runnable(record.hold, record.backoff, record.suspended, waiting)
 call("SREM", KEYS[5], session)
 settle_ready(KEYS[6], session, can_run, at)
 if can_run then

@@ -17,7 +17,7 @@ if record.token ~= token then
   local by_them = not record.token and record.last == worker and record.epoch == string.match(token, "|(%d+)|")
   return { by_them and "released" or "fenced" }
 end
-local can_run = runnable(record.hold, record.backoff, call("LLEN", KEYS[3]))
+local can_run = runnable(record.hold, record.backoff, record.suspended, call("LLEN", KEYS[3]))
 if can_run and ARGV[3] == "if_idle" then
   return { "runnable", unpack(mail(KEYS[3], tonumber(ARGV[4]))) }
 end

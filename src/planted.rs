@@ -56,6 +56,10 @@ bugs! {
     EpochGoesBack "epoch-that-goes-back-after-a-failover",
     /// A timer fires again though its session waits for another time by now.
     TimerTwice "timer-fired-twice",
+    /// A turn that goes on after a boundary writes its message once more.
+    UserTwice "user-entry-written-again",
+    /// A lazy turn goes on when its owner is dead, with no word.
+    LazyGoesOn "lazy-turn-that-goes-on-by-itself",
 }
 
 impl fmt::Display for Bug {

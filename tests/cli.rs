@@ -36,5 +36,7 @@ mod sending;
 mod simulating;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/top.rs"]
+mod top;
 #[path = "cli/worker.rs"]
 mod worker;

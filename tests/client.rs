@@ -287,3 +287,34 @@ async fn a_send_without_an_id_that_gets_no_answer_is_not_repeated_but_said_to_be
     assert!(matches!(unknown, ClientError::Unknown(_)), "{unknown}");
     server.resume();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_waits_for_a_server_that_is_back_and_still_loads_its_data() {
+    // Slow enough to be met while it loads: it answers after every 1,024 commands.
+    let slowly = ["--key-load-delay", "400"];
+    let mut server = RedisServer::builder().appendonly("always").args(&slowly).start();
+    let store = RedisStore::connect(Options::new(server.url())).await.expect("the server answers");
+    let client = Client::new(store, Env::system()).with_patience(Duration::from_secs(60));
+    let mut conn = server.client().get_connection().expect("the server answers");
+    let mut sets = redis::pipe();
+    (0..5_000).for_each(|n| _ = sets.set(n, "x").ignore());
+    sets.exec(&mut conn).expect("SET is answered");
+    server.kill();
+    let (url, restarted) = (
+        server.client(),
+        std::thread::spawn(move || {
+            server.restart();
+            server
+        }),
+    );
+    support::eventually("it loads", Duration::from_secs(30), async || {
+        let Ok(mut conn) = url.get_multiplexed_async_connection().await else { return false };
+        let answer = redis::cmd("PING").exec_async(&mut conn).await;
+        answer.is_err_and(|err| err.kind() == redis::ServerErrorKind::BusyLoading.into())
+    })
+    .await;
+    let sent = text("echo/a", "x").id("once".parse().expect("an id"));
+    let receipt = client.send(sent).await.expect("it is back in time");
+    assert!(!receipt.repeat);
+    restarted.join().expect("it is back");
+}

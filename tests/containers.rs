@@ -12,7 +12,7 @@ use support::{
     worker_container::WorkerContainer,
 };
 use tenure::{
-    model::EntryKind,
+    model::{Entry, EntryKind},
     store::{HistoryRange, RedisStore, Store, redis::Options},
 };
 
@@ -87,6 +87,68 @@ async fn a_fleet_goes_on_when_its_containerised_redis_is_paused_killed_and_resta
         assert!(partition.dead.is_empty(), "{:?}", partition.dead);
         assert!(partition.sessions.values().all(|session| session.record.crashes.is_empty()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_cut_off_from_its_network_loses_its_sessions_within_the_lease_and_comes_back_as_another() {
+    if !containers::wanted() {
+        return;
+    }
+    let redis = RedisContainer::start_with(&["--appendfsync", "always"]).await;
+    let (url, lease) = (redis.url_in_network().await, Duration::from_secs(2));
+    let store = RedisStore::connect(Options::new(redis.url())).await.expect("the server answers");
+    let cut = WorkerContainer::start_in_network(&url, &["--lease", "2s"]);
+    post(&redis, 0..9).await;
+    eventually("the first worker owns all sessions", Duration::from_secs(30), async || {
+        all_have_turns(&store, 1).await
+    })
+    .await;
+    let _other = WorkerContainer::start_in_network(&url, &["--lease", "2s"]);
+    eventually("there are two workers", Duration::from_secs(30), async || members_of(&store).await == 2)
+        .await;
+
+    cut.disconnect();
+    post(&redis, 9..18).await;
+    eventually("its sessions go on elsewhere", lease + Duration::from_secs(1), async || {
+        all_have_turns(&store, 2).await
+    })
+    .await;
+    eventually("it is off the list", lease * 3, async || members_of(&store).await == 1).await;
+    assert!(cut.is_running(), "{}", cut.logs());
+
+    cut.reconnect();
+    eventually("it is told, and is a worker again", Duration::from_secs(60), async || {
+        cut.logs().contains(r#""event":"lost""#) && members_of(&store).await == 2
+    })
+    .await;
+    post(&redis, 18..27).await;
+    eventually("all goes on", Duration::from_secs(30), async || all_have_turns(&store, 3).await).await;
+    for session in 0..9 {
+        let entries = history_of(&store, session).await;
+        assert!(
+            entries.windows(2).all(|pair| pair[0].id < pair[1].id && pair[0].id.seq + 1 == pair[1].id.seq)
+        );
+        assert!(entries[1].id.epoch < entries[2].id.epoch, "another owner wrote the second turn");
+    }
+}
+
+async fn history_of(store: &RedisStore, session: usize) -> Vec<Entry> {
+    let name = format!("echo/{session}").parse().expect("a session");
+    store.history(&name, HistoryRange::Newest(0), Duration::ZERO).await.expect("an answer")
+}
+
+/// Whether each of the nine sessions took exactly so many messages.
+async fn all_have_turns(store: &RedisStore, turns: usize) -> bool {
+    for session in 0..9 {
+        if history_of(store, session).await.len() != 2 * turns {
+            return false;
+        }
+    }
+    true
+}
+
+async fn members_of(store: &RedisStore) -> usize {
+    store.members().await.expect("an answer").len()
 }
 
 /// Numbers as messages to nine sessions in turn, by the plain door.

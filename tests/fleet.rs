@@ -12,9 +12,10 @@ use std::{
 use redis::AsyncCommands;
 use support::{RedisServer, WorkerProcess, eventually};
 use tenure::{
-    SessionId,
+    Env, SessionId,
+    client::{Client, Outgoing},
     model::{Entry, Envelope, StreamId},
-    store::{HistoryRange, PartitionSnapshot, RedisStore, Store, redis::Options},
+    store::{HistoryRange, Look, PartitionSnapshot, RedisStore, Store, redis::Options},
 };
 
 const CLIENTS: usize = 20;
@@ -190,6 +191,38 @@ async fn a_worker_that_is_stopped_longer_than_its_lease_ends_fenced_with_nothing
         members.iter().all(|member| member.worker.as_str() != first.id()),
         "the old incarnation is no more"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_started_again_under_the_same_name_is_another_and_takes_over_by_claims_of_its_own() {
+    let server = RedisServer::start();
+    let named = [LEASE[0], LEASE[1], "--name", "web"];
+    let mut first = WorkerProcess::start(&server.url(), &named);
+    let store = store(&server).await;
+    let client = Client::new(store.clone(), Env::system());
+    let ask = async |text| {
+        let message = Outgoing::text("echo/a".parse().unwrap(), text);
+        client.ask(message, Duration::from_secs(30)).await.expect("an answer")
+    };
+    let sight = async || match store.look(&"echo/a".parse().unwrap()).await.unwrap() {
+        Look::Here(sight) => sight.record,
+        other => panic!("{other:?}"),
+    };
+    ask("one").await;
+    let old = sight().await;
+    first.kill();
+    let second = WorkerProcess::start(&server.url(), &named);
+    assert_ne!(first.id(), second.id());
+    ask("two").await;
+    let new = sight().await;
+    assert_eq!(new.owner.unwrap().worker.as_str(), second.id());
+    assert_eq!(old.owner.unwrap().worker.as_str(), first.id());
+    assert!(new.epoch > old.epoch && new.turns == 2);
+    eventually("the old incarnation leaves within its lease", Duration::from_secs(10), async || {
+        let members = store.members().await.unwrap();
+        members.iter().map(|member| member.worker.as_str()).collect::<Vec<_>>() == [second.id()]
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

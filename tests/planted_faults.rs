@@ -91,7 +91,7 @@ planted! {
 
     /// Release by "inbox empty": what backs off or is quarantined can never be given back.
     a_release_by_inbox_empty_is_found:
-        "release", "runnable(record.hold, record.backoff, call(\"LLEN\", KEYS[3]))" => "call(\"LLEN\", KEYS[3]) > 0",
+        "release", "runnable(record.hold, record.backoff, record.suspended, call(\"LLEN\", KEYS[3]))" => "call(\"LLEN\", KEYS[3]) > 0",
         within 20;
 
     /// Acknowledge by count: whatever stands at the head is taken for the message that is done.
@@ -159,6 +159,26 @@ planted! {
     /// A session that is freed is forgotten.
     a_freed_session_that_is_not_ready_is_found:
         "free", "settle_ready(KEYS[3], session, can_run, at)" => "", within 60;
+
+    /// A lazy turn in the middle goes on when its owner is dead.
+    a_lazy_turn_that_is_not_suspended_is_found:
+        "prelude", "if resume == \"lazy\" and waiting == 1 and not record.hold then" => "if false then", within 60;
+
+    /// A turn is in the middle and nobody knows.
+    a_boundary_that_leaves_no_unfinished_turn_is_found:
+        "commit", "if ARGV[23] ~= (f[7] or \"\") then" => "if false then", within 20;
+
+    /// A server that lost a boundary is not noticed.
+    a_lost_boundary_is_found:
+        "commit", " or boundaries ~= ARGV[22]" => "", within 20;
+
+    /// A message to a suspended session is stranded behind its turn.
+    a_message_that_is_no_word_is_found:
+        "prelude", "call(\"HSET\", keys.meta, \"suspended\", \"\")" => "", within 60;
+
+    /// A session that was told to go on is forgotten.
+    a_continued_session_that_is_not_ready_is_found:
+        "continue", "settle_ready(KEYS[3], session, can_run, at)" => "", within 60;
 
     /// A wait that ended stays in `timers`.
     a_timer_left_behind_is_found:

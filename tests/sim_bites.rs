@@ -86,13 +86,21 @@ impl Told {
     }
 
     fn claims(self, worker: u16, session: u32, epoch: u64, last: u64) -> Self {
-        let answer = Answer::Claimed { epoch, last, done: 0 };
+        let answer = Answer::Claimed { epoch, last, done: 0, boundaries: 0 };
         self.asks(Actor::Worker(worker), session, Call::Claim { worker: worker.into() }, Some(answer))
     }
 
     /// Worker `worker` writes entry `entry` behind `after`.
     fn writes(self, worker: u16, session: u32, epoch: u64, after: u64, entry: u64) -> Self {
-        let call = Call::Commit { commit: entry, epoch, after, entries: vec![entry], done: None };
+        let call = Call::Commit {
+            commit: entry,
+            epoch,
+            after,
+            entries: vec![entry],
+            done: None,
+            boundaries: 0,
+            known: 0,
+        };
         self.asks(Actor::Worker(worker), session, call, Some(Answer::Committed))
     }
 
@@ -186,7 +194,15 @@ fn an_effect_without_its_cause_in_another_session_is_missed() {
     let number = 1;
     let send = Call::Send { message: 7, keyed: true };
     let sent = written().reads(1, 0, &[10]).client(1, 2, send, Answer::Accepted { number });
-    let call = Call::Commit { commit: 30, epoch: 1, after: 0, entries: vec![30], done: Some(number) };
+    let call = Call::Commit {
+        commit: 30,
+        epoch: 1,
+        after: 0,
+        entries: vec![30],
+        done: Some(number),
+        boundaries: 0,
+        known: 0,
+    };
     let answered =
         sent.claims(2, 2, 1, 0).asks(Actor::Worker(2), 2, call, Some(Answer::Committed)).reads(2, 2, &[30]);
     let blind = answered.reads(2, 0, &[]);
@@ -227,7 +243,15 @@ fn what_was_under_way_when_the_replica_was_cut_off_may_be_there_or_not() {
 #[test]
 fn a_boundary_may_be_refused_for_a_message_that_is_lost() {
     let told = written();
-    let call = Call::Commit { commit: 22, epoch: 1, after: 1, entries: vec![22], done: None };
+    let call = Call::Commit {
+        commit: 22,
+        epoch: 1,
+        after: 1,
+        entries: vec![22],
+        done: None,
+        boundaries: 0,
+        known: 0,
+    };
     let refused = told.asks(Actor::Worker(1), 1, call, Some(Answer::Behind));
     assert_eq!(refused.judged(&[Loss { since: 35, until: 45 }]), Judgement::default());
 }
@@ -245,7 +269,15 @@ fn what_could_not_be_decided_is_counted() {
     for after in 0..20 {
         for version in 0..2 {
             let entries = vec![2 * after + version];
-            let call = Call::Commit { commit: entries[0], epoch: 1, after, entries, done: None };
+            let call = Call::Commit {
+                commit: entries[0],
+                epoch: 1,
+                after,
+                entries,
+                done: None,
+                boundaries: 0,
+                known: 0,
+            };
             told = told.asks(Actor::Worker(entries_line(after, version)), 0, call, None);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DeadId;
 use crate::{
-    model::{ErrorReply, IdempotencyKey, MessageId, SessionId, WorkerId},
+    model::{ErrorReply, IdempotencyKey, MessageId, SessionId, Status, WorkerId},
     store::{Refusal, StoreError},
 };
 
@@ -57,6 +57,14 @@ pub enum ClientError {
     /// The session is not set aside (any more).
     #[error("session {0} is not quarantined")]
     NotQuarantined(SessionId),
+    /// The session is not suspended (any more).
+    #[error("session {session} is not suspended, it is {status}")]
+    NotSuspended {
+        /// The session.
+        session: SessionId,
+        /// What it is instead.
+        status: Status,
+    },
     /// Its owner is about to give it back, or died; another moment helps.
     #[error("session {session} is still owned by {owner}")]
     StillOwned {

@@ -19,7 +19,7 @@ pub use self::{
     dead::{DeadId, DeadLetters},
     error::ClientError,
     send::{Answer, Outgoing, Receipt},
-    sessions::Sessions,
+    sessions::{Bookmark, Sessions},
     view::SessionView,
 };
 use crate::{
@@ -128,12 +128,12 @@ impl<S: Store> Client<S> {
         (now.since(*at) < Self::DECLARED_FOR).then(|| agents.get(agent).map(|how| how.pool.clone()))?
     }
 
-    /// Repeats what may be repeated while there is no answer, until patience is over.
+    /// Repeats what may be repeated while there is no answer, or a server that is just back gives none yet, until patience is over.
     async fn insist<T, F: Future<Output = StoreResult<T>>>(&self, call: impl Fn() -> F) -> StoreResult<T> {
         let until = self.env.now().plus(self.patience);
         loop {
             match call().await {
-                Err(err) if err.may_have_happened() && self.env.now().plus(Self::PAUSE) < until => {
+                Err(err) if err.passes() && self.env.now().plus(Self::PAUSE) < until => {
                     self.env.sleep(Self::PAUSE).await;
                 }
                 outcome => return outcome,

@@ -7,12 +7,15 @@ use futures_util::future::try_join_all;
 use super::{Client, ClientError, ClientResult, Pages, SessionView};
 use crate::{
     model::{Pool, SessionId, WorkerId},
-    store::{Delete, FirstMessage, Free, Look, Member, Store, StoreResult},
+    store::{Delete, FirstMessage, Free, Look, Member, Proceed, Store, StoreResult},
 };
 
 /// How often, and after which pauses, a quarantined session is looked at that its owner has not given back yet.
 const OWNED_LOOKS: usize = 20;
 const OWNED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many pools a session is followed through.
+const POOLS_TRIED: usize = 8;
 
 impl<S: Store> Client<S> {
     /// One session, and why it is as it is.
@@ -24,8 +27,17 @@ impl<S: Store> Client<S> {
 
     /// All sessions, page by page: by partition, then by id.
     pub async fn sessions(&self) -> ClientResult<Sessions<'_, S>> {
+        self.sessions_from(Bookmark::default()).await
+    }
+
+    /// The sessions from a place on that an earlier walk had reached: for one who looks at some now and more later.
+    pub async fn sessions_from(
+        &self,
+        Bookmark { partition, after }: Bookmark,
+    ) -> ClientResult<Sessions<'_, S>> {
         let members = self.workers().await?;
-        Ok(Sessions { client: self, members, pages: Pages::over(self.store.partitions()), after: None })
+        let pages = Pages { next: partition, ..Pages::over(self.store.partitions()) };
+        Ok(Sessions { client: self, members, pages, after })
     }
 
     /// Deletes a session with all that belongs to it; mail still waiting goes to `dead`.
@@ -69,6 +81,25 @@ impl<S: Store> Client<S> {
         ))
     }
 
+    /// Lets the unfinished turn of a suspended session go on, with no message. A repeat is
+    /// [`ClientError::NotSuspended`], and changes nothing.
+    pub async fn proceed(&self, session: &SessionId) -> ClientResult<()> {
+        let (mut pool, _) = self.whereabouts(session).await?;
+        for _ in 0..POOLS_TRIED {
+            let going = self.insist(|| self.store.proceed(session, &pool)).await;
+            match going.map_err(ClientError::writing)? {
+                Proceed::Going => return Ok(()),
+                Proceed::Absent => return Err(ClientError::NoSession(session.clone())),
+                Proceed::OtherPool(right) => pool = right,
+                Proceed::NotSuspended => {
+                    let status = self.session(session).await?.status;
+                    return Err(ClientError::NotSuspended { session: session.clone(), status });
+                }
+            }
+        }
+        Err(ClientError::Restless(session.clone()))
+    }
+
     /// The pool and the owner of a session, as `delete` wants them named.
     async fn whereabouts(&self, session: &SessionId) -> ClientResult<(Pool, Option<WorkerId>)> {
         match self.insist(|| self.store.look(session)).await.map_err(ClientError::reading)? {
@@ -92,6 +123,13 @@ impl<S: Store> Client<S> {
     }
 }
 
+/// How far a walk over all sessions has come; the default is its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bookmark {
+    partition: u16,
+    after: Option<SessionId>,
+}
+
 /// Sessions, page by page.
 #[derive(Debug)]
 pub struct Sessions<'c, S> {
@@ -102,6 +140,11 @@ pub struct Sessions<'c, S> {
 }
 
 impl<S: Store> Sessions<'_, S> {
+    /// Where the next page begins.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark { partition: self.pages.next, after: self.after.clone() }
+    }
+
     /// The next sessions, at most 100; none at the end. What was deleted in the meantime is left out.
     pub async fn next_page(&mut self) -> ClientResult<Option<Vec<SessionView>>> {
         while let Some(partition) = self.pages.partition() {

@@ -1,5 +1,7 @@
 //! A session as a person is shown it: what is recorded, and what follows from it and from who is there.
 
+use std::collections::BTreeSet;
+
 use crate::{
     model::{
         AgentName, Cause, Crash, Epoch, Group, Hold, Millis, Pool, SessionId, SessionRecord, Status, WorkerId,
@@ -110,11 +112,15 @@ fn reason(
         (Some(Hold::Stopped), _) => Some("it is stopped and takes no messages".to_owned()),
         (Some(Hold::Quarantined { reason, .. }), _) => Some(reason.clone()),
         (None, Some(Cause::NoWorker)) => {
-            Some(format!("no worker that runs serves the agent {agent}: start one that does"))
+            // A session that nobody ever claimed goes with its agent, wherever that is served.
+            let place = record.epoch.map(|_| format!(", in pool {}", record.pool)).unwrap_or_default();
+            Some(format!("no worker that runs serves the agent {agent}: start one that does{place}"))
         }
-        (None, Some(Cause::OtherPool)) => {
-            Some(format!("{agent} is served, but not in the session's pool {}", record.pool))
-        }
+        (None, Some(Cause::OtherPool)) => Some(format!(
+            "{agent} is served in pool {}, and this session belongs to pool {}: start a worker there",
+            pools(&agent, members),
+            record.pool
+        )),
         (None, Some(Cause::Capacity)) => {
             Some(format!("all workers of pool {} that serve {agent} are full: start another", record.pool))
         }
@@ -123,8 +129,29 @@ fn reason(
             times(record.tries)
         )),
         (None, Some(cause)) => Some(format!("it is held: {cause}")),
-        (None, None) => absent_owner(record, members).or_else(|| suspicion(record)),
+        (None, None) => {
+            suspension(record).or_else(|| absent_owner(record, members)).or_else(|| suspicion(record))
+        }
     }
+}
+
+/// Where an agent is served by workers that take sessions.
+fn pools(agent: &AgentName, members: &[Member]) -> String {
+    let serving =
+        members.iter().filter(|member| member.agents.contains(agent) && member.state == MemberState::Ready);
+    let pools: BTreeSet<_> = serving.map(|member| member.pool.as_str()).collect();
+    pools.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What cut off a turn that waits for a word.
+fn suspension(record: &SessionRecord) -> Option<String> {
+    record.suspended?;
+    let owner =
+        record.last_owner.as_ref().map_or("its owner".to_owned(), |owner| format!("its owner {owner}"));
+    let boundaries = record.unfinished.map_or(0, |unfinished| unfinished.boundaries);
+    let made = if boundaries == 1 { "1 boundary".to_owned() } else { format!("{boundaries} boundaries") };
+    let turn = record.turns + 1;
+    Some(format!("{owner} died in the middle of turn {turn}, after {made}, and it waits for a word to go on"))
 }
 
 /// An owner that nobody sees any more is likely dead, and its sessions move when its lease is over.
@@ -170,6 +197,7 @@ mod tests {
             capacity: 10,
             since: Millis(1),
             state,
+            tally: Default::default(),
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) use lease::millis;
 pub use lease::{BadLeaseTimes, Epoch, Lease, LeaseTimes, Millis, Nonce, Token};
 pub use message::{Envelope, ErrorReply, Message, MessageId, NewMessage};
 pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
-pub use session::{Cause, Crash, Hold, SessionRecord, Status};
+pub use session::{Cause, Crash, Hold, SessionRecord, Status, Unfinished};
 pub use timestamp::Timestamp;
 pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};
 pub(crate) use watch::{Finding, Watch, is_outage, look_every, ring};

@@ -48,6 +48,31 @@ impl FromStr for Crash {
     }
 }
 
+/// How far a turn got that has made something of itself durable, and has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its boundaries so far, from 1.
+    pub boundaries: u64,
+    /// What its agent wants done with it if its owner dies; the session's own policy is over it.
+    pub resume: Resume,
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.boundaries, self.resume)
+    }
+}
+
+impl FromStr for Unfinished {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let bad = || format!("`{word}` is not an unfinished turn: <boundaries>/<eager or lazy>");
+        let (boundaries, resume) = word.split_once('/').ok_or_else(bad)?;
+        Ok(Self { boundaries: boundaries.parse().map_err(|_| bad())?, resume: resume.parse()? })
+    }
+}
+
 /// A session's `meta`, read: all that scripts and memory decide by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
@@ -85,6 +110,10 @@ pub struct SessionRecord {
     pub orphaned: Option<Millis>,
     /// The number of a message that a person gave up on: its owner does, without running it.
     pub dropped: Option<u64>,
+    /// The turn of the message at the head, if it has a boundary and has not ended.
+    pub unfinished: Option<Unfinished>,
+    /// Its unfinished turn waits for a word, a message or `tenure continue`: since when. It has no owner then.
+    pub suspended: Option<Millis>,
     /// The message accepted last, which tells a repeated send.
     pub last_message: Option<MessageId>,
     /// When its first message was accepted.
@@ -121,22 +150,31 @@ impl SessionRecord {
             hold: None,
             orphaned: None,
             dropped: None,
+            unfinished: None,
+            suspended: None,
             last_message: None,
             created: now,
             updated: now,
         }
     }
 
-    /// Whether a worker should run it now: it has mail, and neither a hold nor a wait stands before that.
+    /// Whether a worker should run it now: it has mail, and no hold, no wait and no suspension stands before that.
     ///
     /// Reads no clock: a wait is over when its timer has fired. The same table stands in
     /// `lua/prelude.lua`, and the invariant of every script hangs on it: *no owner and runnable ⇔
     /// in `ready`*.
     pub fn is_runnable(&self, waiting: u64) -> bool {
-        match (&self.hold, self.backoff) {
-            (Some(_), _) | (None, Some(_)) => false,
-            (None, None) => waiting > 0,
+        match (&self.hold, self.backoff, self.suspended) {
+            (None, None, None) => waiting > 0,
+            (Some(_), _, _) | (_, Some(_), _) | (_, _, Some(_)) => false,
         }
+    }
+
+    /// Whether the death of its owner suspends it: its turn is in the middle and is not to go on by itself, and
+    /// nothing came since that it could wait for.
+    pub fn is_suspended_by_death(&self, waiting: u64) -> bool {
+        let resume = self.unfinished.map(|unfinished| self.resume.unwrap_or(unfinished.resume));
+        resume == Some(Resume::Lazy) && waiting == 1 && self.hold.is_none()
     }
 
     /// The crashes that a claim would find now: those counted, and the one not counted yet.
@@ -155,6 +193,7 @@ impl SessionRecord {
         match (&self.hold, &self.owner) {
             (Some(Hold::Stopped), _) => (Status::Stopped, None),
             (Some(Hold::Quarantined { cause, .. }), _) => (Status::Quarantined, Some(*cause)),
+            (None, _) if self.suspended.is_some() => (Status::Suspended, None),
             (None, _) if waiting > 0 && self.backoff.is_some() => (Status::Waiting, Some(Cause::Backoff)),
             (None, Some(_)) if waiting > 0 => (Status::Running, None),
             (None, Some(_)) => (Status::Idle, None),
@@ -176,7 +215,7 @@ pub enum Status {
     Passive,
     /// Has work that nobody has taken, or that waits for its time.
     Waiting,
-    /// Its unfinished turn waits for a message.
+    /// Its unfinished turn waits for a word: a message, or `tenure continue`.
     Suspended,
     /// Paused by a person.
     Paused,
@@ -263,12 +302,39 @@ mod tests {
         let poison = Hold::Quarantined { cause: Cause::Poison, reason: "three crashes".into() };
         for hold in [None, Some(Hold::Stopped), Some(poison)] {
             for backoff in [None, Some(Millis(7))] {
-                for waiting in [0, 1] {
-                    let session = SessionRecord { hold: hold.clone(), backoff, ..record() };
-                    let free = hold.is_none() && backoff.is_none();
-                    assert_eq!(session.is_runnable(waiting), free && waiting > 0);
+                for suspended in [None, Some(Millis(7))] {
+                    for waiting in [0, 1] {
+                        let session = SessionRecord { hold: hold.clone(), backoff, suspended, ..record() };
+                        let free = hold.is_none() && backoff.is_none() && suspended.is_none();
+                        assert_eq!(session.is_runnable(waiting), free && waiting > 0);
+                    }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_death_suspends_only_a_lazy_turn_in_the_middle_that_nothing_waits_behind() {
+        let turn = |resume| Some(Unfinished { boundaries: 2, resume });
+        let dies = |unfinished, own, waiting| {
+            SessionRecord { unfinished, resume: own, ..record() }.is_suspended_by_death(waiting)
+        };
+        assert!(dies(turn(Resume::Lazy), None, 1));
+        assert!(dies(turn(Resume::Eager), Some(Resume::Lazy), 1), "its own policy is over its agent's");
+        assert!(!dies(turn(Resume::Eager), None, 1));
+        assert!(!dies(turn(Resume::Lazy), Some(Resume::Eager), 1));
+        assert!(!dies(turn(Resume::Lazy), None, 2), "the next message is there");
+        assert!(!dies(None, Some(Resume::Lazy), 1), "without a boundary it is mail");
+        let held = SessionRecord { unfinished: turn(Resume::Lazy), hold: Some(Hold::Stopped), ..record() };
+        assert!(!held.is_suspended_by_death(1), "what is set aside waits for something else");
+    }
+
+    #[test]
+    fn an_unfinished_turn_reads_back_as_written() {
+        let turn = Unfinished { boundaries: 12, resume: Resume::Eager };
+        assert_eq!(turn.to_string().parse(), Ok(turn));
+        for bad in ["", "1", "x/lazy", "1/never"] {
+            assert!(bad.parse::<Unfinished>().is_err(), "{bad}");
         }
     }
 
@@ -282,6 +348,8 @@ mod tests {
         assert_eq!(record().status(1, Some(Cause::NoWorker)), (Status::Waiting, Some(Cause::NoWorker)));
         let backing_off = SessionRecord { backoff: Some(Millis(9)), ..owned };
         assert_eq!(backing_off.status(1, None), (Status::Waiting, Some(Cause::Backoff)));
+        let suspended = SessionRecord { suspended: Some(Millis(9)), ..record() };
+        assert_eq!(suspended.status(1, Some(Cause::NoWorker)), (Status::Suspended, None));
         let stopped = SessionRecord { hold: Some(Hold::Stopped), ..record() };
         assert_eq!(stopped.status(1, None), (Status::Stopped, None));
     }

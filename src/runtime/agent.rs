@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::turn::{Turn, TurnContext};
+use super::turn::{ADRIFT, Rest, Turn, TurnContext};
 use crate::model::{Body, Failure, Message, NewEntry, TurnPolicy};
 
 /// The code that takes the turns of all sessions of one name.
@@ -40,7 +40,8 @@ pub trait Agent: Send + Sync + 'static {
     ///
     /// Nothing of it is durable before it returns; then all of it is, at once. An error, a panic or
     /// a time-out leaves the session as it was, and the message is tried again as the policy says:
-    /// so whatever the turn does outside may happen again, and [`Turn::key`] is there to tell.
+    /// so whatever the turn does outside may happen again, and [`Turn::key`] is there to tell. A long
+    /// turn can make itself durable bit by bit with [`Turn::boundary`], and is then tried again from there.
     fn turn(
         &self,
         cx: &mut Turn<Self::State>,
@@ -182,12 +183,13 @@ async fn run<A: Agent>(agent: &A, context: TurnContext, state: Option<&str>, mes
 }
 
 fn finish<State: Serialize>(turn: Turn<State>, before: Option<&str>, reply: Option<Body>) -> Run {
-    let (state, appended) = turn.into_parts();
+    let Some(Rest { state, appended, durable }) = turn.into_rest() else {
+        return Run::Failed(adrift());
+    };
     match serde_json::to_string(&state) {
         Ok(after) => {
-            // An agent that keeps nothing stores nothing.
-            let changed = before != Some(after.as_str()) && !(before.is_none() && after == "null");
-            Run::Finished(Output { reply, appended, state: changed.then_some(after) })
+            let is_new = is_new_state(durable.as_deref().or(before), &after);
+            Run::Finished(Output { reply, appended, state: is_new.then_some(after) })
         }
         Err(err) => Run::Failed(Failure {
             reason: "failed",
@@ -196,6 +198,15 @@ fn finish<State: Serialize>(turn: Turn<State>, before: Option<&str>, reply: Opti
             not_before: Duration::ZERO,
         }),
     }
+}
+
+/// Whether a state has to be stored. An agent that keeps nothing stores nothing.
+pub(super) fn is_new_state(before: Option<&str>, after: &str) -> bool {
+    before.unwrap_or("null") != after
+}
+
+fn adrift() -> Failure {
+    Failure { reason: "failed", message: ADRIFT.to_owned(), retry: true, not_before: Duration::ZERO }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -1,4 +1,4 @@
-//! What a turn's end writes: from a run and what the owner knows, the boundary. Pure.
+//! What a turn's boundaries write: from a run and what the owner knows, the boundary. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::agent::Output;
 use crate::{
     model::{
-        Body, Cause, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, SessionRecord, Verdict,
+        Body, Cause, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, Resume, SessionRecord,
+        Unfinished, Verdict,
     },
-    store::{Boundary, Done, StateChange},
+    planted::{Bug, planted},
+    store::{Boundary, Done, Head, StateChange},
 };
 
 /// Where a session stands, as its owner knows it.
@@ -23,15 +25,57 @@ pub(super) struct Position {
     pub(super) turns: u64,
     /// Failed runs of the message at the head.
     pub(super) tries: u32,
+    /// How far its turn got, if that has a boundary.
+    pub(super) unfinished: Option<Unfinished>,
 }
 
 impl Position {
     pub(super) fn of(record: &SessionRecord) -> Self {
-        Self { seq: record.seq, taken: record.taken, turns: record.turns, tries: record.tries }
+        let SessionRecord { seq, taken, turns, tries, unfinished, .. } = *record;
+        Self { seq, taken, turns, tries, unfinished }
+    }
+
+    /// Boundaries of the turn of the message at the head.
+    pub(super) fn boundaries(&self) -> u64 {
+        self.unfinished.map_or(0, |unfinished| unfinished.boundaries)
+    }
+
+    /// The message's own entry, if it is not in the history yet: its turn's first boundary writes it.
+    fn opening(&self, message: &Message) -> Option<NewEntry> {
+        let is_due = self.unfinished.is_none() || planted(Bug::UserTwice);
+        is_due.then(|| NewEntry {
+            kind: EntryKind::User,
+            message: Some(message.message),
+            body: message.body.clone(),
+        })
     }
 }
 
-/// A boundary, and what holds once it is written.
+/// A boundary in the middle of a turn, and where the session stands once it is written.
+pub(super) fn middle(
+    position: &Position,
+    turn: u64,
+    message: &Message,
+    appended: Vec<NewEntry>,
+    state: Option<&str>,
+    resume: Resume,
+) -> (Boundary, Position) {
+    let entries: Vec<_> = position.opening(message).into_iter().chain(appended).collect();
+    let seq = position.seq + entries.len() as u64;
+    let unfinished = Some(Unfinished { boundaries: position.boundaries() + 1, resume });
+    let boundary = Boundary {
+        turns: position.turns,
+        tries: position.tries,
+        entries,
+        state: state.map(write_state).map_or(StateChange::Keep, StateChange::Set),
+        of: Some(head(message)),
+        unfinished,
+        ..empty(position, turn)
+    };
+    (boundary, Position { seq, unfinished, ..*position })
+}
+
+/// The boundary of a run that ended, and what holds once it is written.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) boundary: Boundary,
@@ -50,8 +94,7 @@ pub(super) fn finished(
     output: Output,
 ) -> Write {
     let Output { reply, appended, state } = output;
-    let mut entries = vec![user(message)];
-    entries.extend(appended);
+    let mut entries: Vec<_> = position.opening(message).into_iter().chain(appended).collect();
     let assistant = |body| NewEntry { kind: EntryKind::Assistant, message: Some(message.message), body };
     entries.extend(reply.clone().map(assistant));
     let entry = EntryId { epoch: lease.epoch(), seq: position.seq + entries.len() as u64 };
@@ -78,19 +121,23 @@ pub(super) fn failed(
     attempt: u32,
 ) -> Write {
     if let Verdict::Retry(after) = verdict {
-        let boundary =
-            Boundary { turns: position.turns, tries: attempt, backoff: Some(after), ..empty(position, turn) };
+        let boundary = Boundary {
+            turns: position.turns,
+            tries: attempt,
+            backoff: Some(after),
+            of: Some(head(message)),
+            unfinished: position.unfinished,
+            ..empty(position, turn)
+        };
         let position = Position { tries: attempt, ..*position };
         return Write { boundary, verdict, position, state: None };
     }
     let event = json!({ "event": "dead", "reason": failure.reason, "error": failure.message });
     let event = Body::of(&event).expect("an object");
     let answer = Envelope::error(lease.session(), message, failure.reason, &failure.message);
+    let event = NewEntry { kind: EntryKind::Event, message: Some(message.message), body: event };
     let boundary = Boundary {
-        entries: vec![
-            user(message),
-            NewEntry { kind: EntryKind::Event, message: Some(message.message), body: event },
-        ],
+        entries: position.opening(message).into_iter().chain([event]).collect(),
         done: Some(done(message, &answer, Some((failure.reason.to_owned(), attempt)))),
         ..empty(position, turn)
     };
@@ -102,6 +149,7 @@ pub(super) fn quarantine(position: &Position, why: String) -> Boundary {
     Boundary {
         turns: position.turns,
         tries: position.tries,
+        unfinished: position.unfinished,
         quarantine: Some((Cause::Unreadable, why)),
         ..empty(position, position.turns)
     }
@@ -112,11 +160,14 @@ fn empty(position: &Position, turn: u64) -> Boundary {
     Boundary {
         commit: String::new(),
         after: position.seq,
+        boundaries: position.boundaries(),
         turn,
         turns: turn,
         entries: Vec::new(),
         state: StateChange::Keep,
+        of: None,
         done: None,
+        unfinished: None,
         tries: 0,
         backoff: None,
         quarantine: None,
@@ -127,12 +178,12 @@ fn empty(position: &Position, turn: u64) -> Boundary {
 
 fn ended(boundary: Boundary, turn: u64, verdict: Verdict, message: &Message, state: Option<String>) -> Write {
     let seq = boundary.after + boundary.entries.len() as u64;
-    let position = Position { seq, taken: message.number, turns: turn, tries: 0 };
+    let position = Position { seq, taken: message.number, turns: turn, tries: 0, unfinished: None };
     Write { boundary, verdict, position, state }
 }
 
-fn user(message: &Message) -> NewEntry {
-    NewEntry { kind: EntryKind::User, message: Some(message.message), body: message.body.clone() }
+fn head(message: &Message) -> Head {
+    Head { number: message.number, message: message.message }
 }
 
 fn done(message: &Message, answer: &Envelope, dead: Option<(String, u32)>) -> Done {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Store, StoreResult, Survey},
+    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Overdue, Reap, Store, StoreResult, Survey},
 };
 
 /// How often each partition is looked at.
@@ -34,6 +34,10 @@ const PAGE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
 const PAGE: usize = 32;
+
+/// How long the dead that were found to hold nothing are left alone: the buried take no sessions, so only a server that
+/// lost writes can give them any, and the pass over the index finds those too.
+const DEAD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// After so many offers in a row that nobody took up, those who heard have a reason (a suspect waits for its turn):
 /// from then on every offer comes twice as late as the one before.
@@ -65,7 +69,7 @@ pub(super) struct Duty<S: Store> {
     members: BTreeSet<WorkerId>,
     /// What is in `ready` and was offered before: never twice running to the same worker, and more and more seldom.
     told: BTreeMap<SessionId, Told>,
-    /// The dead that hold nothing more, as far as we saw since the last refresh.
+    /// The dead that hold nothing more, as far as we saw in the last minute.
     emptied: BTreeSet<(Partition, WorkerId)>,
     /// Who was buried in this round, in how many partitions.
     buried: BTreeMap<WorkerId, usize>,
@@ -75,6 +79,7 @@ pub(super) struct Duty<S: Store> {
     passed: BTreeMap<Partition, SessionId>,
     next_refresh: Moment,
     next_page: Moment,
+    next_dead: Moment,
 }
 
 impl<S: Store> Duty<S> {
@@ -92,6 +97,7 @@ impl<S: Store> Duty<S> {
             passed: BTreeMap::new(),
             next_refresh: Moment::default(),
             next_page: Moment::default(),
+            next_dead: Moment::default(),
         }
     }
 
@@ -165,12 +171,14 @@ impl<S: Store> Duty<S> {
         }
     }
 
-    /// One line for each worker, and not one for each of its partitions.
+    /// One line, and one count, for each worker, and not one for each of its partitions.
     fn say_who_died(&self) {
         for (worker, partitions) in &self.buried {
+            self.shared.counts.deeds.buried(worker, self.shared.env.wall());
             info!(%worker, partitions, "buried: its lease ran out");
         }
         for (worker, sessions) in self.reaped.iter().filter(|(_, sessions)| **sessions > 0) {
+            self.shared.counts.deeds.reaped(*sessions);
             info!(%worker, sessions, "reaped");
         }
     }
@@ -185,7 +193,8 @@ impl<S: Store> Duty<S> {
     /// What changes seldom: who serves what. Kept as it is if the server does not answer.
     async fn refresh(&mut self, now: Moment) {
         self.next_refresh = now.plus(self.shared.config.lease.renew_every());
-        if !planted(Bug::ReapOnce) {
+        if now >= self.next_dead && !planted(Bug::ReapOnce) {
+            self.next_dead = now.plus(DEAD_AGAIN_AFTER);
             self.emptied.clear();
         }
         if let Ok(agents) = self.shared.store.agents().await {
@@ -232,12 +241,10 @@ impl<S: Store> Duty<S> {
                 }
             }
         }
-        for worker in buried {
-            if self.members.contains(&worker) {
-                self.shared.counts.lost_one(&worker);
-            }
-            self.reap_all(partition, worker).await;
+        for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
+            self.shared.counts.lost_one(worker);
         }
+        self.reap_all(partition, buried).await;
         let waiting = survey
             .ready
             .iter()
@@ -254,16 +261,18 @@ impl<S: Store> Duty<S> {
         }
     }
 
-    /// Takes from the dead what they held, until there is nothing.
-    async fn reap_all(&mut self, partition: Partition, worker: WorkerId) {
-        let key = (partition, worker);
-        if self.emptied.contains(&key) {
-            return;
-        }
-        let reaped = self.reaper().take_all(&[partition], &key.1, From::Front).await;
-        *self.reaped.entry(key.1.clone()).or_default() += reaped.sessions;
-        if !reaped.again || planted(Bug::ReapOnce) {
-            self.emptied.insert(key);
+    /// Takes from the dead what they held, until there is nothing: from all at once, for a fleet may bury many in a day.
+    async fn reap_all(&mut self, partition: Partition, buried: Vec<WorkerId>) {
+        let keys = buried.into_iter().map(|worker| (partition, worker));
+        let keys: Vec<_> = keys.filter(|key| !self.emptied.contains(key)).collect();
+        let (reaper, here) = (self.reaper(), [partition]);
+        let takes = keys.iter().map(|(_, worker)| reaper.take_all(&here, worker, From::Front));
+        let reaped = join_all(takes).await;
+        for (key, reaped) in keys.into_iter().zip(reaped) {
+            *self.reaped.entry(key.1.clone()).or_default() += reaped.sessions;
+            if !reaped.again || planted(Bug::ReapOnce) {
+                self.emptied.insert(key);
+            }
         }
     }
 
@@ -314,7 +323,9 @@ impl<S: Store> Duty<S> {
                 Mend::OtherOwner(right) => owner = right,
                 Mend::Orphan { .. } if planted(Bug::ReapOnce) => return Ok(()),
                 Mend::Orphan { of } => {
-                    self.reaper().take(session, &of).await?;
+                    if let Reap::Reaped { .. } = self.reaper().take(session, &of).await? {
+                        self.shared.counts.deeds.reaped(1);
+                    }
                     return Ok(());
                 }
                 Mend::Mended => {

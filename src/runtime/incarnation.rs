@@ -12,7 +12,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    admission::Admission, agent::AnyAgent, brake::Brake, env::Env, supervisor::Command, trust::Trust,
+    admission::Admission, agent::AnyAgent, brake::Brake, deeds::Deeds, env::Env, supervisor::Command,
+    trust::Trust,
 };
 use crate::{
     model::{
@@ -100,6 +101,8 @@ pub(super) struct Counts {
     pub(super) ready: AtomicUsize,
     /// Whether the last renewal took this worker out of `idle`.
     pub(super) full: AtomicBool,
+    /// What it has done so far.
+    pub(super) deeds: Deeds,
     /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
     /// Workers that were there and are no more.

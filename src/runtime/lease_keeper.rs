@@ -328,6 +328,7 @@ impl<S: Store> Incarnation<S> {
             capacity: self.config.capacity,
             since: self.since,
             state: if draining { MemberState::Draining } else { MemberState::Ready },
+            tally: self.counts.deeds.tally(self.env.wall()),
         };
         self.store.announce(&member, self.config.lease.ttl()).await
     }

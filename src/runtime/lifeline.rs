@@ -4,7 +4,11 @@
 //! decided in [`Watch`]; here are the clock and the server. Whoever is sure buries the dead everywhere and takes
 //! from them what they held. A false alarm costs the victim a fresh start, and a server's doing is left to the lease.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
@@ -15,7 +19,7 @@ use super::{
     reaper::{From, Reaper},
 };
 use crate::{
-    model::{Finding, Watch, WorkerId, is_outage, look_every, ring},
+    model::{AgentDeclaration, AgentName, Finding, Watch, WorkerId, is_outage, look_every, ring},
     store::{Bury, Ground, Store, Vitals},
 };
 
@@ -137,12 +141,25 @@ impl<S: Store> Lifeline<S> {
 }
 
 impl<S: Store> Incarnation<S> {
+    /// How agents are served. Without an answer what this worker serves itself: that nothing is known is not that there is nothing.
+    async fn agents_or_own(&self) -> BTreeMap<AgentName, AgentDeclaration> {
+        match self.store.agents().await {
+            Ok(agents) => agents,
+            Err(err) => {
+                debug!(worker = %self.worker, error = %err, "reaping by what is served here");
+                let own = self.agents.iter();
+                own.map(|(agent, hosted)| (agent.clone(), hosted.declaration(self.pool()))).collect()
+            }
+        }
+    }
+
     /// Buries a worker whose process died in every partition, and takes what it held.
     async fn take_over(self: Arc<Self>, dead: WorkerId, from: From) {
         let partitions: Vec<_> = self.store.partitions().all().collect();
         let burials = partitions.iter().map(|partition| self.store.bury(*partition, &dead, Ground::Lifeline));
         let burials = join_all(burials).await;
         let buried = burials.iter().filter(|answer| matches!(answer, Ok(Bury::Buried))).count();
+        self.counts.deeds.buried(&dead, self.env.wall());
         info!(worker = %dead, partitions = buried, "buried: its lifeline broke");
         if buried < partitions.len() {
             debug!(worker = %dead, ?burials, "not buried everywhere: the rest is left to the lease");
@@ -150,9 +167,10 @@ impl<S: Store> Incarnation<S> {
         if let Err(err) = self.store.retire(&dead).await {
             debug!(worker = %dead, error = %err, "still on the list of members");
         }
-        let agents = self.store.agents().await.unwrap_or_default();
+        let agents = self.agents_or_own().await;
         let reaper = Reaper { store: &self.store, agents: &agents, pool: self.pool() };
         let reaped = reaper.take_all(&partitions, &dead, from).await;
+        self.counts.deeds.reaped(reaped.sessions);
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
         // Not before: a renewal tells of loads anew, and would tilt what is being shared out.
         self.counts.lost_one(&dead);

@@ -9,6 +9,7 @@ mod admission;
 mod agent;
 mod boundary;
 mod brake;
+mod deeds;
 mod duty;
 mod entry;
 mod env;

@@ -18,12 +18,12 @@ use tracing::{debug, info, warn};
 
 use super::{
     actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
-    agent::Run,
+    agent::{Run, is_new_state},
     boundary::{self, Position},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     trust::Window,
-    turn::TurnContext,
+    turn::{BoundaryRequest, Desk, TurnContext},
 };
 use crate::{
     model::{
@@ -226,7 +226,9 @@ impl<S: Store> Owner<S> {
         };
         self.activity.set_busy();
         self.shared.counts.running.fetch_add(1, Ordering::Relaxed);
+        let before = self.position.turns;
         let turn = self.run_and_commit(mail, message).await;
+        self.shared.counts.deeds.ended(self.position.turns.saturating_sub(before));
         self.shared.counts.running.fetch_sub(1, Ordering::Relaxed);
         self.shared.counts.made_room();
         self.shared.counted(&self.hosted);
@@ -278,7 +280,8 @@ impl<S: Store> Owner<S> {
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
         let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
         let limit = hosted.policy.timeout;
-        let mut context = self.context(turn, attempt);
+        let desk = Desk::default();
+        let mut context = self.context(turn, attempt, desk.clone());
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
@@ -297,6 +300,8 @@ impl<S: Store> Owner<S> {
                 ended = &mut run => {
                     return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
                 }
+                // Right after the run, and before the grace may end it: what it asked for is not lost.
+                request = desk.left() => self.make_boundary(request, message, turn).await?,
                 () = stops.grace_over.cancelled() => {
                     self.leave(Leaving::HandOff).await?;
                     return ControlFlow::Break(Departure::HandedOff);
@@ -307,8 +312,31 @@ impl<S: Store> Owner<S> {
         }
     }
 
+    /// Makes durable what the run under way did so far, and tells it.
+    async fn make_boundary(
+        &mut self,
+        request: BoundaryRequest,
+        message: &Message,
+        turn: u64,
+    ) -> ControlFlow<Departure> {
+        let BoundaryRequest { appended, state, done } = request;
+        let before = self.state.as_ref().expect("a run begins with a state that can be read");
+        let changed = is_new_state(before.as_deref(), &state).then_some(state);
+        let resume = self.hosted.policy.resume;
+        let (boundary, position) =
+            boundary::middle(&self.position, turn, message, appended, changed.as_deref(), resume);
+        self.commit(boundary, 0).await?;
+        self.position = position;
+        if let Some(state) = changed {
+            self.state = Ok(Some(state.into()));
+        }
+        // A run that does not wait for it any more fails by that.
+        _ = done.send(());
+        ControlFlow::Continue(())
+    }
+
     /// What the agent sees; its deadline is set when the run begins.
-    fn context(&self, turn: u64, attempt: u32) -> TurnContext {
+    fn context(&self, turn: u64, attempt: u32, desk: Desk) -> TurnContext {
         let (store, env) = (self.shared.store.clone(), self.shared.env.clone());
         let session = self.lease.session().clone();
         TurnContext {
@@ -322,6 +350,8 @@ impl<S: Store> Owner<S> {
                 let (store, env, session) = (store.clone(), env.clone(), session.clone());
                 Box::pin(read_history(store, env, session, most))
             }),
+            boundaries: self.position.boundaries(),
+            desk,
         }
     }
 
@@ -445,7 +475,7 @@ enum Look {
     Running,
 }
 
-/// A session's newest entries. A server that does not answer is asked again: that is no failure of the run.
+/// A session's newest entries. A server that does not answer, or is loading, is asked again: that is no failure of the run.
 async fn read_history<S: Store>(
     store: S,
     env: Env,
@@ -454,7 +484,7 @@ async fn read_history<S: Store>(
 ) -> StoreResult<Vec<Entry>> {
     loop {
         match store.history(&session, HistoryRange::Newest(most), Duration::ZERO).await {
-            Err(err) if err.may_have_happened() => debug!(%session, error = %err, "reading again"),
+            Err(err) if err.passes() => debug!(%session, error = %err, "reading again"),
             read => return read,
         }
         env.sleep(REPEAT_AFTER).await;

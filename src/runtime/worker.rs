@@ -23,8 +23,8 @@ use super::{
     trust::Trust,
 };
 use crate::{
-    model::{AgentName, BadAddress, BadConfig, Settings, TurnPolicy, WorkerConfig, WorkerId},
-    store::{Configured, Lapsed, Store, StoreError},
+    model::{AgentName, BadAddress, BadConfig, Pool, Settings, TurnPolicy, WorkerConfig, WorkerId},
+    store::{Configured, Lapsed, Member, Store, StoreError},
 };
 
 /// How many commands wait for the supervisor before those who give them wait too.
@@ -153,7 +153,10 @@ impl<S: Store> WorkerBuilder<S> {
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
             let hosted = Hosted::new(agent, policy);
-            self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
+            let before = self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
+            if let Some(other) = before.map(|how| how.pool).filter(|pool| *pool != config.pool) {
+                say_moved(&self.store, &name, &other, &config.pool).await;
+            }
             agents.insert(name, Arc::new(hosted));
         }
         let parts = Parts {
@@ -164,6 +167,22 @@ impl<S: Store> WorkerBuilder<S> {
             watchdog: self.watchdog,
         };
         parts.start().await.map_err(StartError::Store)
+    }
+}
+
+/// Says that new sessions of an agent belong to another pool from now on, and who goes on serving the old ones.
+async fn say_moved<S: Store>(store: &S, agent: &AgentName, from: &Pool, to: &Pool) {
+    let serves = |member: &Member| member.pool == *from && member.agents.contains(agent);
+    match store.members().await {
+        Ok(members) => match members.iter().filter(|member| serves(member)).count() {
+            0 => info!(%agent, %from, %to, "moved to another pool: new sessions belong there, old ones stay"),
+            workers => warn!(
+                %agent, %from, %to, workers,
+                "served in two pools: new sessions belong to the one declared last, old ones stay; \
+                 `pool` in the agents file makes it one"
+            ),
+        },
+        Err(err) => warn!(%agent, %from, %to, error = %err, "declared in another pool before"),
     }
 }
 

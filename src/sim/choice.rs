@@ -132,6 +132,7 @@ operations! {
     DropDead "drop_dead" true,
     Delete "delete" true,
     Free "free" true,
+    Proceed "proceed" true,
 }
 
 /// What a step led to.

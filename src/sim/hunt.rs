@@ -33,6 +33,8 @@ impl Hunt {
         Self::of(Bug::CommitTwice, "a-commit-without-an-answer-is-one-turn", 50),
         Self::of(Bug::EpochGoesBack, "an-epoch-never-goes-back", 50),
         Self::of(Bug::TimerTwice, "a-try-comes-late-and-never-early-or-twice", 50),
+        Self::of(Bug::UserTwice, "an-eager-turn-goes-on-by-itself", 50),
+        Self::of(Bug::LazyGoesOn, "a-lazy-turn-waits-for-a-word", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

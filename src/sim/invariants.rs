@@ -10,6 +10,8 @@ pub const ONE_PLACE: &str = "every accepted message is in exactly one place";
 pub const TRUST: &str = "nobody acts on a lease outside its trust window";
 /// Who is buried renews nothing any more.
 pub const BURIED: &str = "the buried stay buried";
+/// A lazy turn whose owner died in the middle of it goes on at somebody's word, and not before.
+pub const WORD: &str = "a suspended turn waits for a word";
 /// `ready`, `held`, `timers` and `index` say what the sessions say.
 pub const INDEXES: &str = "indexes agree with the sessions";
 /// Each message ends once.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::invariants as must;
+use super::{choice::Op, invariants as must};
 use crate::{
     model::{EntryKind, Epoch, MessageId, SessionId, Token},
     store::{Mail, memory::SessionSight},
@@ -19,6 +19,7 @@ pub(super) struct Known {
     pub(super) given: u64,
     pub(super) taken: u64,
     turns: u64,
+    is_suspended: bool,
     waiting: VecDeque<Option<MessageId>>,
     ended: BTreeSet<MessageId>,
 }
@@ -33,6 +34,7 @@ impl Known {
             given: 0,
             taken: 0,
             turns: 0,
+            is_suspended: false,
             waiting: VecDeque::new(),
             ended: BTreeSet::new(),
         };
@@ -61,6 +63,25 @@ impl Known {
         }
         (self.epoch, self.seq, self.turns) = (record.epoch, record.seq, record.turns);
         (self.given, self.taken) = (record.given, record.taken);
+        self.is_suspended = record.suspended.is_some();
+    }
+
+    /// A lazy turn in the middle is suspended when it is taken from the dead, and goes on at a word.
+    pub(super) fn word(&self, session: &SessionId, sight: &SessionSight, op: Op) -> Result<(), Broken> {
+        let record = sight.record;
+        let words = [Op::Send, Op::Relay, Op::Revive, Op::Proceed, Op::Free, Op::Delete];
+        if self.is_suspended && record.suspended.is_none() && !words.contains(&op) {
+            return Err((must::WORD, format!("{session} goes on by {}", op.as_str())));
+        }
+        let old = self.owner.as_ref().map(|token| &token.worker);
+        let is_taken = matches!(op, Op::Reap | Op::Claim)
+            && old.is_some()
+            && record.owner.as_ref().map(|token| &token.worker) != old;
+        let suspends = record.is_suspended_by_death(sight.inbox.len() as u64);
+        if is_taken && suspends && record.suspended.is_none() {
+            return Err((must::WORD, format!("{session} was taken from the dead and goes on: {record:?}")));
+        }
+        Ok(())
     }
 
     fn chain(&self, session: &SessionId, sight: &SessionSight) -> Result<(), Broken> {
@@ -155,4 +176,14 @@ pub(super) fn indexes(session: &SessionId, sight: &SessionSight) -> Result<(), B
         Some((_, rule)) => Err((must::INDEXES, format!("{session} should be {rule}: {record:?}"))),
         None => Ok(()),
     }
+}
+
+/// What is suspended is nobody's, and is a lazy turn in the middle with nothing behind it.
+pub(super) fn suspension(session: &SessionId, sight: &SessionSight, op: Op) -> Result<(), Broken> {
+    let record = sight.record;
+    let is_right = record.owner.is_none() && record.is_suspended_by_death(sight.inbox.len() as u64);
+    if record.suspended.is_none() || is_right || op == Op::Delete {
+        return Ok(());
+    }
+    Err((must::WORD, format!("{session} should not be suspended: {record:?}")))
 }

@@ -7,7 +7,7 @@ use super::{
     world::State,
 };
 use crate::{
-    model::{Entry, EntryId, Envelope, Epoch, Lease, NewMessage, SessionId, WorkerId},
+    model::{Entry, EntryId, Envelope, Epoch, Lease, NewMessage, SessionId, Unfinished, WorkerId},
     store::{
         Boundary, Claim, Commit, HistoryRange, Reap, Relay, Relayed, RelayedKind, Release, Sent, StoreError,
         StoreResult,
@@ -110,7 +110,13 @@ pub(super) fn commit(lease: &Lease, boundary: &Boundary) -> Call {
         after: boundary.after,
         entries: seqs.map(|seq| entry(lease.epoch(), seq)).collect(),
         done: boundary.done.as_ref().map(|done| done.number),
+        boundaries: boundaries(boundary.unfinished),
+        known: boundary.boundaries,
     }
+}
+
+fn boundaries(unfinished: Option<Unfinished>) -> u64 {
+    unfinished.map_or(0, |unfinished| unfinished.boundaries)
 }
 
 /// What a read of a history asked, by what it got; nothing if it is not known after which entry nothing stands.
@@ -158,6 +164,7 @@ impl Told for Claim {
                 epoch: claimed.lease.epoch().0,
                 last: claimed.record.seq,
                 done: claimed.record.taken,
+                boundaries: boundaries(claimed.record.unfinished),
             },
             _ => Answer::Nothing,
         })

@@ -20,7 +20,8 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
-        Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Proceed, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+        Vitals,
     },
 };
 
@@ -62,7 +63,11 @@ impl Store for SimStore {
         call!(self.Configure on Names::NAMESPACE, keeps [wanted = wanted.clone()], store => store.configure(wanted))
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
             store => store.declare(agent, how))
     }
@@ -313,6 +318,11 @@ impl Store for SimStore {
     async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
         call!(self.Free on self.session(session), keeps [session = session.clone(), pool = pool.clone()],
             store => store.free(session, pool, first))
+    }
+
+    async fn proceed(&self, session: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        call!(self.Proceed on self.session(session), keeps [session = session.clone(), pool = pool.clone()],
+            store => store.proceed(session, pool))
     }
 
     async fn delete(

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     choice::{Actor, Object, Op},
     invariants as must,
-    known::{Broken, Known, indexes},
+    known::{Broken, Known, indexes, suspension},
     names::Names,
     process::Process,
     world::State,
@@ -126,6 +126,7 @@ impl Watch {
             };
         };
         indexes(session, &sight)?;
+        suspension(session, &sight, op)?;
         let Some(known) = self.known.get_mut(session) else {
             self.known.insert(session.clone(), Known::of(session, &sight)?);
             return Ok(());
@@ -143,6 +144,7 @@ impl Watch {
                 return Err((must::ONE_OWNER, how));
             }
         }
+        known.word(session, &sight, op)?;
         known.follow(session, &sight)
     }
 }

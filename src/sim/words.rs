@@ -7,7 +7,8 @@ use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
         Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
-        Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey, Vitals,
+        Proceed, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
+        Vitals,
     },
 };
 
@@ -22,6 +23,7 @@ impl Said {
         match answer {
             Ok(answer) => answer.said(),
             Err(StoreError::Unavailable(_)) => Self::word("unavailable"),
+            Err(StoreError::Loading(_)) => Self::word("loading"),
             Err(StoreError::Refused(_)) => Self::word("refused"),
             Err(StoreError::OutOfMemory) => Self::word("out of memory"),
             Err(StoreError::Unreadable { .. }) => Self::word("unreadable"),
@@ -46,6 +48,7 @@ macro_rules! answers {
 
 answers! {
     (): _this => Said::word("done");
+    Option<AgentDeclaration>: _this => Said::word("done");
     Duration: this => Said::number("s", this.as_secs());
     StreamId: this => Said::number("posted", this.millis);
     bool: this => Said::word(if *this { "yes" } else { "no" });
@@ -154,6 +157,12 @@ answers! {
         Free::Owned(_) => "owned",
         Free::OtherPool(_) => "other pool",
         Free::Absent => "absent",
+    });
+    Proceed: this => Said::word(match this {
+        Proceed::Going => "going",
+        Proceed::NotSuspended => "not suspended",
+        Proceed::OtherPool(_) => "other pool",
+        Proceed::Absent => "absent",
     });
     Delete: this => Said::word(match this {
         Delete::Deleted => "deleted",

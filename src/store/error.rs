@@ -9,7 +9,10 @@ pub enum StoreError {
     /// No answer. The operation may have happened: repeat it, every one allows that.
     #[error("the server did not answer")]
     Unavailable(#[source] Source),
-    /// The server said no and changed nothing: it is loading, a replica, or forbids it. Try again later or tell the operator.
+    /// The server is back and still reads its data: nothing was changed. Repeat it, a moment helps.
+    #[error("the server at {0} is loading its data")]
+    Loading(String),
+    /// The server said no and changed nothing: it is a replica, or forbids it. Try again later or tell the operator.
     #[error("the server refused: {0}")]
     Refused(String),
     /// The server is out of memory: new work is refused, nothing was changed.
@@ -29,6 +32,11 @@ impl StoreError {
     /// An unreadable `what`.
     pub fn unreadable(what: impl Into<String>, why: impl ToString) -> Self {
         Self::Unreadable { what: what.into(), why: why.to_string() }
+    }
+
+    /// Whether to repeat the operation helps by itself: the server is away, or just back.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Loading(_))
     }
 
     /// Whether the operation may have taken effect.

@@ -63,12 +63,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`
     fn configure(&self, wanted: &Settings) -> impl Future<Output = StoreResult<Configured>> + Send;
 
-    /// Makes known how `agent` is served; the last word counts.
+    /// Makes known how `agent` is served; the last word counts. Gives the one before. `lua/declare.lua`
     fn declare(
         &self,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> impl Future<Output = StoreResult<()>> + Send;
+    ) -> impl Future<Output = StoreResult<Option<AgentDeclaration>>> + Send;
 
     /// All declared agents.
     fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;
@@ -92,8 +92,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// stopped session and then a full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
     /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
     /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
-    /// was empty, with the message if its record is at most 1 KiB. If it has none and is runnable:
-    /// into `ready` and, if the inbox was empty, offered.
+    /// was empty, with the message if its record is at most 1 KiB. If it has none: it is not suspended any more, and if it
+    /// is runnable goes into `ready` and, if the inbox was empty or it was suspended, is offered.
     fn send(&self, message: &NewMessage) -> impl Future<Output = StoreResult<Sent>> + Send;
 
     /// Waits up to `wait` for a reply at `key` and takes it. Zero looks once.
@@ -194,7 +194,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// `OtherPool`. An owner that is another worker and within its deadline: `Held`; past it: `Held`
     /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
     /// or unknown is cleared (all but its `held`, see [`reap`](Self::reap)), and the session is orphaned if it
-    /// was runnable. The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
+    /// was runnable, and suspended as by [`reap`](Self::reap). The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
     /// An orphaned session's death counts as a crash now; with the third it is `Quarantined`. From the second on it is a
     /// suspect, and with [`Suspect::Leave`] it waits in `ready` behind the others: `Suspect`.
     /// Else a new token: epoch = max(last + 1, now in ms, `seen`); the crash is written down; `own` and `held` are set, it leaves `ready`, and the
@@ -228,8 +228,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Takes a session from an owner that is buried. `lua/reap.lua`
     ///
     /// In this order: a worker that is not buried is `Alive` (one that the partition does not know counts as
-    /// buried); `NotTheirs`; `OtherPool`. Else the session is orphaned if it was runnable, and then goes into
-    /// `ready` and is offered.
+    /// buried); `NotTheirs`; `OtherPool`. Else the session is orphaned if it was runnable. If its turn is unfinished and
+    /// lazy, by its own policy or else by what the last boundary says, and its message the only one, it is suspended
+    /// ([`is_suspended_by_death`](crate::model::SessionRecord::is_suspended_by_death)). If it is still runnable it
+    /// goes into `ready` and is offered.
     fn reap(
         &self,
         session: &SessionId,
@@ -243,7 +245,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// In this order: a commit id that is the session's last is `Done` again; a writer that is buried
     /// or unknown is `Lost`; another token than the record's is `Fenced`; a last entry other than
-    /// `after`, or a head other than `done`, is `Behind`. Else all of it is written; crashes become 0;
+    /// `after`, a turn at the head with other `boundaries`, or a head other than `done` or `of`, is `Behind`. Else all of it is written; crashes become 0;
     /// answers go to `out` for `reply_to` and for everybody who asked again by `id` (each once, in the order
     /// of their names), and are kept under the `id` for another day, unless it was forgotten and stands for
     /// another message by now. A message given up on goes to `dead`.
@@ -347,12 +349,19 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// In this order: `Absent`; an unreadable record is an error; `OtherPool`; `NotQuarantined`; `Owned`. A repeat is
     /// `NotQuarantined`. A message that is to be dropped is given up on by the next owner, as one whose tries are over.
+    /// An unfinished turn stays that, from its last boundary.
     fn free(
         &self,
         session: &SessionId,
         pool: &Pool,
         first: FirstMessage,
     ) -> impl Future<Output = StoreResult<Free>> + Send;
+
+    /// Lets the unfinished turn of a suspended session go on, with no message. `lua/continue.lua`
+    ///
+    /// In this order: `Absent`; an unreadable record is an error; `OtherPool`; `NotSuspended` (also where it is
+    /// stopped or set aside). Else, if it is runnable, into `ready` and offered. A repeat is `NotSuspended`.
+    fn proceed(&self, session: &SessionId, pool: &Pool) -> impl Future<Output = StoreResult<Proceed>> + Send;
 
     /// Deletes a session with all its keys. `lua/delete.lua`
     ///

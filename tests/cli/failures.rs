@@ -45,6 +45,10 @@ fn a_malformed_command_line_is_told_in_one_line() {
         &["worker", "--capacity", "0"],
         &["worker", "--pool", "a b"],
         &["bench", "turns", "--sessions", "0"],
+        &["top"],
+        &["top", "--json", "--every", "1ms"],
+        &["top", "--json", "--count", "0"],
+        &["workers", "--pool", "a b"],
     ] {
         let ended = end(tenure(args));
         ended.badly(2);
@@ -68,9 +72,11 @@ fn help_and_version_go_to_stdout_and_every_command_has_examples() {
         "show",
         "keys",
         "workers",
+        "top",
         "dead",
         "doctor",
         "unquarantine",
+        "continue",
         "delete",
         "bench",
         "completions",
@@ -90,6 +96,9 @@ fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
         &["sessions"],
         &["show", "echo/a"],
         &["workers"],
+        &["top", "--json", "--count", "1"],
+        &["drain", "w"],
+        &["unquarantine", "echo/a"],
         &["dead", "ls"],
         &["dead", "retry", "1-1-1"],
         &["doctor"],
@@ -141,6 +150,30 @@ fn a_server_that_hangs_costs_no_more_than_the_timeout() {
     end(on(&server, &["show", "echo/a", "--timeout", "200ms"])).badly(5);
     server.resume();
     end(on(&server, &["show", "echo/a"])).badly(3);
+}
+
+#[test]
+fn no_answer_is_5_and_no_such_thing_is_3_whatever_is_asked_for() {
+    let server = RedisServer::start();
+    let commands = [
+        &["show", "echo/a"][..],
+        &["history", "echo/a"],
+        &["delete", "echo/a"],
+        &["unquarantine", "echo/a"],
+        &["drain", "w"],
+        &["dead", "retry", "1-1-1"],
+        &["dead", "drop", "1-1-1"],
+    ];
+    server.pause();
+    for args in commands {
+        let ended = end(on(&server, &[args, &["--timeout", "200ms"]].concat()));
+        ended.badly(5);
+    }
+    server.resume();
+    for args in commands {
+        end(on(&server, args)).badly(3);
+    }
+    assert!(end(on(&server, &["sessions", "--json"])).json().is_empty(), "none of them made one");
 }
 
 #[test]

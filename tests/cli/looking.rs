@@ -94,6 +94,8 @@ fn a_session_of_another_pool_says_so() {
     end(on(&server, &["send", "echo/a", "hello"])).well();
     let view = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0);
     assert_eq!((&view["pool"], &view["cause"]), (&json!("gpu"), &json!("other_pool")));
+    let reason = view["reason"].as_str().unwrap();
+    assert!(reason.contains("in pool cpu") && reason.contains("to pool gpu"), "{reason}");
 }
 
 #[test]
@@ -140,6 +142,40 @@ fn workers_are_listed_as_long_as_they_are_there() {
     worker.signal("TERM");
     assert!(worker.ended().success());
     assert!(workers().is_empty());
+}
+
+#[test]
+fn workers_are_listed_by_pool_and_a_client_is_none() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "hello"])).well();
+    let listed = |args: &[&str]| {
+        let workers = end(on(&server, &[&["workers", "--json"], args].concat())).json();
+        workers.iter().map(|worker| worker["worker"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(listed(&[]).is_empty(), "a client connecting adds none");
+    let cpu = RunningWorker::start(&server, &["--pool", "cpu", "--name", "a"]);
+    let gpu = RunningWorker::start(&server, &["--pool", "gpu", "--name", "b"]);
+    assert_eq!(listed(&[]), [cpu.id.as_str(), &gpu.id]);
+    assert_eq!(listed(&["--pool", "gpu"]), [gpu.id.as_str()]);
+    assert!(listed(&["--pool", "none"]).is_empty());
+}
+
+#[test]
+fn a_worker_that_serves_an_agent_in_a_second_pool_says_so() {
+    let server = RedisServer::start();
+    let _gpu = RunningWorker::start(&server, &["--pool", "gpu"]);
+    let mut command = on(&server, &["worker", "--pool", "cpu"]);
+    command.env("RUST_LOG", "info").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut cpu = command.spawn().unwrap();
+    let lines = BufReader::new(cpu.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said =
+        lines.take_while(|line| !line.contains(" ready ")).find(|line| line.contains("served in two pools"));
+    cpu.kill().unwrap();
+    cpu.wait().unwrap();
+    let said = said.expect("before it is ready");
+    for word in ["WARN", "agent=echo", "from=gpu", "to=cpu", "workers=1"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
 }
 
 #[test]

@@ -95,6 +95,43 @@ fn what_is_no_message_is_not_sent_again_but_can_be_dropped() {
 }
 
 #[test]
+fn a_suspended_session_is_explained_and_goes_on_when_it_is_told_to() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "one"])).well();
+    let refused = end(on(&server, &["continue", "echo/a"])).badly(4).to_owned();
+    assert!(refused.contains("is not suspended, it is waiting: see `tenure show echo/a`"), "{refused}");
+    end(on(&server, &["continue", "echo/none"])).badly(3);
+    suspend(&server, "echo/a");
+
+    let _worker = RunningWorker::start(&server, &[]);
+    let shown = end(on(&server, &["show", "echo/a"])).well();
+    assert!(shown.contains("suspended") && shown.contains("w-1 died in the middle of turn 1"), "{shown}");
+    assert!(shown.contains("tenure continue echo/a"), "{shown}");
+    let listed = end(on(&server, &["sessions", "--status", "suspended", "--json"])).json();
+    assert_eq!((listed.len(), &listed[0]["session"]), (1, &json!("echo/a")));
+    let told = end(on(&server, &["continue", "echo/a", "--json"])).json();
+    assert_eq!(told, [json!({"session": "echo/a", "continued": true})]);
+    wait_until("it is done", Duration::from_secs(30), || {
+        end(on(&server, &["show", "echo/a", "--json"])).json()[0]["turns"] == 1
+    });
+    assert!(end(on(&server, &["continue", "echo/a"])).badly(4).contains("not suspended"));
+    let history = end(on(&server, &["history", "echo/a", "--json"])).json();
+    let kinds: Vec<_> = history.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["assistant"], "its message was written by the boundary before");
+}
+
+/// Leaves a session with mail as one whose owner died after the first boundary of a lazy turn.
+fn suspend(server: &RedisServer, session: &str) {
+    let keys = &end(on(server, &["keys", session, "--json"])).json()[0];
+    let meta = keys["meta"].as_str().unwrap();
+    let mut conn = server.client().get_connection().unwrap();
+    let fields = [("unfinished", "1/lazy"), ("suspended", "1767225600000"), ("last", "w-1")];
+    redis::cmd("HSET").arg(meta).arg(&fields).exec(&mut conn).unwrap();
+    let ready = meta.replace(&format!("meta:{session}"), "ready:default:echo");
+    redis::cmd("ZREM").arg(ready).arg(session).exec(&mut conn).unwrap();
+}
+
+#[test]
 fn a_quarantined_session_is_explained_and_freed_with_or_without_its_first_message() {
     let server = RedisServer::start();
     end(on(&server, &["send", "echo/a", "one"])).well();

@@ -86,6 +86,7 @@ fn what_is_printed_of_sessions_and_workers() {
         both("workers", run, &["workers"]);
         both("keys", run, &["keys", "echo/a", "echo/b"]);
         both("unquarantine_not", run, &["unquarantine", "echo/a"]);
+        both("continue_not", run, &["continue", "echo/a"]);
         both("doctor", run, &["doctor"]);
     });
 }

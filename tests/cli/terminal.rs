@@ -155,6 +155,51 @@ fn a_reply_cannot_command_the_terminal() {
 }
 
 #[test]
+fn top_shows_the_fleet_lives_through_an_outage_and_leaves_the_terminal_as_it_was() {
+    let mut server = RedisServer::start();
+    let worker = RunningWorker::start(&server, &["--name", "web"]);
+    let mut shell = Command::new("sh");
+    let script = "stty cols 120 rows 40; \"$0\" top --every 100ms --timeout 300ms; echo ended $?; stty -a";
+    shell.args(["-c", script]).arg(tenure(&[]).get_program()).env("TENURE_REDIS", server.url());
+    let mut top = Terminal::run(shell);
+    // Only what changes is drawn, word by word: so what is looked for stands where nothing stood before.
+    top.sees("namespace");
+    top.sees(&worker.id);
+    server.kill();
+    top.sees("answer:");
+    server.restart();
+    let _again = RunningWorker::start(&server, &["--name", "again"]);
+    top.sees("again");
+    top.types("q");
+    top.sees("\x1b[?1049l");
+    top.sees("ended 0");
+    top.sees(" icanon");
+    top.ends_well();
+}
+
+#[test]
+fn top_ends_by_ctrl_c_escape_and_sigterm() {
+    for (typed, code) in [("\x03", 0), ("\x1b", 0), ("", 1)] {
+        let mut shell = Command::new("sh");
+        let script = "stty cols 120 rows 40; sh -c 'echo pid=$$.; exec \"$0\" top --redis redis://127.0.0.1:1 --timeout 200ms' \"$0\"; \
+                      echo ended $?; stty -a";
+        shell.args(["-c", script]).arg(tenure(&[]).get_program());
+        let mut shell = Terminal::run(shell);
+        shell.sees("pid=");
+        let pid = shell.sees(".").parse().unwrap();
+        shell.sees("answer:");
+        match typed {
+            "" => kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap(),
+            typed => shell.types(typed),
+        }
+        shell.sees("\x1b[?1049l");
+        shell.sees(&format!("ended {code}"));
+        shell.sees(" icanon");
+        shell.ends_well();
+    }
+}
+
+#[test]
 fn a_table_is_coloured_on_a_terminal_unless_that_is_not_wanted() {
     let server = RedisServer::start();
     end(on(&server, &["send", "echo/a", "hello"])).well();

@@ -18,4 +18,5 @@ pub mod relaying;
 pub mod releasing;
 pub mod sending;
 pub mod turns;
+pub mod unfinished;
 pub mod upkeep;

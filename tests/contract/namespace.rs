@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::{AgentDeclaration, Resume, Settings},
-    store::{Configured, Member, MemberState, Store},
+    store::{Burial, Configured, Member, MemberState, Store, Tally},
 };
 
 use super::{
@@ -25,9 +25,10 @@ pub async fn the_last_word_on_an_agent_counts(w: World<impl Ground>) {
     assert!(w.store().agents().await.unwrap().is_empty());
     let how =
         |resume, pool_name| AgentDeclaration { pool: pool(pool_name), resume, durability: "memory".into() };
-    w.store().declare(&echo(), &how(Resume::Lazy, "a")).await.unwrap();
+    assert_eq!(w.store().declare(&echo(), &how(Resume::Lazy, "a")).await.unwrap(), None);
     w.store().declare(&"other".parse().unwrap(), &how(Resume::Lazy, "a")).await.unwrap();
-    w.store().declare(&echo(), &how(Resume::Eager, "b")).await.unwrap();
+    let before = w.store().declare(&echo(), &how(Resume::Eager, "b")).await.unwrap();
+    assert_eq!(before, Some(how(Resume::Lazy, "a")), "who comes later is told what it replaces");
     let agents = w.store().agents().await.unwrap();
     assert_eq!(agents.len(), 2);
     assert_eq!(agents[&echo()], how(Resume::Eager, "b"));
@@ -44,6 +45,12 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
         capacity: 10,
         since: w.now(),
         state: MemberState::Ready,
+        tally: Tally {
+            at: w.now(),
+            turns: 7,
+            reaped: 2,
+            buried: vec![Burial { worker: worker("dead"), at: w.now() }],
+        },
     }
 }
 

@@ -37,6 +37,7 @@ pub enum Call {
     Revive(Box<DeadLetter>, MessageId, Pool),
     DropDead(Partition, Vec<StreamId>),
     Free(SessionId, Pool, FirstMessage),
+    Proceed(SessionId, Pool),
     Delete(SessionId, Pool, Option<WorkerId>),
     Look(SessionId),
     Sessions(Partition, Option<SessionId>, usize),
@@ -95,6 +96,7 @@ impl Call {
             Self::Revive(letter, message, pool) => said(store.revive(letter, *message, pool).await),
             Self::DropDead(at, ids) => said(store.drop_dead(*at, ids).await),
             Self::Free(session, pool, first) => said(store.free(session, pool, *first).await),
+            Self::Proceed(session, pool) => said(store.proceed(session, pool).await),
             Self::Delete(session, pool, owner) => said(store.delete(session, pool, owner.as_ref()).await),
             Self::Look(session) => said(store.look(session).await),
             Self::Sessions(at, after, most) => said(store.sessions(*at, after.as_ref(), *most).await),
@@ -127,6 +129,7 @@ fn said<T: Debug>(answer: StoreResult<T>) -> String {
 fn kind(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "unavailable",
+        StoreError::Loading(_) => "loading",
         StoreError::Refused(_) => "refused",
         StoreError::OutOfMemory => "out of memory",
         StoreError::Unreadable { .. } => "unreadable",

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use tenure::{
     model::{
         Body, Cause, EntryKind, Hold, IdempotencyKey, Lease, Message, MessageId, Millis, NewEntry, Nonce,
-        Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
+        Partition, Partitions, Pool, ReplyTo, Resume, SessionId, Unfinished, WorkerId,
     },
     store::{
-        Boundary, DeadLetter, Done, Ingress, Mail, OutReply, PartitionSnapshot, SessionSnapshot, Snapshot,
-        StateChange,
+        Boundary, DeadLetter, Done, Head, Ingress, Mail, OutReply, PartitionSnapshot, SessionSnapshot,
+        Snapshot, StateChange,
     },
 };
 use uuid::Uuid;
@@ -194,6 +194,11 @@ impl Knowledge {
         })
     }
 
+    /// A session whose turn waits for a word.
+    pub fn suspended(&self, number: u8) -> &SessionId {
+        self.one_that(number, |_, seen| seen.record.suspended.is_some())
+    }
+
     /// A partition whose outbox holds something, if there is one.
     pub fn with_replies(&self, number: u8) -> Partition {
         let found = self.snapshot.partitions.iter().filter(|(_, held)| !held.out.is_empty());
@@ -271,6 +276,10 @@ impl Knowledge {
         let last_commit = record.and_then(|record| record.commit.clone());
         let head = seen.and_then(|seen| seen.inbox.first()).and_then(readable).filter(|_| wish.finish);
         let done = head.map(|head| done(head, wish, drawn));
+        let boundaries = record.and_then(|record| record.unfinished).map_or(0, |turn| turn.boundaries);
+        let of =
+            seen.and_then(|seen| seen.inbox.first()).and_then(readable).filter(|_| wish.unfinished.is_some());
+        let of = of.map(|head| wrong_head(head, wish, drawn));
         let failing = !wish.finish && wish.backoff.is_some();
         Boundary {
             commit: last_commit
@@ -281,6 +290,7 @@ impl Knowledge {
                 Wrong::BehindByOne => seq.saturating_sub(1),
                 _ => seq,
             },
+            boundaries: boundaries + u64::from(wish.wrong == Wrong::OtherBoundaries),
             turn: turns + 1,
             turns: turns + u64::from(done.is_some()),
             entries: (0..wish.entries).map(|n| entry(n, head)).collect(),
@@ -289,9 +299,14 @@ impl Knowledge {
                 1 => StateChange::Clear,
                 _ => StateChange::Keep,
             },
+            unfinished: wish.unfinished.filter(|_| done.is_none()).map(|eager| Unfinished {
+                boundaries: boundaries + 1,
+                resume: if eager { Resume::Eager } else { Resume::Lazy },
+            }),
             tries: record.filter(|_| failing).map_or(0, |record| record.tries + 1),
             backoff: wish.backoff.map(|wait| Duration::from_millis(wait.into())),
             quarantine: wish.quarantine.then(|| (Cause::Poison, "it \"kills\"".to_owned())),
+            of,
             done,
             own_ttl: OWN_TTL,
             page: wish.page.into(),
@@ -313,6 +328,12 @@ fn entry(number: u8, message: Option<&Message>) -> NewEntry {
         message: message.map(|message| message.message),
         body: Body::text(&format!("entry {number}\n\"ü\"")),
     }
+}
+
+/// The head, as far as nothing is wrong with it.
+fn wrong_head(head: &Message, wish: &operation::Boundary, drawn: u64) -> Head {
+    let Done { number, message, .. } = done(head, wish, drawn);
+    Head { number, message }
 }
 
 fn done(head: &Message, wish: &operation::Boundary, drawn: u64) -> Done {

@@ -102,6 +102,10 @@ pub enum Operation {
         drop: bool,
         other_pool: bool,
     },
+    Proceed {
+        session: u8,
+        other_pool: bool,
+    },
     Delete {
         session: u8,
         owner: Worker,
@@ -179,6 +183,8 @@ pub struct Boundary {
     pub entries: u8,
     pub finish: bool,
     pub give_up: bool,
+    /// If it does not finish: the turn is in the middle, and is eager if so.
+    pub unfinished: Option<bool>,
     pub state: u8,
     pub backoff: Option<u16>,
     pub quarantine: bool,
@@ -198,6 +204,8 @@ pub enum Wrong {
     OtherNumber,
     /// The message it is done with has another name.
     OtherName,
+    /// It knows of a boundary more.
+    OtherBoundaries,
     /// Its commit id is the last one's.
     LastCommit,
 }
@@ -238,7 +246,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (lease(), any::<bool>(), 0..4_u8)
             .prop_map(|(lease, hand_off, page)| Operation::Release { lease, hand_off, page }),
         3 => (lease(), 0..4_u8).prop_map(|(lease, page)| Operation::Refresh { lease, page }),
-        24 => upkeep(),
+        27 => upkeep(),
         8 => (any::<u8>(), once_in(4))
             .prop_map(|(worker, leave_suspects)| Operation::Haunt { worker, leave_suspects }),
         8 => outbox(),
@@ -334,15 +342,18 @@ fn boundary() -> impl Strategy<Value = Boundary> {
         1 => Just(Wrong::BehindByOne),
         1 => Just(Wrong::OtherNumber),
         1 => Just(Wrong::OtherName),
+        1 => Just(Wrong::OtherBoundaries),
         1 => Just(Wrong::LastCommit),
     ];
     let backoff = option::weighted(0.2, prop::sample::select(vec![0, 1, 400, 5_000]));
-    let finish = prop_oneof![1 => Just(false), 4 => Just(true)];
-    (0..4_u8, finish, once_in(6), 0..4_u8, backoff, once_in(25), wrong, 0..4_u8).prop_map(
-        |(entries, finish, give_up, state, backoff, quarantine, wrong, page)| Boundary {
+    let finish = prop_oneof![1 => Just(false), 3 => Just(true)];
+    let unfinished = option::weighted(0.7, once_in(3));
+    (0..4_u8, finish, once_in(6), unfinished, 0..4_u8, backoff, once_in(25), wrong, 0..4_u8).prop_map(
+        |(entries, finish, give_up, unfinished, state, backoff, quarantine, wrong, page)| Boundary {
             entries,
             finish,
             give_up,
+            unfinished,
             state,
             backoff,
             quarantine,
@@ -365,6 +376,7 @@ fn upkeep() -> impl Strategy<Value = Operation> {
             .prop_map(|(session, owner, other_pool, home)| Operation::Mend { session, owner, other_pool, home }),
         2 => (session(), once_in(2), once_in(8))
             .prop_map(|(session, drop, other_pool)| Operation::Free { session, drop, other_pool }),
+        3 => (session(), once_in(8)).prop_map(|(session, other_pool)| Operation::Proceed { session, other_pool }),
         2 => (session(), worker(), once_in(6))
             .prop_map(|(session, owner, other_pool)| Operation::Delete { session, owner, other_pool }),
     ]

@@ -97,6 +97,10 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             let first = if *drop { FirstMessage::Drop } else { FirstMessage::Keep };
             Call::Free(session.clone(), known.pool_of(session, *other_pool), first)
         }
+        Operation::Proceed { session, other_pool } => {
+            let session = known.suspended(*session);
+            Call::Proceed(session.clone(), known.pool_of(session, *other_pool))
+        }
         Operation::Delete { session, owner, other_pool } => {
             let session = known.existing(*session);
             Call::Delete(session.clone(), known.pool_of(session, *other_pool), known.one_of(*owner, session))
@@ -270,5 +274,6 @@ fn member(known: &Knowledge, worker: u8) -> Member {
         capacity: 10,
         since: known.now,
         state: if worker.is_multiple_of(2) { MemberState::Ready } else { MemberState::Draining },
+        tally: Default::default(),
     }
 }

@@ -112,6 +112,8 @@ pub fn boundary(claimed: &Claimed) -> Boundary {
         turns: claimed.record.turns + 1,
         entries: Vec::new(),
         state: StateChange::Keep,
+        boundaries: 0,
+        of: None,
         done: Some(Done {
             number: message.number,
             message: message.message,
@@ -120,6 +122,7 @@ pub fn boundary(claimed: &Claimed) -> Boundary {
             answer: "{\"reply\":null}".to_owned(),
             dead: None,
         }),
+        unfinished: None,
         tries: 0,
         backoff: None,
         quarantine: None,

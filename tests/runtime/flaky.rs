@@ -31,6 +31,10 @@ pub struct Flaky {
     env: Env,
     /// The operation whose next request is lost.
     lost_next: Arc<Mutex<Option<&'static str>>>,
+    /// The operation that next meets a server which is just back.
+    loading_next: Arc<Mutex<Option<&'static str>>>,
+    /// How often each operation was called.
+    calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
@@ -42,6 +46,8 @@ pub struct Cable {
     cut: watch::Sender<bool>,
     inner: Arc<Mutex<MemoryStore>>,
     lost_next: Arc<Mutex<Option<&'static str>>>,
+    loading_next: Arc<Mutex<Option<&'static str>>>,
+    calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
 }
@@ -71,6 +77,21 @@ impl Cable {
         *self.lost_next.lock().unwrap() = Some(operation);
     }
 
+    /// How often this operation was called.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.calls.lock().unwrap().get(operation).copied().unwrap_or(0)
+    }
+
+    /// The next request of this operation meets a server that loads its data.
+    pub fn load_at_next(&self, operation: &'static str) {
+        *self.loading_next.lock().unwrap() = Some(operation);
+    }
+
+    /// Whether that request was made.
+    pub fn has_loaded(&self) -> bool {
+        self.loading_next.lock().unwrap().is_none()
+    }
+
     /// Whether that request was made, and lost.
     pub fn has_lost(&self) -> bool {
         self.lost_next.lock().unwrap().is_none()
@@ -87,16 +108,22 @@ impl Flaky {
         let (sender, cut) = watch::channel(false);
         let lost_in_1000 = Arc::<AtomicU64>::default();
         let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
-        let (partitions, lost_next) = (inner.clone(), Arc::default());
+        let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
+        let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
             cut: sender,
             inner: inner.clone(),
             lost_next: Arc::clone(&lost_next),
+            loading_next: Arc::clone(&loading_next),
+            calls: Arc::clone(&calls),
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
         };
-        (Self { partitions, inner, env, lost_next, lost_after_ms, lost_in_1000, cut }, cable)
+        (
+            Self { partitions, inner, env, lost_next, loading_next, calls, lost_after_ms, lost_in_1000, cut },
+            cable,
+        )
     }
 
     fn server(&self) -> MemoryStore {
@@ -109,11 +136,15 @@ impl Flaky {
         operation: &'static str,
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
+        *self.calls.lock().unwrap().entry(operation).or_default() += 1;
         let lost = || StoreError::Unavailable("lost".into());
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
         if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
             self.env.sleep(patience()).await;
             return Err(lost());
+        }
+        if self.loading_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+            return Err(StoreError::Loading("here".to_owned()));
         }
         let draw = self.env.random_below(1_000);
         let rate = self.lost_in_1000.load(Ordering::Relaxed);
@@ -175,7 +206,7 @@ impl Store for Flaky {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> ();
+        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
@@ -211,6 +242,7 @@ impl Store for Flaky {
         fn revive(letter: &DeadLetter, message: MessageId, pool: &Pool) -> Revive;
         fn drop_dead(partition: Partition, ids: &[StreamId]) -> usize;
         fn free(session: &SessionId, pool: &Pool, first: FirstMessage) -> Free;
+        fn proceed(session: &SessionId, pool: &Pool) -> Proceed;
         fn delete(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>) -> Delete;
     }
 }

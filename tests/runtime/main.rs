@@ -3,10 +3,13 @@
 mod flaky;
 mod fleet;
 
+mod boundaries;
 mod doors;
 mod failures;
 mod faults;
 mod lifeline;
+mod lookup;
+mod membership;
 mod ownership;
 mod placement;
 mod poison;

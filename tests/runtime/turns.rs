@@ -145,3 +145,14 @@ async fn a_history_that_the_server_did_not_give_is_asked_for_again_and_fails_no_
     assert_eq!(fleet.ask_text("curious/a", "x").await, "60 s, attempt 1");
     assert!(cable.has_lost());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_history_that_a_server_which_is_just_back_does_not_give_yet_is_asked_for_again_and_fails_no_run() {
+    let fleet = Fleet::new(9);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let builder = Worker::builder(store).env(fleet.env.fork());
+    let _worker = builder.agent("curious", Curious).start().await.unwrap();
+    cable.load_at_next("history");
+    assert_eq!(fleet.ask_text("curious/a", "x").await, "60 s, attempt 1");
+    assert!(cable.has_loaded());
+}

@@ -14,7 +14,10 @@ use tenure::{
     store::{MemoryStore, Store, memory::ServerClock},
 };
 
-use crate::fleet::{Fleet, Slow};
+use crate::{
+    faults::flaky_worker,
+    fleet::{Fleet, Slow},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -137,4 +140,17 @@ async fn a_full_worker_makes_room_for_many_at_once() {
     };
     let took = fleet.until(MINUTE, done).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_are_long_gone_cost_upkeep_next_to_nothing() {
+    let fleet = Fleet::new(40);
+    const GONE: usize = 20;
+    for _ in 0..GONE {
+        fleet.worker("gone").await.drain().await;
+    }
+    let (_worker, cable) = flaky_worker(&fleet, "here").await;
+    fleet.env.sleep(3 * MINUTE).await;
+    let looks = cable.calls("held") / (GONE * usize::from(fleet.store.partitions().count()));
+    assert!((1..=5).contains(&looks), "each was looked for {looks} times in three minutes");
 }

@@ -31,7 +31,7 @@ impl Told {
     }
 
     fn claims(self, worker: u64, epoch: u64, last: u64, done: u64) -> Self {
-        self.asks(Call::Claim { worker }, Answer::Claimed { epoch, last, done })
+        self.asks(Call::Claim { worker }, Answer::Claimed { epoch, last, done, boundaries: 0 })
     }
 
     fn commits(
@@ -42,8 +42,36 @@ impl Told {
         done: u64,
         answer: impl Into<Option<Answer>>,
     ) -> Self {
+        self.ends(name, epoch, after, done, 0, answer)
+    }
+
+    /// The end of a turn that had so many boundaries.
+    fn ends(
+        self,
+        name: u64,
+        epoch: u64,
+        after: u64,
+        done: u64,
+        known: u64,
+        answer: impl Into<Option<Answer>>,
+    ) -> Self {
         let entries = vec![name * 10, name * 10 + 1];
-        self.asks(Call::Commit { commit: name, epoch, after, entries, done: Some(done) }, answer)
+        let done = Some(done);
+        self.asks(Call::Commit { commit: name, epoch, after, entries, done, boundaries: 0, known }, answer)
+    }
+
+    /// A boundary in the middle of a turn, with one entry.
+    fn goes_on(self, name: u64, epoch: u64, after: u64, boundaries: u64) -> Self {
+        let commit = Call::Commit {
+            commit: name,
+            epoch,
+            after,
+            entries: vec![name * 10],
+            done: None,
+            boundaries,
+            known: boundaries - 1,
+        };
+        self.asks(commit, Answer::Committed)
     }
 
     fn judged(&self) -> Result<(), NotLinearizable> {
@@ -118,6 +146,20 @@ fn a_commit_repeated_is_written_once() {
     let twice = || one_turn().commits(1, 100, 0, 1, Answer::Committed);
     assert_eq!(twice().asks(Call::Read { after: 0 }, Answer::Entries(vec![10, 11])).judged(), Ok(()));
     assert!(twice().asks(Call::Read { after: 0 }, Answer::Entries(vec![10, 11, 10, 11])).is_wrong());
+}
+
+#[test]
+fn a_turn_in_the_middle_goes_on_where_it_was() {
+    let middle = || Told::default().sends(1, accepted(1)).claims(1, 100, 0, 0).goes_on(1, 100, 0, 1);
+    let taken_over = |boundaries| {
+        let claimed = Answer::Claimed { epoch: 200, last: 1, done: 0, boundaries };
+        middle().asks(Call::Claim { worker: 2 }, claimed)
+    };
+    assert_eq!(taken_over(1).goes_on(2, 200, 1, 2).ends(3, 200, 2, 1, 2, Answer::Committed).judged(), Ok(()));
+    assert!(taken_over(0).is_wrong(), "a boundary is forgotten");
+    assert!(middle().asks(Call::Reply { number: 1 }, Answer::Replied).is_wrong(), "its message is not done");
+    assert_eq!(middle().ends(2, 100, 1, 1, 1, Answer::Committed).claims(2, 200, 3, 1).judged(), Ok(()));
+    assert!(middle().ends(2, 100, 1, 1, 0, Answer::Committed).is_wrong(), "the writer knows of none");
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl RedisContainer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Where other containers connect.
+    pub async fn url_in_network(&self) -> String {
+        let address = self.container.get_bridge_ip_address().await.expect("it is in Docker's own network");
+        format!("redis://{address}:{REDIS_PORT}")
+    }
+
     /// A client of this server.
     pub fn client(&self) -> redis::Client {
         redis::Client::open(self.url()).expect("the fixture makes good addresses")

@@ -28,6 +28,18 @@ impl WorkerProcess {
 
     /// The same, after `change` had its way with the command: its environment, where its log goes.
     pub fn start_with(url: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        match Self::try_start_with(url, args, change) {
+            Ok(worker) => worker,
+            Err(ended) => panic!("the worker is not ready: {ended}"),
+        }
+    }
+
+    /// The same; how it ended if it did not get ready.
+    pub fn try_start_with(
+        url: &str,
+        args: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Result<Self, ExitStatus> {
         let mut command = guarded(env!("CARGO_BIN_EXE_tenure"));
         command
             .args(["worker", "--json"])
@@ -54,10 +66,10 @@ impl WorkerProcess {
             }
         });
         match ready.recv_timeout(READY_WITHIN) {
-            Ok(id) => Self { process, id, said },
+            Ok(id) => Ok(Self { process, id, said }),
             Err(_) => {
                 let _ = process.kill();
-                panic!("the worker is not ready: {:?}", process.wait());
+                Err(process.wait().expect("our own child can be waited for"))
             }
         }
     }
@@ -75,6 +87,11 @@ impl WorkerProcess {
     /// What it printed so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("no holder panics").clone()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("our own child can be waited for")
     }
 
     /// SIGKILL.

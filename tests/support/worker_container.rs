@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 use super::port;
 
+/// Where containers are if nothing else is said.
+const NETWORK: &str = "bridge";
+
 /// A running worker; the container goes with the fixture.
 pub struct WorkerContainer {
     id: String,
@@ -21,6 +24,31 @@ impl WorkerContainer {
         let mut run = vec!["run", "--detach", "--label", "tenure.test=1", "--network", "host"];
         run.extend(["--stop-timeout", "60", "--env", &server, "--env", &health, &image]);
         Self { id: said(&run) }
+    }
+
+    /// A worker in Docker's own network, which it can be cut off from, with these arguments.
+    pub fn start_in_network(url: &str, args: &[&str]) -> Self {
+        let image = std::env::var("TENURE_TEST_TENURE_IMAGE").unwrap_or_else(|_| "tenure:local".to_owned());
+        let server = format!("TENURE_REDIS={url}");
+        let mut run = vec!["run", "--detach", "--label", "tenure.test=1", "--network", NETWORK];
+        run.extend(["--env", &server, &image, "worker", "--json"]);
+        run.extend(args);
+        Self { id: said(&run) }
+    }
+
+    /// Cuts it off: nothing gets in or out, and nobody is told.
+    pub fn disconnect(&self) {
+        said(&["network", "disconnect", NETWORK, &self.id]);
+    }
+
+    /// Ends that.
+    pub fn reconnect(&self) {
+        said(&["network", "connect", NETWORK, &self.id]);
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&self) -> bool {
+        said(&["inspect", "--format", "{{.State.Running}}", &self.id]) == "true"
     }
 
     /// The user that its process is to the host.

@@ -54,13 +54,13 @@ pub(crate) async fn store(global: &Global) -> Result<RedisStore, Failure> {
     Ok(reach(&options(global)?).await?)
 }
 
-/// Tries to reach the server for as long as a single answer of it may take.
+/// Tries to reach the server, which may be loading its data, for as long as a single answer of it may take.
 pub(crate) async fn reach(options: &Options) -> StoreResult<RedisStore> {
     let env = Env::system();
     let until = env.now().plus(options.timeout);
     loop {
         match RedisStore::connect(options.clone()).await {
-            Err(StoreError::Unavailable(_)) if env.now().plus(PAUSE) < until => env.sleep(PAUSE).await,
+            Err(err) if err.passes() && env.now().plus(PAUSE) < until => env.sleep(PAUSE).await,
             connected => return connected,
         }
     }

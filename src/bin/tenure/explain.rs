@@ -16,7 +16,7 @@ pub(crate) fn meaning(status: Status, cause: Option<Cause>) -> &'static str {
         (Status::Running, None) => "a worker has it, and a turn is under way",
         (Status::Passive, None) => "there is nothing to do, and no worker has it in memory",
         (Status::Waiting, None) => "it has messages, and a worker will take it",
-        (Status::Suspended, None) => "its turn was cut off in the middle, and waits for a message to go on",
+        (Status::Suspended, None) => "its turn was cut off in the middle, and waits for a word to go on",
         (Status::Paused, None) => "somebody paused it; its messages are kept",
         (Status::Stopped, None) => "it is stopped, or being deleted, and takes no messages",
         (Status::Quarantined, None) => "it is set aside; its mail is kept",
@@ -54,7 +54,9 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
         (Status::Waiting, None) => {
             format!("nothing: a worker takes it in a moment; look again with `tenure show {session}`")
         }
-        (Status::Suspended, None) => format!("send it a message: `tenure send {session} TEXT`"),
+        (Status::Suspended, None) => {
+            format!("`tenure continue {session}` lets its turn go on, and so does its next message")
+        }
         (Status::Paused, None) => "nothing: it goes on when whoever paused it lets it".to_owned(),
         (Status::Stopped, None) => {
             format!("send to another session, or delete this one: `tenure delete {session}`")

@@ -65,6 +65,7 @@ impl From<StoreError> for Failure {
                 Exit::Unavailable,
                 format!("{line}: check that Redis runs, and --redis (TENURE_REDIS)"),
             ),
+            StoreError::Loading(_) => Self::new(Exit::Unavailable, format!("{line}: try again in a moment")),
             StoreError::Refused(_) => Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`")),
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
@@ -108,7 +109,7 @@ impl From<ClientError> for Failure {
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
             ),
-            ClientError::NotQuarantined(session) => {
+            ClientError::NotQuarantined(session) | ClientError::NotSuspended { session, .. } => {
                 Self::new(Exit::Refused, format!("{line}: see `tenure show {session}`"))
             }
             ClientError::StillOwned { .. } => Self::new(

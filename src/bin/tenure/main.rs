@@ -17,6 +17,7 @@ mod dev;
 mod doctor;
 mod drain;
 mod explain;
+mod extra;
 mod failure;
 mod forget;
 mod global;
@@ -25,11 +26,14 @@ mod history;
 mod keys;
 mod output;
 mod own_process;
+mod proceed;
 mod send;
 mod sessions;
 mod show;
 mod sim;
 mod table;
+mod tally;
+mod top;
 mod unquarantine;
 mod usage;
 mod values;
@@ -78,12 +82,14 @@ enum Command {
     Show(show::Args),
     Keys(keys::Args),
     Workers(workers::Args),
+    Top(top::Args),
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
     Acl(acl::Args),
     Drain(drain::Args),
     Unquarantine(unquarantine::Args),
+    Continue(proceed::Args),
     Delete(delete::Args),
     #[command(subcommand)]
     Bench(bench::Command),
@@ -125,12 +131,14 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Sessions(args) => sessions::run(args, &global).await,
             Command::Show(args) => show::run(args, &global).await,
             Command::Keys(args) => keys::run(args, &global).await,
+            Command::Top(args) => top::run(args, &global).await,
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Acl(args) => acl::run(&args, &global),
             Command::Drain(args) => drain::run(args, &global).await,
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
+            Command::Continue(args) => proceed::run(args, &global).await,
             Command::Delete(args) => delete::run(args, &global).await,
             Command::Bench(command) => bench::run(command, &global).await,
             Command::Sim(args) => sim::run(args, &global).await,

@@ -13,9 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    agents_file,
-    bench::sleeper::{self, Sleeper, SleeperArgs},
-    connect, doctor,
+    agents_file, connect, doctor,
+    extra::{Extra, ExtraArgs},
     failure::{Exit, Failure},
     global::Global,
     health::{self, Door},
@@ -51,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
     #[command(flatten)]
-    sleeper: SleeperArgs,
+    extra: ExtraArgs,
     /// Tell by HTTP at this address how it is: /readyz and /healthz
     #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
@@ -67,20 +66,20 @@ Examples:
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
-    let sleeper = args.sleeper.agent(global).await?;
+    let extra = args.extra.prepare(global).await?;
     let door = Door::open(args.health).await?;
     let config = args.config()?;
     tokio::select! {
         biased;
         never = door.answer() => match never {},
-        ended = work(config, &agents, sleeper, &door, global, stop) => ended,
+        ended = work(config, &agents, extra, &door, global, stop) => ended,
     }
 }
 
 async fn work(
     config: WorkerConfig,
     agents: &AgentsFile,
-    sleeper: Option<Sleeper>,
+    extra: Extra,
     door: &Door,
     global: &Global,
     mut stop: Stop,
@@ -88,7 +87,7 @@ async fn work(
     let worker = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = start(config, agents, sleeper, global) => Arc::new(started?),
+        started = start(config, agents, extra, global) => Arc::new(started?),
     };
     door.tells_of(worker.clone());
     let events = Events::of(&worker, global.json);
@@ -103,18 +102,14 @@ async fn work(
 async fn start(
     config: WorkerConfig,
     agents: &AgentsFile,
-    sleeper: Option<Sleeper>,
+    extra: Extra,
     global: &Global,
 ) -> Result<WorkerHandle, Failure> {
     let store = connect::store(global).await?;
     doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?).await?;
     let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();
-    let builder = match sleeper {
-        Some(sleeper) => builder.agent(sleeper::NAME, sleeper),
-        None => builder,
-    };
-    builder.start().await.map_err(not_started)
+    extra.serve(builder).start().await.map_err(not_started)
 }
 
 impl Args {

@@ -16,12 +16,22 @@ use crate::{
 
 /// List the workers that are there
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  tenure workers --json | jq -s 'map(.sessions) | add'")]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Only those of this pool
+    #[arg(long)]
+    pool: Option<Pool>,
+}
 
-pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
+const EXAMPLES: &str = "\
+Examples:
+  tenure workers --pool gpu
+  tenure workers --json | jq -s 'map(.sessions) | add'";
+
+pub(crate) async fn run(Args { pool }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
-    let members = client.workers().await?;
+    let mut members = client.workers().await?;
+    members.retain(|member| pool.as_ref().is_none_or(|pool| *pool == member.pool));
     if global.json {
         return members.iter().try_for_each(|member| output::json(&Report::of(member)));
     }
@@ -67,7 +77,8 @@ struct Report<'m> {
 
 impl<'m> Report<'m> {
     fn of(member: &'m Member) -> Self {
-        let Member { worker, pool, agents, sessions, running, capacity, since, state, full: _ } = member;
+        let Member { worker, pool, agents, sessions, running, capacity, since, state, full: _, tally: _ } =
+            member;
         let (sessions, running, capacity) = (*sessions, *running, *capacity);
         Self { worker, pool, agents, sessions, running, capacity, since: Time(*since), state: *state }
     }

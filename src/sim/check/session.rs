@@ -48,6 +48,10 @@ pub enum Call {
         entries: Vec<u64>,
         /// The number of the message that is done, if one is.
         done: Option<u64>,
+        /// How many boundaries the turn at the head has once it is written, if it is in the middle.
+        boundaries: u64,
+        /// How many the writer knows of.
+        known: u64,
     },
     /// Read the history.
     Read {
@@ -79,6 +83,8 @@ pub enum Answer {
         last: u64,
         /// How many messages are done.
         done: u64,
+        /// How many boundaries the turn at the head has.
+        boundaries: u64,
     },
     /// Nobody owns the session now.
     Left,
@@ -102,6 +108,7 @@ pub struct State {
     accepted: Row,
     entries: Row,
     done: u64,
+    boundaries: u64,
     last_commit: Option<u64>,
     epoch: u64,
     owner: Option<u64>,
@@ -153,8 +160,9 @@ impl State {
     fn claimed(&self, worker: u64, answer: Option<&Answer>) -> Option<Self> {
         let epoch = match answer {
             None => self.epoch + 1,
-            Some(&Answer::Claimed { epoch, last, done })
-                if last == self.entries.len() && done == self.done && self.may_grant(worker, epoch) =>
+            Some(&Answer::Claimed { epoch, last, done, boundaries })
+                if (last, done, boundaries) == (self.entries.len(), self.done, self.boundaries)
+                    && self.may_grant(worker, epoch) =>
             {
                 epoch
             }
@@ -174,15 +182,19 @@ impl State {
     }
 
     fn committed(&self, call: &Call, answer: Option<&Answer>) -> Option<Self> {
-        let Call::Commit { commit, epoch, after, entries, done } = call else { return None };
+        let Call::Commit { commit, epoch, after, entries, done, boundaries, known } = call else {
+            return None;
+        };
         let repeat = self.last_commit == Some(*commit);
-        let agrees = *after == self.entries.len() && done.is_none_or(|number| self.is_head(number));
+        let knows_all = *after == self.entries.len() && *known == self.boundaries;
+        let agrees = knows_all && done.is_none_or(|number| self.is_head(number));
         let fits = agrees && self.owner.is_some() && *epoch == self.epoch;
         match answer {
             None | Some(Answer::Committed) if repeat => Some(self.clone()),
             None | Some(Answer::Committed) if fits => Some(Self {
                 entries: self.entries.with(entries),
                 done: done.unwrap_or(self.done),
+                boundaries: *boundaries,
                 last_commit: Some(*commit),
                 ..self.clone()
             }),

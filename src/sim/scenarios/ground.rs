@@ -7,11 +7,11 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     Agent, AgentError, Message, Reply, SessionId, Turn,
     client::{Answer, ClientError, Outgoing},
-    model::{Body, EntryKind, IdempotencyKey, MessageId},
+    model::{Body, EntryKind, IdempotencyKey, MessageId, Resume, TurnPolicy},
     sim::{End, SimClient, Simulation, mixed::mixed},
 };
 
-/// Counts its turns in its state and replies with the count.
+/// Counts its turns in its state and replies with the count. Goes on by itself, should its worker die half way.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Count {
     /// How long its longest turns take; every fourth takes none.
@@ -21,14 +21,36 @@ pub(super) struct Count {
 impl Agent for Count {
     type State = u64;
 
+    fn policy(&self) -> TurnPolicy {
+        TurnPolicy { resume: Resume::Eager, ..TurnPolicy::default() }
+    }
+
     async fn turn(&self, cx: &mut Turn<u64>, _: Message) -> Result<Reply, AgentError> {
-        *cx.state_mut() += 1;
+        if cx.boundaries() == 0 {
+            *cx.state_mut() += 1;
+        }
         let thirds = u32::try_from(cx.number() % 4).unwrap_or(0);
         match self.works * thirds / 3 {
             Duration::ZERO => cx.checkpoint().await,
-            works => cx.sleep(works).await,
+            works => self.work(cx, thirds, works).await?,
         }
         Ok(Reply::text(cx.state().to_string()))
+    }
+}
+
+impl Count {
+    /// Turns of the middle length are durable half way, where that is worth the while.
+    async fn work(&self, cx: &mut Turn<u64>, thirds: u32, works: Duration) -> Result<(), AgentError> {
+        if thirds != 2 || self.works < ms(50) {
+            cx.sleep(works).await;
+            return Ok(());
+        }
+        if cx.boundaries() == 0 {
+            cx.sleep(works / 2).await;
+            cx.boundary().await?;
+        }
+        cx.sleep(works / 2).await;
+        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ mod stopped_fleet;
 mod storm;
 mod stumbling_reaper;
 mod two_reapers;
+mod unfinished;
 mod vanished_rows;
 
 use super::scenario::Scenario;
@@ -49,6 +50,8 @@ pub(super) const ALL: &[Scenario] = &[
     poison::SCENARIO,
     stopped_fleet::SCENARIO,
     stumbling_reaper::SCENARIO,
+    unfinished::EAGER,
+    unfinished::LAZY,
     two_reapers::SCENARIO,
     vanished_rows::SCENARIO,
     leaving::SCENARIO,

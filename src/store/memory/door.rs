@@ -90,8 +90,10 @@ impl Keyspace {
             made.record.group = new.group.clone();
             made
         });
-        let first = session.inbox.is_empty();
         let record = &mut session.record;
+        let was_suspended = record.suspended.take().is_some();
+        // Else whoever must know was told of a message before.
+        let first = session.inbox.is_empty() || was_suspended;
         record.given += 1;
         record.last_message = Some(new.message);
         record.resume = new.resume.or(record.resume);

@@ -1,9 +1,9 @@
-//! Freeing a session from quarantine.
+//! A person's word to a session: freed from quarantine, or told to go on with its turn.
 
 use super::partition::{Keyspace, Step};
 use crate::{
     model::{Hold, Pool, SessionId},
-    store::{FirstMessage, Free, StoreResult},
+    store::{FirstMessage, Free, Proceed, StoreResult},
 };
 
 impl Keyspace {
@@ -29,6 +29,7 @@ impl Keyspace {
             record.dropped = Some(record.taken + 1);
         }
         (record.hold, record.orphaned, record.tries, record.updated) = (None, None, 0, step.now);
+        record.suspended = None;
         record.crashes.clear();
         let runnable = session.is_runnable();
         self.settle(id, step.now);
@@ -36,5 +37,23 @@ impl Keyspace {
             self.offer_around(id, pool, None, step.hints);
         }
         Ok(Free::Freed)
+    }
+
+    pub(super) fn proceed(&mut self, step: &mut Step, id: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        let Some(session) = self.session(id)? else { return Ok(Proceed::Absent) };
+        let record = &mut session.record;
+        if record.pool != *pool {
+            return Ok(Proceed::OtherPool(record.pool.clone()));
+        }
+        if record.suspended.is_none() || record.hold.is_some() {
+            return Ok(Proceed::NotSuspended);
+        }
+        (record.suspended, record.updated) = (None, step.now);
+        let runnable = session.is_runnable();
+        self.settle(id, step.now);
+        if runnable {
+            self.offer_around(id, pool, None, step.hints);
+        }
+        Ok(Proceed::Going)
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
-        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed, Reap,
+        Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -32,10 +32,13 @@ impl Store for MemoryStore {
         self.run(format_args!("configure {wanted:?}"), |state, _| Ok(state.configure(wanted)))
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         self.run(format_args!("declare {agent} {how:?}"), |state, _| {
-            state.agents.insert(agent.clone(), how.clone());
-            Ok(())
+            Ok(state.agents.insert(agent.clone(), how.clone()))
         })
     }
 
@@ -314,6 +317,13 @@ impl Store for MemoryStore {
         let partition = self.shared.partitions.of(session);
         self.run_in(partition, format_args!("free {session} {pool} {first:?}"), |keys, step| {
             keys.free(step, session, pool, first)
+        })
+    }
+
+    async fn proceed(&self, session: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        let partition = self.shared.partitions.of(session);
+        self.run_in(partition, format_args!("proceed {session} {pool}"), |keys, step| {
+            keys.proceed(step, session, pool)
         })
     }
 

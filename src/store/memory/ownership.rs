@@ -80,10 +80,13 @@ impl Keyspace {
         }
     }
 
-    /// Clears the owner; the session is orphaned if it was runnable.
+    /// Clears the owner; the session is orphaned if it was runnable, and a lazy turn in the middle is suspended.
     pub(super) fn take_from_the_dead(&mut self, step: &Step, id: &SessionId) {
         let session = self.sessions.get_mut(id).expect("the caller saw the session");
         session.record.orphaned = session.is_runnable().then_some(step.now);
+        if session.record.is_suspended_by_death(session.waiting()) && !planted(Bug::LazyGoesOn) {
+            session.record.suspended = Some(step.now);
+        }
         session.disown(step.now);
     }
 
@@ -214,10 +217,10 @@ impl Keyspace {
         if session.record.pool != *pool {
             return Ok(Reap::OtherPool(session.record.pool.clone()));
         }
-        let runnable = session.is_runnable();
         self.take_from_the_dead(step, id);
         self.let_go(from, id);
         self.settle(id, step.now);
+        let runnable = self.sessions[id].is_runnable();
         if runnable {
             self.offer_around(id, pool, None, step.hints);
         }

@@ -12,7 +12,7 @@ use crate::{
         WorkerId,
     },
     planted::{Bug, planted},
-    store::{Boundary, Commit, DeadLetter, Done, Mail, OutReply, StateChange, StoreResult},
+    store::{Boundary, Commit, DeadLetter, Done, Head, Mail, OutReply, StateChange, StoreResult},
 };
 
 /// A message's answer, and all who are to get it.
@@ -53,7 +53,9 @@ impl Keyspace {
         let Some(session) = session.filter(may) else {
             return Ok(Commit::Fenced);
         };
-        if session.record.seq != boundary.after || !is_at_head(session, boundary.done.as_ref()) {
+        let boundaries = session.record.unfinished.map_or(0, |unfinished| unfinished.boundaries);
+        let knows_all = (session.record.seq, boundaries) == (boundary.after, boundary.boundaries);
+        if !knows_all || !is_at_head(session, boundary.head()) {
             return Ok(Commit::Behind { seq: session.record.seq });
         }
         session.append(step, lease, boundary);
@@ -137,15 +139,15 @@ impl Keyspace {
     }
 }
 
-/// Whether the message that is done, if one is, is the first of the inbox.
-fn is_at_head(session: &Session, done: Option<&Done>) -> bool {
-    let Some(done) = done else { return true };
+/// Whether the message that is to be at the head, if one is, is there.
+fn is_at_head(session: &Session, expected: Option<Head>) -> bool {
+    let Some(expected) = expected else { return true };
     if planted(Bug::AckByCount) {
         return !session.inbox.is_empty();
     }
     match session.inbox.front() {
         Some(Mail::Message(head) | Mail::Malformed(head, _)) => {
-            head.number == done.number && head.message == done.message
+            head.number == expected.number && head.message == expected.message
         }
         Some(Mail::Unreadable(_)) | None => false,
     }
@@ -177,6 +179,7 @@ impl Session {
         let record = &mut self.record;
         record.commit = Some(boundary.commit.clone());
         record.turns = boundary.turns;
+        record.unfinished = boundary.unfinished;
         record.tries = boundary.tries;
         record.crashes.clear();
         record.backoff = boundary.backoff.map(|wait| step.now.plus(wait));

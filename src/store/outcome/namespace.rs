@@ -37,6 +37,36 @@ pub struct Member {
     pub since: Millis,
     /// Whether it takes sessions.
     pub state: MemberState,
+    /// What it has done so far; nothing where it does not say.
+    #[serde(default)]
+    pub tally: Tally,
+}
+
+/// What an incarnation has done since it started, by its own count. Decides nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// When it counted, by its own clock: two tallies of one incarnation make a rate.
+    pub at: Millis,
+    /// Turns that ended.
+    pub turns: u64,
+    /// Sessions it took from the dead.
+    pub reaped: u64,
+    /// Whom it took for dead last, newest last; at most [`Self::BURIALS`]. Two that watched may both tell of one death.
+    pub buried: Vec<Burial>,
+}
+
+impl Tally {
+    /// How many deaths a worker remembers.
+    pub const BURIALS: usize = 8;
+}
+
+/// A worker's death, as another noticed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burial {
+    /// Who is dead.
+    pub worker: WorkerId,
+    /// When that was noticed, by the clock of whoever did.
+    pub at: Millis,
 }
 
 /// Whether a worker takes sessions.

@@ -51,7 +51,7 @@ pub enum Claim {
         /// Who.
         by: WorkerId,
     },
-    /// Nobody has it and there is nothing to run; it is not in `ready` (any more).
+    /// Nobody has it and there is nothing to run, or it is suspended by its owner's death; it is not in `ready` (any more).
     NothingToDo,
     /// There is no such session; it is not in `ready` (any more).
     Absent,
@@ -120,9 +120,9 @@ pub enum Refresh {
 /// What reaping one session came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reap {
-    /// It has no owner any more; if it was runnable it is in `ready` and was offered.
+    /// It has no owner any more; if it is runnable it is in `ready` and was offered.
     Reaped {
-        /// Whether it was.
+        /// Whether it is.
         runnable: bool,
     },
     /// The worker named is not buried; nothing was changed.

@@ -86,6 +86,19 @@ pub enum Free {
     Absent,
 }
 
+/// What a word to a suspended session came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proceed {
+    /// Its turn goes on: it is runnable, unless it still waits for a next try.
+    Going,
+    /// It is not suspended (any more); nothing was changed.
+    NotSuspended,
+    /// It belongs to another pool than the caller named; nothing was changed.
+    OtherPool(Pool),
+    /// There is no such session.
+    Absent,
+}
+
 /// What deleting a session came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delete {

@@ -1,7 +1,7 @@
 //! The boundary write and what it releases.
 
 use super::Mail;
-use crate::model::{Cause, IdempotencyKey, MessageId, NewEntry, ReplyTo, StreamId};
+use crate::model::{Cause, IdempotencyKey, MessageId, NewEntry, ReplyTo, StreamId, Unfinished};
 
 /// A point where the session becomes durable: everything one `commit` writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Boundary {
     pub commit: String,
     /// The number of the last entry the writer knows of.
     pub after: u64,
+    /// Boundaries of the turn at the head that the writer knows of.
+    pub boundaries: u64,
     /// The turn that its entries belong to.
     pub turn: u64,
     /// Turns that have ended once this is written.
@@ -18,8 +20,12 @@ pub struct Boundary {
     pub entries: Vec<NewEntry>,
     /// What becomes of the agent's state.
     pub state: StateChange,
+    /// The message whose turn it is, where that is known and goes on: it must be at the head of the inbox.
+    pub of: Option<Head>,
     /// The message that is done, if one is: it must be at the head of the inbox.
     pub done: Option<Done>,
+    /// How far the turn of the message that is at the head afterwards got, if it is in the middle.
+    pub unfinished: Option<Unfinished>,
     /// Failed runs of the message that is at the head afterwards.
     pub tries: u32,
     /// If set, the session is not runnable until this much later.
@@ -30,6 +36,15 @@ pub struct Boundary {
     pub own_ttl: std::time::Duration,
     /// How many waiting messages to return.
     pub page: usize,
+}
+
+/// A message at the head of an inbox, as it must be found there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub message: MessageId,
 }
 
 /// What a boundary does to the agent's state.
@@ -60,6 +75,14 @@ pub struct Done {
     pub dead: Option<(String, u32)>,
 }
 
+impl Boundary {
+    /// Whom it must find at the head.
+    pub fn head(&self) -> Option<Head> {
+        let done = self.done.as_ref().map(|done| Head { number: done.number, message: done.message });
+        done.or(self.of)
+    }
+}
+
 /// What a commit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Commit {
@@ -74,7 +97,8 @@ pub enum Commit {
     Fenced,
     /// The writer is buried or unknown; nothing was changed.
     Lost,
-    /// The server has fewer entries than the writer knows of, or another message at the head: it lost writes. Nothing was changed.
+    /// The server has fewer entries or boundaries than the writer knows of, or another message at the head: it lost writes.
+    /// Nothing was changed.
     Behind {
         /// The number of the last entry it has.
         seq: u64,

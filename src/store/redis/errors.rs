@@ -54,6 +54,7 @@ pub(super) fn checked(address: &str, value: Value) -> StoreResult<Value> {
 pub(super) fn again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
@@ -96,7 +97,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "OOM" => StoreError::OutOfMemory,
         "READONLY" | "MASTERDOWN" => refused("is a replica: connect to its primary"),
         "UNBLOCKED" => refused("became a replica: connect to its primary"),
-        "LOADING" => refused("is loading its data: try again in a moment"),
+        "LOADING" => StoreError::Loading(address.to_owned()),
         "NOAUTH" | "WRONGPASS" => refused_login(address),
         "NOPERM" => refused(&format!("forbids it to this user: {detail}; allow it with ACL SETUSER")),
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
@@ -119,9 +120,10 @@ mod tests {
     fn each_code_leads_to_what_the_caller_can_do() {
         let of = |code| answered("h:1", code, "detail");
         assert!(matches!(of("OOM"), StoreError::OutOfMemory));
-        for code in ["READONLY", "LOADING", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
+        for code in ["READONLY", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
             assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
         }
+        assert!(of("LOADING").passes() && !of("LOADING").may_have_happened());
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
     }
 

@@ -20,6 +20,7 @@ mod lanes;
 mod listener;
 mod namespace;
 mod ownership;
+mod pulse;
 mod reading;
 mod records;
 mod replies;
@@ -47,6 +48,7 @@ pub use self::{
     doctor::{Check, CheckStatus, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
+    pulse::{Pulse, Queue, ServerPulse},
     rights::{REPLIES, Rights, Role},
     scripts::Scripts,
     target::Server,

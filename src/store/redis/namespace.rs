@@ -52,10 +52,18 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn declare_agent(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    pub(super) async fn declare_agent(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         let json = serde_json::to_string(how).expect("a declaration is plain data");
         let call = self.script(Name::Declare, &[self.keys().agents()]).arg(agent.as_str()).arg(json);
-        self.shared.leases.call(call).await.map(drop)
+        match self.shared.leases.call(call).await? {
+            Value::Nil => Ok(None),
+            // What could not be read was replaced all the same: that is how it is mended.
+            before => Ok(read_json("a declared agent", before).ok()),
+        }
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

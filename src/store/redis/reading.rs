@@ -51,7 +51,10 @@ impl RedisStore {
         loop {
             let mut look = redis::cmd("ZRANGE");
             look.arg(&index).arg(&from).arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
-            let Value::Array(page) = self.shared.admin.run(&look).await? else { return Ok(Vec::new()) };
+            let page = match self.shared.admin.run(&look).await? {
+                Value::Array(page) => page,
+                other => return Err(StoreError::unreadable("`index`", format!("not a list: {other:?}"))),
+            };
             let Some(last) = page.last().cloned() else { return Ok(Vec::new()) };
             let sessions = names("`index`", page);
             if !sessions.is_empty() {

@@ -107,6 +107,8 @@ pub(super) fn record_of_any_layout(meta: &Fields) -> Result<SessionRecord, Strin
         hold: hold(meta)?,
         orphaned: meta.maybe("orphaned")?.map(Millis),
         dropped: meta.maybe("dropped")?,
+        unfinished: meta.maybe("unfinished")?,
+        suspended: meta.maybe("suspended")?.map(Millis),
         last_message: meta.maybe("last_message")?.map(MessageId),
         created: Millis(meta.number("created")?),
         updated: Millis(meta.number("updated")?),

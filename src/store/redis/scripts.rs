@@ -13,6 +13,7 @@ pub(super) enum Name {
     Claim,
     Commit,
     Configure,
+    Continue,
     Declare,
     Delete,
     Deliver,
@@ -35,13 +36,14 @@ pub(super) enum Name {
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 
 /// In the order of [`Name`].
-const SOURCES: [(&str, &str); 23] = [
+const SOURCES: [(&str, &str); 24] = [
     ("advance", include_str!("../../../lua/advance.lua")),
     ("announce", include_str!("../../../lua/announce.lua")),
     ("bury", include_str!("../../../lua/bury.lua")),
     ("claim", include_str!("../../../lua/claim.lua")),
     ("commit", include_str!("../../../lua/commit.lua")),
     ("configure", include_str!("../../../lua/configure.lua")),
+    ("continue", include_str!("../../../lua/continue.lua")),
     ("declare", include_str!("../../../lua/declare.lua")),
     ("delete", include_str!("../../../lua/delete.lua")),
     ("deliver", include_str!("../../../lua/deliver.lua")),
@@ -71,6 +73,7 @@ impl Name {
             Self::Claim,
             Self::Commit,
             Self::Configure,
+            Self::Continue,
             Self::Declare,
             Self::Delete,
             Self::Deliver,

@@ -10,8 +10,8 @@ use crate::{
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Reap, Refresh,
-        Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed, Reap,
+        Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -30,7 +30,11 @@ impl Store for RedisStore {
         self.configure_namespace(wanted).await
     }
 
-    async fn declare(&self, agent: &AgentName, how: &AgentDeclaration) -> StoreResult<()> {
+    async fn declare(
+        &self,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+    ) -> StoreResult<Option<AgentDeclaration>> {
         self.declare_agent(agent, how).await
     }
 
@@ -207,6 +211,10 @@ impl Store for RedisStore {
 
     async fn free(&self, session: &SessionId, pool: &Pool, first: FirstMessage) -> StoreResult<Free> {
         self.free_session(session, pool, first).await
+    }
+
+    async fn proceed(&self, session: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        self.proceed_session(session, pool).await
     }
 
     async fn delete(

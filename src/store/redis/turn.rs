@@ -57,7 +57,10 @@ impl RedisStore {
             .arg(state)
             .arg(cause)
             .arg(reason);
-        let call = with_done(call, boundary.done.as_ref());
+        let call = with_done(call, boundary)
+            .arg(if boundary.done.is_some() { "done" } else { "" })
+            .arg(boundary.boundaries)
+            .maybe(boundary.unfinished);
         let call = boundary.entries.iter().fold(call, |call, entry| {
             call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
         });
@@ -76,20 +79,17 @@ impl RedisStore {
     }
 }
 
-fn with_done(call: Call, done: Option<&Done>) -> Call {
-    let Some(done) = done else {
-        return (0..6).fold(call, |call, _| call.arg(""));
+fn with_done(call: Call, boundary: &Boundary) -> Call {
+    let head = boundary.head();
+    let call = call.maybe(head.map(|head| head.number)).maybe(head.map(|head| head.message));
+    let Some(done) = &boundary.done else {
+        return (0..4).fold(call, |call, _| call.arg(""));
     };
     let (reason, tries) = match &done.dead {
         Some((reason, tries)) => (reason.as_str(), tries.to_string()),
         None => ("", String::new()),
     };
-    call.arg(done.number)
-        .arg(done.message.to_string())
-        .maybe(done.reply_to.as_ref())
-        .arg(&done.answer)
-        .arg(reason)
-        .arg(tries)
+    call.maybe(done.reply_to.as_ref()).arg(&done.answer).arg(reason).arg(tries)
 }
 
 /// The replies that a commit put into `out`: where they stand and where they go; all say the same.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, WorkerId},
-    store::{Delete, Fire, FirstMessage, Free, Mail, Mend, Offer, OutReply, StoreResult, Survey},
+    store::{Delete, Fire, FirstMessage, Free, Mail, Mend, Offer, OutReply, Proceed, StoreResult, Survey},
 };
 
 /// How many waiting messages one call of `delete` gives up on.
@@ -157,6 +157,25 @@ impl RedisStore {
             "owned" => Ok(Free::Owned(reply.parse()?)),
             "other_pool" => Ok(Free::OtherPool(reply.parse()?)),
             "absent" => Ok(Free::Absent),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    pub(super) async fn proceed_session(&self, session: &SessionId, pool: &Pool) -> StoreResult<Proceed> {
+        let keys = self.keys().session(session);
+        let names = [keys.meta(), keys.inbox(), keys.ready(pool), keys.idle(pool)];
+        let call = self
+            .script(Name::Continue, &names)
+            .arg(session.as_str())
+            .arg(pool.as_str())
+            .arg(keys.partition().wake_prefix());
+        let mut reply = ask(&self.shared.leases, call).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "going" => Ok(Proceed::Going),
+            "not_suspended" => Ok(Proceed::NotSuspended),
+            "other_pool" => Ok(Proceed::OtherPool(reply.parse()?)),
+            "absent" => Ok(Proceed::Absent),
             _ => Err(reply.unknown(&word)),
         }
     }

@@ -144,6 +144,8 @@ async fn commit<S: Store>(
         turns: turn,
         entries: vec![entry(EntryKind::User), entry(EntryKind::Assistant)],
         state: StateChange::Keep,
+        boundaries: 0,
+        of: None,
         done: Some(Done {
             number,
             message: message.message,
@@ -152,6 +154,7 @@ async fn commit<S: Store>(
             answer: String::new(),
             dead: None,
         }),
+        unfinished: None,
         tries: 0,
         backoff: None,
         quarantine: None,

@@ -1,0 +1,233 @@
+//! What a namespace has to do and how late it is, by one look that changes nothing: for people who watch.
+//!
+//! Commands of constant cost alone: six a partition, and two more for each pool and agent. Not a moment in time:
+//! the numbers of one partition may be a few milliseconds older than those of the next.
+
+use redis::{Pipeline, Value};
+
+use super::{RedisStore, records::stream, replies::text};
+use crate::{
+    model::{AgentName, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
+    store::{StoreError, StoreResult},
+};
+
+/// What was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// The server's time.
+    pub now: Millis,
+    /// Sessions there are.
+    pub sessions: u64,
+    /// Pools and agents whose sessions want an owner, of those asked for.
+    pub queues: Vec<Queue>,
+    /// Waits whose time has come.
+    pub overdue: u64,
+    /// When the first of them should have ended.
+    pub overdue_since: Option<Millis>,
+    /// When the oldest reply was written that is not delivered.
+    pub undelivered_since: Option<Millis>,
+    /// Who does each partition's upkeep.
+    pub duties: Vec<Option<WorkerId>>,
+    /// Dead letters.
+    pub dead: u64,
+    /// Entries of the plain door that are still to be taken.
+    pub door: u64,
+    /// When the oldest of them came in.
+    pub door_since: Option<Millis>,
+    /// How the server is.
+    pub server: ServerPulse,
+}
+
+/// Sessions of one pool and agent that want an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The pool.
+    pub pool: Pool,
+    /// The agent.
+    pub agent: AgentName,
+    /// How many there are.
+    pub sessions: u64,
+    /// The one that has been there longest.
+    pub first: SessionId,
+    /// Since when.
+    pub since: Millis,
+}
+
+/// What a server says of its own load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerPulse {
+    /// Bytes it uses.
+    pub memory: u64,
+    /// Bytes it may use; none if nothing limits it.
+    pub memory_limit: Option<u64>,
+    /// Commands a second, by its own count.
+    pub operations: u64,
+    /// Connections.
+    pub clients: u64,
+}
+
+impl RedisStore {
+    /// How the namespace is; of the queues only those of `agents`.
+    pub async fn pulse(&self, agents: &[(Pool, AgentName)]) -> StoreResult<Pulse> {
+        let mut first = redis::pipe();
+        first.cmd("TIME").cmd("INFO").arg("memory").arg("stats").arg("clients");
+        let ingress = self.keys().ingress();
+        first.cmd("XLEN").arg(&ingress).cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(1);
+        let mut answers = Answers::of(self.shared.admin.all(&first).await?);
+        let now = answers.time()?;
+        let server = answers.server()?;
+        let (door, door_since) = (answers.number()?, answers.oldest()?);
+        let mut pulse = Pulse { now, server, door, door_since, ..Pulse::default() };
+
+        let partitions: Vec<_> = self.keys().partitions().all().collect();
+        let mut look = redis::pipe();
+        for partition in &partitions {
+            self.ask_partition(&mut look, *partition, now, agents);
+        }
+        let mut answers = Answers::of(self.shared.admin.all(&look).await?);
+        let mut queues: Vec<Option<Queue>> = vec![None; agents.len()];
+        for _ in &partitions {
+            pulse.take_partition(&mut answers)?;
+            for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
+                let (sessions, first) = (answers.number()?, answers.first()?);
+                let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
+                let found = Queue { pool: pool.clone(), agent: agent.clone(), sessions, first, since };
+                *queue = Some(match queue.take() {
+                    Some(before) => before.and(found),
+                    None => found,
+                });
+            }
+        }
+        pulse.queues = queues.into_iter().flatten().collect();
+        Ok(pulse)
+    }
+
+    fn ask_partition(
+        &self,
+        look: &mut Pipeline,
+        partition: Partition,
+        now: Millis,
+        agents: &[(Pool, AgentName)],
+    ) {
+        let keys = self.keys().partition(partition);
+        look.cmd("ZCARD").arg(keys.index());
+        look.cmd("GET").arg(keys.duty());
+        look.cmd("ZCOUNT").arg(keys.timers()).arg("-inf").arg(now.0);
+        look.cmd("ZRANGE").arg(keys.timers()).arg(0).arg(0).arg("WITHSCORES");
+        look.cmd("XRANGE").arg(keys.out()).arg("-").arg("+").arg("COUNT").arg(1);
+        look.cmd("XLEN").arg(keys.dead());
+        for (pool, agent) in agents {
+            let ready = keys.ready(pool, agent);
+            look.cmd("ZCARD").arg(&ready).cmd("ZRANGE").arg(&ready).arg(0).arg(0).arg("WITHSCORES");
+        }
+    }
+}
+
+impl Pulse {
+    /// Takes in what one partition answered of itself, in the order in which it was asked.
+    fn take_partition(&mut self, answers: &mut Answers) -> StoreResult<()> {
+        self.sessions += answers.number()?;
+        self.duties.push(answers.worker()?);
+        let overdue = answers.number()?;
+        let first: Option<(String, _)> = answers.first()?;
+        if let Some((_, due)) = first.filter(|_| overdue > 0) {
+            self.overdue += overdue;
+            self.overdue_since = earlier(self.overdue_since, Some(due));
+        }
+        self.undelivered_since = earlier(self.undelivered_since, answers.oldest()?);
+        self.dead += answers.number()?;
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// The same queue in two partitions, as one.
+    fn and(self, other: Self) -> Self {
+        let sessions = self.sessions + other.sessions;
+        let longest = if self.since <= other.since { self } else { other };
+        Self { sessions, ..longest }
+    }
+}
+
+fn earlier(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
+    one.into_iter().chain(other).min()
+}
+
+/// What a pipeline answered, read from front to back.
+struct Answers(std::vec::IntoIter<Value>);
+
+impl Answers {
+    fn of(values: Vec<Value>) -> Self {
+        Self(values.into_iter())
+    }
+
+    fn next(&mut self) -> StoreResult<Value> {
+        self.0.next().ok_or_else(|| unreadable("it ended early"))
+    }
+
+    fn text(&mut self) -> StoreResult<String> {
+        text(self.next()?).map_err(unreadable)
+    }
+
+    fn number(&mut self) -> StoreResult<u64> {
+        match self.next()? {
+            Value::Int(number) => Ok(u64::try_from(number).unwrap_or_default()),
+            other => Err(unreadable(format!("not a number: {other:?}"))),
+        }
+    }
+
+    /// The server's clock: seconds and microseconds.
+    fn time(&mut self) -> StoreResult<Millis> {
+        let mut parts = match self.next()? {
+            Value::Array(parts) => parts.into_iter().map(|part| text(part).ok()?.parse::<u64>().ok()),
+            other => return Err(unreadable(format!("not a time: {other:?}"))),
+        };
+        match (parts.next().flatten(), parts.next().flatten()) {
+            (Some(seconds), Some(micros)) => Ok(Millis(seconds * 1_000 + micros / 1_000)),
+            _ => Err(unreadable("not a time")),
+        }
+    }
+
+    fn server(&mut self) -> StoreResult<ServerPulse> {
+        let info = self.text()?;
+        let number = |name: &str| {
+            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+        };
+        Ok(ServerPulse {
+            memory: number("used_memory"),
+            memory_limit: Some(number("maxmemory")).filter(|limit| *limit > 0),
+            operations: number("instantaneous_ops_per_sec"),
+            clients: number("connected_clients"),
+        })
+    }
+
+    /// A worker's name; none where there is none, or something that is no name.
+    fn worker(&mut self) -> StoreResult<Option<WorkerId>> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            found => Ok(text(found).map_err(unreadable)?.parse().ok()),
+        }
+    }
+
+    /// When a stream's oldest entry was written, by its id.
+    fn oldest(&mut self) -> StoreResult<Option<Millis>> {
+        let entries = stream(self.next()?).map_err(unreadable)?;
+        let id = entries.first().map(|(id, _)| id.parse::<StreamId>()).transpose().map_err(unreadable)?;
+        Ok(id.map(|id| Millis(id.millis)))
+    }
+
+    /// The first member of a sorted set of times. None also where that is no name: it is left out everywhere.
+    fn first<T: std::str::FromStr>(&mut self) -> StoreResult<Option<(T, Millis)>> {
+        let Value::Array(parts) = self.next()? else { return Err(unreadable("not a list")) };
+        let mut parts = parts.into_iter();
+        let (Some(name), Some(score)) = (parts.next(), parts.next()) else { return Ok(None) };
+        let score: f64 = text(score).map_err(unreadable)?.parse().map_err(unreadable)?;
+        let Some(name) = text(name).ok().and_then(|name| name.parse().ok()) else { return Ok(None) };
+        Ok(Some((name, Millis(score.max(0.0) as u64))))
+    }
+}
+
+fn unreadable(why: impl ToString) -> StoreError {
+    StoreError::unreadable("the namespace's pulse", why)
+}
