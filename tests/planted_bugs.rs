@@ -48,7 +48,7 @@ found! {
     a_live_worker_robbed_when_own_is_gone_is_found: RobbedWithoutOwn by "random",
     a_crash_counted_after_the_claim_is_found: CrashAfterClaim by "random",
     a_dedupe_that_forgets_is_found: DedupeForgets by "random",
-    a_relay_cursor_as_a_high_water_mark_is_found: HighWaterMark by "random",
+    a_relay_cursor_as_a_high_water_mark_is_found: HighWaterMark by "coverage",
     an_acknowledgement_by_count_is_found: AckByCount by "random",
     a_lease_clock_from_the_reply_is_found: ClockFromReply by "random",
     a_repeated_commit_that_appends_twice_is_found: CommitTwice by "random",
@@ -56,4 +56,8 @@ found! {
     a_timer_fired_twice_is_found: TimerTwice by "random",
     a_user_entry_written_again_is_found: UserTwice by "random",
     a_lazy_turn_that_goes_on_by_itself_is_found: LazyGoesOn by "random",
+    one_miss_that_is_enough_is_found: OneMiss by "random",
+    a_look_under_another_run_is_found: OtherRunCounts by "random",
+    lifelines_without_a_brake_are_found: NoBrake by "random",
+    a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
 }

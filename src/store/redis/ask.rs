@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::Partition,
-    store::{StoreError, StoreResult},
+    store::{Run, StoreError, StoreResult},
 };
 
 impl RedisStore {
@@ -26,6 +26,12 @@ impl RedisStore {
 pub(super) async fn ask(lane: &Lane, call: Call) -> StoreResult<Reply> {
     let name = call.name;
     Reply::of(name, lane.call(call).await?)
+}
+
+/// Calls a script if this start of the server answers (any, if none is named); its reply.
+pub(super) async fn ask_under(lane: &Lane, run: Option<Run>, call: Call) -> StoreResult<Option<Reply>> {
+    let name = call.name;
+    lane.call_under(run, call).await?.map(|value| Reply::of(name, value)).transpose()
 }
 
 /// What `what` holds cannot be read.
