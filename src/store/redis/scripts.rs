@@ -73,6 +73,7 @@ impl Name {
             Self::Claim,
             Self::Commit,
             Self::Configure,
+            Self::Continue,
             Self::Declare,
             Self::Delete,
             Self::Deliver,
