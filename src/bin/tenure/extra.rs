@@ -3,9 +3,9 @@
 use tenure::{WorkerBuilder, store::Store};
 
 use crate::{
-    global::Global,
     bench::sleeper::{self, Sleeper, SleeperArgs},
     failure::Failure,
+    global::Global,
     tally::{self, Tally, TallyArgs},
 };
 
