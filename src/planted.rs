@@ -60,6 +60,8 @@ bugs! {
     UserTwice "user-entry-written-again",
     /// A lazy turn goes on when its owner is dead, with no word.
     LazyGoesOn "lazy-turn-that-goes-on-by-itself",
+    /// A repeated commit finds itself written, writes nothing, and takes the wait behind it for an acknowledgement.
+    WaitAfterRead "acknowledgement-by-a-wait-after-a-read",
 }
 
 impl fmt::Display for Bug {

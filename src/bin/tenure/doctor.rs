@@ -2,9 +2,10 @@
 
 use tenure::{
     Env,
+    model::Durability,
     store::{
-        StoreError,
-        redis::{Check, CheckStatus, Options, announce_lapses, checks},
+        Store, StoreError,
+        redis::{Check, CheckStatus, Options, announce_lapses, checks, class_checks},
     },
 };
 use tracing::{debug, warn};
@@ -27,11 +28,15 @@ pub(crate) struct Args {}
 pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
     let options = connect::options(global)?;
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    if let Err(err @ StoreError::Unavailable(_)) = connect::reach(&options).await {
-        print(&[absent(&err)], global.json)?;
-        return Err(err.into());
-    }
-    let checks = look(&options).await;
+    let classes = match connect::reach(&options).await {
+        Err(err @ StoreError::Unavailable(_)) => {
+            print(&[absent(&err)], global.json)?;
+            return Err(err.into());
+        }
+        Ok(store) => declared(&store).await,
+        Err(_) => Vec::new(),
+    };
+    let checks = look(&options, &classes).await;
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),
@@ -50,9 +55,25 @@ pub(crate) async fn prepare(options: &Options) {
     }
 }
 
-/// A worker's look before it starts: what fails stops it, what warns is logged.
-pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
-    let checks = look(options).await;
+/// The classes that agents of this namespace are declared with.
+async fn declared(store: &impl Store) -> Vec<Durability> {
+    let agents = store.agents().await.unwrap_or_default();
+    distinct(agents.into_values().map(|how| how.durability))
+}
+
+/// Each once, in order of appearance.
+pub(crate) fn distinct(classes: impl Iterator<Item = Durability>) -> Vec<Durability> {
+    classes.fold(Vec::new(), |mut distinct, class| {
+        if !distinct.contains(&class) {
+            distinct.push(class);
+        }
+        distinct
+    })
+}
+
+/// A worker's look before it starts, which is to honour these classes: what fails stops it, what warns is logged.
+pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result<(), Failure> {
+    let checks = look(options, classes).await;
     for Check { check, found, advice, .. } in checks.iter().filter(|check| check.status == CheckStatus::Warn)
     {
         warn!(check, found, advice, "this Redis could serve better");
@@ -69,9 +90,11 @@ pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
     }
 }
 
-async fn look(options: &Options) -> Vec<Check> {
+async fn look(options: &Options, classes: &[Durability]) -> Vec<Check> {
     let env = Env::system();
-    checks(options, || env.now().elapsed()).await
+    let mut checks = checks(options, || env.now().elapsed()).await;
+    checks.extend(class_checks(options, classes).await);
+    checks
 }
 
 fn failed(checks: &[Check]) -> Vec<&Check> {

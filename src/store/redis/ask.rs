@@ -6,19 +6,43 @@ use redis::Value;
 
 use super::{
     RedisStore,
+    commit_lane::Written,
     lanes::Lane,
     replies::{Reply, names},
     scripts::{Call, Name},
 };
 use crate::{
-    model::Partition,
-    store::{StoreError, StoreResult},
+    model::{Durability, Partition},
+    store::{Reach, StoreError, StoreResult},
 };
 
 impl RedisStore {
     /// The beginning of a call.
     pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
         self.shared.target.scripts.call(name, keys)
+    }
+
+    /// Calls a script and waits for `class`: on `lane` where that is reached at once, else on its commit lane.
+    pub(super) async fn ask_at(
+        &self,
+        class: Durability,
+        lane: &Lane,
+        call: Call,
+    ) -> StoreResult<(Reply, Reach)> {
+        if class == Durability::MEMORY {
+            return Ok((ask(lane, call).await?, Reach::Reached));
+        }
+        let name = call.name;
+        let Written { value, reach } = self.commits(class).write(Some(call)).await?;
+        Ok((Reply::of(name, value)?, reach))
+    }
+
+    /// Whether all that was written before has reached `class`.
+    pub(super) async fn has_reached(&self, class: Durability) -> StoreResult<Reach> {
+        if class == Durability::MEMORY {
+            return Ok(Reach::Reached);
+        }
+        Ok(self.commits(class).write(None).await?.reach)
     }
 }
 

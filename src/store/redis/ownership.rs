@@ -63,12 +63,12 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect);
-            let mut reply = ask(&self.shared.leases, call).await?;
+            let (mut reply, reach) = self.ask_at(claimant.class, &self.shared.leases, call).await?;
             let word = reply.text()?;
             return match word.as_str() {
                 "won" => {
                     self.saw_pool(session.agent(), &claimant.pool);
-                    won(session, reply)
+                    won(session, reply).map(|won| won.acknowledged(reach))
                 }
                 "held" => Ok(Claim::Held { by: reply.parse()? }),
                 "nothing" => Ok(Claim::NothingToDo),

@@ -228,6 +228,7 @@ impl Bench {
             group: None,
             resume: None,
             pool: Pool::default(),
+            class: Default::default(),
         };
         match store.send(&message).await? {
             Sent::Accepted { .. } | Sent::Repeat { .. } => Ok(()),
