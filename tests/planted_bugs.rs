@@ -56,4 +56,5 @@ found! {
     a_timer_fired_twice_is_found: TimerTwice by "random",
     a_user_entry_written_again_is_found: UserTwice by "random",
     a_lazy_turn_that_goes_on_by_itself_is_found: LazyGoesOn by "random",
+    an_acknowledgement_by_a_wait_after_a_read_is_found: WaitAfterRead by "random",
 }

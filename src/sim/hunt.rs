@@ -35,6 +35,7 @@ impl Hunt {
         Self::of(Bug::TimerTwice, "a-try-comes-late-and-never-early-or-twice", 50),
         Self::of(Bug::UserTwice, "an-eager-turn-goes-on-by-itself", 50),
         Self::of(Bug::LazyGoesOn, "a-lazy-turn-waits-for-a-word", 50),
+        Self::of(Bug::WaitAfterRead, "what-a-replica-was-said-to-have-survives-a-failover", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

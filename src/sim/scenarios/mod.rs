@@ -1,6 +1,7 @@
 //! What must hold, one idea a file. A scenario is named after it.
 
 mod backoff;
+mod classes;
 mod crowded;
 mod epochs;
 mod failover;
@@ -42,6 +43,8 @@ pub(super) const ALL: &[Scenario] = &[
     leaping_clocks::SCENARIO,
     restarted_server::SCENARIO,
     failover::SCENARIO,
+    classes::FAILOVER,
+    classes::HEALED,
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,
