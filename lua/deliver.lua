@@ -4,7 +4,8 @@
 -- KEYS   1 out  2 dead  3… the lists, one for each id
 -- ARGV   1 how long a list is kept after a push, in ms   2… ids in out
 -- Reply  how many were pushed
--- A repeat pushes only what is still in out. A list that cannot take it: into dead, reason `reply_to`.
+-- A repeat pushes only what is still in out. A list that cannot take it: into dead, reason `reply_to`. The caller
+-- that may not write to a list names `out` in its place, which cannot.
 
 local at, pushed = now(), 0
 for i = 2, #ARGV do
@@ -21,7 +22,7 @@ for i = 2, #ARGV do
       call("PEXPIRE", list, ARGV[1])
       pushed = pushed + 1
     else
-      write_dead(KEYS[2], fields.session, fields.message, "reply_to", 0, at, fields.payload, list)
+      write_dead(KEYS[2], fields.session, fields.message, "reply_to", 0, at, fields.payload, fields.to)
     end
     call("XDEL", KEYS[1], ARGV[i])
   end

@@ -57,6 +57,7 @@ impl Scene {
             .start();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("agents.toml"), agents).unwrap();
+        fs::write(folder.path().join("redis.url"), redis.url() + "\n").unwrap();
         let monitor = Arc::default();
         listen_in(redis.port(), &monitor);
         Self { folder, redis, monitor, said: Vec::new() }
@@ -70,26 +71,36 @@ impl Scene {
         self.folder.path().join("log")
     }
 
-    /// A worker whose log goes to the scene's file.
+    /// Where the address of Redis stands.
+    fn url_file(&self) -> PathBuf {
+        self.folder.path().join("redis.url")
+    }
+
+    /// A worker whose log goes to the scene's file, and that reads from a file where Redis is.
     fn worker(&self) -> WorkerProcess {
         let log = File::options().append(true).create(true).open(self.log()).unwrap();
-        WorkerProcess::start_with(
-            &self.redis.url(),
-            &["--agents", &self.agents(), "--lease", "1s"],
-            |command| {
-                talkative(command).stderr(log);
-            },
-        )
+        let args = ["--agents", &self.agents(), "--lease", "1s"];
+        WorkerProcess::start_with("", &args, |command| {
+            talkative(command)
+                .env("TENURE_REDIS_FILE", self.url_file())
+                .env_remove("TENURE_REDIS")
+                .stderr(log);
+        })
     }
 
     /// Runs a command to its end, and keeps what it said.
     fn run(&mut self, args: &[&str]) -> Option<i32> {
-        self.run_on(&self.redis.url(), args)
+        let file = self.url_file();
+        self.run_with("TENURE_REDIS_FILE", file.to_str().unwrap(), args)
     }
 
     fn run_on(&mut self, url: &str, args: &[&str]) -> Option<i32> {
+        self.run_with("TENURE_REDIS", url, args)
+    }
+
+    fn run_with(&mut self, name: &str, value: &str, args: &[&str]) -> Option<i32> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-        let output = talkative(command.args(args).env("TENURE_REDIS", url)).output().unwrap();
+        let output = talkative(command.args(args).env(name, value)).output().unwrap();
         self.said.push((args.join(" "), [output.stdout, output.stderr].concat()));
         output.status.code()
     }
@@ -217,6 +228,8 @@ fn no_secret_is_in_redis_in_a_log_or_in_what_a_command_says() {
     let mut scene = Scene::new(&declared(&server));
     fs::write(scene.folder.path().join("desk.py"), CHILD).unwrap();
     let mut worker = scene.worker();
+    let shown_by_ps = fs::read(format!("/proc/{}/cmdline", worker.pid())).unwrap();
+    scene.said.push(("ps".to_owned(), shown_by_ps));
     for session in ["web/a", "down/a", "desk/a"] {
         for say in ["fine", "refuse", "redirect", "garbage", "close", "die", "fine"] {
             let body = format!(r#"{{"say":"{say}","marker":"{MESSAGE}"}}"#);
@@ -248,7 +261,8 @@ fn no_secret_is_in_redis_in_a_log_or_in_what_a_command_says() {
     let wrong = scene.redis.url().replace(PASSWORD, WRONG_PASSWORD);
     let nowhere = format!("redis://ann:{PASSWORD}@127.0.0.1:1");
     let malformed = format!("redis://:{PASSWORD}@:what:");
-    for url in [&wrong, &nowhere, &malformed] {
+    let socket = format!("unix:///no/such/socket?pass={PASSWORD}");
+    for url in [&wrong, &nowhere, &malformed, &socket] {
         for args in [&["worker", "--agents", &agents, "--timeout", "1s"][..], &["doctor", "--timeout", "1s"]]
         {
             assert_ne!(scene.run_on(url, args), Some(0), "{args:?}");

@@ -2,7 +2,6 @@
 
 use std::{fs, process::Command, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -20,6 +19,7 @@ use crate::{
     support::{
         RedisServer, WorkerProcess,
         http::{Act, HttpServer},
+        pki::Authority,
     },
 };
 
@@ -71,23 +71,16 @@ impl Fleet {
 
 /// An authority nobody knows (its certificate as PEM), and a server's identity signed by it.
 fn private_authority(name: &str) -> (String, ServerConfig) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&key).unwrap();
-    let authority = Issuer::new(params, key);
-    let servers_key = KeyPair::generate().unwrap();
-    let servers = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let servers = servers.signed_by(&servers_key, &authority).unwrap();
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(servers_key.serialize_der()));
+    let authority = Authority::new(name);
+    let (servers, key) = authority.sign("localhost");
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![servers.der().clone()], private)
         .unwrap();
-    (certificate.pem(), config)
+    (authority.pem(), config)
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use tenure::{
     model::{AgentDeclaration, Durability, Resume, Settings},
     store::{
         Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
-        redis::{CheckStatus, checks},
+        redis::{CheckStatus, Role, checks},
     },
 };
 
@@ -59,7 +59,17 @@ async fn a_user_who_may_not_run_scripts_is_told_so() {
     let rules = ["SETUSER", "poor", "on", "nopass", "allkeys", "allchannels", "+@all", "-@scripting"];
     redis::cmd("ACL").arg(&rules).exec_async(&mut connection).await.unwrap();
     let url = format!("redis://poor:x@127.0.0.1:{}", server.port());
-    assert!(refusal(&url).await.contains("ACL SETUSER"));
+    // Who only reads what needs no script may do so.
+    let store = RedisStore::connect(options(&url)).await.unwrap();
+    let refused = store.look(&session("echo/alice")).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("ACL SETUSER")), "{refused:?}");
+    let found = checks(&options(&url), Role::Worker, std::time::Duration::default).await;
+    for check in ["scripting", "rights"] {
+        assert!(
+            found.iter().any(|found| found.check == check && found.status == CheckStatus::Fail),
+            "{found:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -117,7 +127,7 @@ async fn a_namespace_of_a_newer_layout_is_left_alone() {
         matches!(&refused, StoreError::Unreadable { why, .. } if why.contains("layout 2")),
         "{refused:?}"
     );
-    let found = checks(&options(&server.url()), std::time::Duration::default).await;
+    let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
     assert!(found.iter().any(|check| check.check == "layout" && check.status == CheckStatus::Fail));
 }
 
@@ -126,7 +136,7 @@ async fn the_doctor_tells_what_is_wrong_and_what_to_do() {
     let primary = RedisServer::start();
     let poor = RedisServer::builder().replica_of(&primary).option("maxmemory-policy", "allkeys-lru").start();
     let status = async |server: &RedisServer| {
-        let found = checks(&options(&server.url()), std::time::Duration::default).await;
+        let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
         assert!(
             found.iter().all(|check| check.advice.is_some() == (check.status != CheckStatus::Ok)),
             "{found:?}"

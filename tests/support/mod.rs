@@ -5,6 +5,7 @@ mod clock;
 pub mod compose;
 pub mod containers;
 pub mod http;
+pub mod pki;
 pub mod port;
 mod process;
 mod server;

@@ -44,6 +44,7 @@ pub struct Builder {
 #[derive(Debug, Clone, Default)]
 struct Options {
     password: Option<String>,
+    of_path: bool,
     args: Vec<String>,
 }
 
@@ -56,7 +57,7 @@ impl RedisServer {
     /// A server with options.
     pub fn builder() -> Builder {
         let args = ["--save", "", "--appendonly", "no"].map(String::from).into();
-        Builder { options: Options { password: None, args }, clock_ms: None }
+        Builder { options: Options { args, ..Options::default() }, clock_ms: None }
     }
 
     /// Where clients connect, with the password if there is one.
@@ -148,7 +149,7 @@ impl RedisServer {
             clock.hand_to(&mut command);
         }
         let process = spawn_from_lasting_thread(command)
-            .unwrap_or_else(|err| panic!("cannot start {}: {err}", binary()));
+            .unwrap_or_else(|err| panic!("cannot start {}: {err}", self.options.binary()));
         let pid = process.id();
         self.process = Some(process);
 
@@ -165,7 +166,7 @@ impl RedisServer {
 
     fn command(&self) -> Command {
         let folder = self.folder.path();
-        let mut command = guarded(&binary());
+        let mut command = guarded(&self.options.binary());
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--daemonize", "no", "--logfile", "server.log", "--dir"])
@@ -271,6 +272,12 @@ impl Builder {
         self
     }
 
+    /// Takes the `redis-server` of the `PATH`, for what other binaries are built without: TLS.
+    pub fn of_path(mut self) -> Self {
+        self.options.of_path = true;
+        self
+    }
+
     /// Arguments as they are.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.options.args.extend(args.iter().map(|&arg| arg.to_owned()));
@@ -303,6 +310,12 @@ impl Builder {
             }
         }
         panic!("{}", last.expect("at least one port was tried"));
+    }
+}
+
+impl Options {
+    fn binary(&self) -> String {
+        if self.of_path { "redis-server".to_owned() } else { binary() }
     }
 }
 

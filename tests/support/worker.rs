@@ -42,8 +42,9 @@ impl WorkerProcess {
     ) -> Result<Self, ExitStatus> {
         let mut command = guarded(env!("CARGO_BIN_EXE_tenure"));
         command
-            .args(["worker", "--json", "--redis", url])
+            .args(["worker", "--json"])
             .args(args)
+            .env("TENURE_REDIS", url)
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

@@ -21,8 +21,8 @@ use crate::{agents::file::ExecSpec, runtime::Env};
 /// How long a child may take to end by itself, first when its input is closed, then after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Not for children: it may hold a password.
-const SERVER: &str = "TENURE_REDIS";
+/// Not for children: the one may hold a password, the others lead to one or to a key.
+const SERVER: [&str; 3] = ["TENURE_REDIS", "TENURE_REDIS_FILE", "TENURE_TLS_KEY"];
 
 /// A child that was started. Its group is killed when this is dropped.
 pub(super) struct Process {
@@ -89,7 +89,10 @@ fn command(spec: &ExecSpec) -> Command {
         }
         None => Command::new(&spec.program),
     };
-    command.args(spec.command.iter().skip(1)).current_dir(&spec.directory).env_remove(SERVER);
+    command.args(spec.command.iter().skip(1)).current_dir(&spec.directory);
+    for name in SERVER {
+        command.env_remove(name);
+    }
     command.envs(spec.env.iter().map(|(name, secret)| (name, secret.expose())));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
@@ -169,7 +172,7 @@ mod tests {
         let command = command(&spec);
         let given: Vec<_> = command.as_std().get_envs().collect();
         assert!(given.contains(&("KEY".as_ref(), Some("value".as_ref()))));
-        assert!(given.contains(&(SERVER.as_ref(), None)));
+        assert!(SERVER.iter().all(|name| given.contains(&(name.as_ref(), None))));
         let words: Vec<_> = command.as_std().get_args().collect();
         assert!(words.ends_with(&["-u".as_ref()]) && !words.contains(&"cat".as_ref()), "{words:?}");
     }

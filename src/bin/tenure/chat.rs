@@ -37,7 +37,7 @@ Examples:
 pub(crate) async fn run(Args { session, wait }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_writing(global).await?;
     if has_person(global) {
-        let (server, namespace) = (redacted(&global.redis), &global.namespace);
+        let (server, namespace) = (redacted(&global.address()?), &global.namespace);
         eprintln!("{session} of {server}, namespace {namespace}; Ctrl-C stops waiting, Ctrl-D ends");
     }
     Conversation { client, session, reply_within: wait }.hold(global).await

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use redis::IntoConnectionInfo;
+use redis::aio::MultiplexedConnection;
 use tenure::{
     Env,
     client::Client,
     model::Settings,
-    store::{Configured, RedisStore, Store, StoreResult, redis::Options},
+    store::{Configured, RedisStore, Store, StoreError, StoreResult, redis::Options},
 };
 
 use crate::{
@@ -21,14 +21,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Makes a namespace without settings one with the defaults, in the unlikely event of a race this often.
 const TRIES: usize = 3;
 
-/// How Redis is reached; a malformed address is found here, and not repeated.
+/// How Redis is reached; a malformed address, and certificates that are none, are found here.
 pub(crate) fn options(global: &Global) -> Result<Options, Failure> {
-    if global.redis.as_str().into_connection_info().is_err() {
-        let line = "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, with USER:PASSWORD@ before HOST if it wants them";
-        return Err(Failure::new(Exit::Usage, line));
-    }
     let (namespace, timeout) = (global.namespace.clone(), global.timeout);
-    Ok(Options { namespace, timeout, ..Options::new(global.redis.clone()) })
+    let options = Options { namespace, timeout, tls: global.tls()?, ..Options::new(global.address()?) };
+    match options.client() {
+        Ok(_) => Ok(options),
+        Err(StoreError::Refused(why)) => Err(Failure::new(Exit::Usage, why)),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// A connection of a command's own, past the namespace; an answer on it may take `patience` longer than others.
+pub(crate) async fn connection(
+    global: &Global,
+    patience: Duration,
+) -> Result<MultiplexedConnection, Failure> {
+    let client = options(global)?.client()?;
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(global.timeout))
+        .set_response_timeout(Some(global.timeout + patience));
+    client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)
+}
+
+/// What became of a command on such a connection.
+pub(crate) fn unavailable(err: redis::RedisError) -> Failure {
+    Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
 }
 
 /// The namespace's store.
@@ -57,6 +75,10 @@ pub(crate) async fn for_reading(global: &Global) -> Result<Client<RedisStore>, F
 pub(crate) async fn for_writing(global: &Global) -> Result<Client<RedisStore>, Failure> {
     for _ in 0..TRIES {
         let store = store(global).await?;
+        // A client may lack the right to write them, and need not.
+        if store.was_configured() {
+            return Ok(client(store, global));
+        }
         match store.configure(&Settings::default()).await? {
             Configured::Agreed => return Ok(client(store, global)),
             // A client has no settings of its own: it takes those that are there, and has if it saw them.

@@ -5,7 +5,7 @@ use tenure::{
     model::Durability,
     store::{
         Store, StoreError,
-        redis::{Check, CheckStatus, Options, announce_lapses, checks, class_checks},
+        redis::{Check, CheckStatus, Options, Role, announce_lapses, checks, class_checks},
     },
 };
 use tracing::{debug, warn};
@@ -16,6 +16,7 @@ use crate::{
     global::Global,
     output::{self, or_dash},
     table::table,
+    values,
 };
 
 /// Check whether a Redis is fit for a fleet
@@ -23,9 +24,13 @@ use crate::{
 /// A worker does not start where a check fails, and logs those that warn.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  tenure doctor --json | jq -c 'select(.status != \"ok\")'")]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// What this user is to be: the rights are looked at that it needs for that
+    #[arg(long = "as", value_name = "ROLE", default_value = "worker", value_parser = values::role())]
+    role: Role,
+}
 
-pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let options = connect::options(global)?;
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
     let classes = match connect::reach(&options).await {
@@ -36,13 +41,14 @@ pub(crate) async fn run(Args {}: Args, global: &Global) -> Result<(), Failure> {
         Ok(store) => declared(&store).await,
         Err(_) => Vec::new(),
     };
-    let checks = look(&options, &classes).await;
+    let checks = look(&options, role, &classes).await;
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),
         failed => {
             let names: Vec<_> = failed.iter().map(|check| check.check).collect();
-            let line = format!("not fit for a worker ({}): follow the advice above", names.join(", "));
+            let line =
+                format!("not fit for a {} ({}): follow the advice above", role.as_str(), names.join(", "));
             Err(Failure::new(Exit::Failed, line))
         }
     }
@@ -73,7 +79,7 @@ pub(crate) fn distinct(classes: impl Iterator<Item = Durability>) -> Vec<Durabil
 
 /// A worker's look before it starts, which is to honour these classes: what fails stops it, what warns is logged.
 pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result<(), Failure> {
-    let checks = look(options, classes).await;
+    let checks = look(options, Role::Worker, classes).await;
     for Check { check, found, advice, .. } in checks.iter().filter(|check| check.status == CheckStatus::Warn)
     {
         warn!(check, found, advice, "this Redis could serve better");
@@ -90,9 +96,9 @@ pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result
     }
 }
 
-async fn look(options: &Options, classes: &[Durability]) -> Vec<Check> {
+async fn look(options: &Options, role: Role, classes: &[Durability]) -> Vec<Check> {
     let env = Env::system();
-    let mut checks = checks(options, || env.now().elapsed()).await;
+    let mut checks = checks(options, role, || env.now().elapsed()).await;
     checks.extend(class_checks(options, classes).await);
     checks
 }

@@ -5,6 +5,7 @@ use tenure::{WorkerBuilder, store::Store};
 use crate::{
     bench::sleeper::{self, Sleeper, SleeperArgs},
     failure::Failure,
+    global::Global,
     tally::{self, Tally, TallyArgs},
 };
 
@@ -25,10 +26,10 @@ pub(crate) struct Extra {
 
 impl ExtraArgs {
     /// What was asked for; bugs are planted from here on.
-    pub(crate) async fn prepare(&self, redis: &str) -> Result<Extra, Failure> {
+    pub(crate) async fn prepare(&self, global: &Global) -> Result<Extra, Failure> {
         #[cfg(feature = "planted-bugs")]
         plant()?;
-        Ok(Extra { sleeper: self.sleeper.agent(redis).await?, tally: self.tally.agent() })
+        Ok(Extra { sleeper: self.sleeper.agent(global).await?, tally: self.tally.agent() })
     }
 }
 

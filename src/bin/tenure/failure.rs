@@ -154,18 +154,24 @@ fn on_one_line(text: &str) -> String {
     plain.collect::<Vec<_>>().join(" ")
 }
 
-/// The text without what stands between `://` and `@` in it: no password is ever printed.
+/// The text without what stands between `://` and `@` in it, nor behind the `?` of an address: no password is ever printed.
 pub(crate) fn redacted(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find([' ', '\'', '"', '`', '/']).unwrap_or(part.len());
-        let host = match part[..end].rfind('@') {
-            Some(at) => format!("***{}", &part[at..]),
-            None => part.to_owned(),
-        };
+        let ends = |marks: &[char]| part.find(marks).unwrap_or(part.len());
+        let (host, end) = (ends(&[' ', '\'', '"', '`', '/']), ends(&[' ', '\'', '"', '`']));
+        let from = part[..host].rfind('@').unwrap_or(0);
+        let query = part[from..end].find('?').map_or(end, |mark| from + mark);
         shown.push_str("://");
-        shown.push_str(&host);
+        if from > 0 {
+            shown.push_str("***");
+        }
+        shown.push_str(&part[from..query]);
+        if query < end {
+            shown.push_str("?***");
+        }
+        shown.push_str(&part[end..]);
     }
     shown
 }
@@ -179,6 +185,8 @@ mod tests {
         let given = "cannot reach redis://user:p@ss@host:1/0, nor rediss://:x@h, nor redis://plain:1";
         let shown = "cannot reach redis://***@host:1/0, nor rediss://***@h, nor redis://plain:1";
         assert_eq!(redacted(given), shown);
+        let given = "of unix:///run/redis.sock?db=1&pass=secret, redis://u:p?@h/1?x";
+        assert_eq!(redacted(given), "of unix:///run/redis.sock?*** redis://***@h/1?***");
     }
 
     #[test]

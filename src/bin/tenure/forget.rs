@@ -1,9 +1,12 @@
 //! Deletes a namespace that a command made for itself.
 
-use redis::{AsyncCommands, Client, RedisError, aio::MultiplexedConnection};
+use std::time::Duration;
+
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use crate::{
-    failure::{Exit, Failure},
+    connect::{self, unavailable},
+    failure::Failure,
     global::Global,
 };
 
@@ -12,11 +15,7 @@ const PAGE: usize = 500;
 
 /// Deletes all keys of the namespace, which must be the caller's own, and `others`.
 pub(crate) async fn namespace(global: &Global, others: &[String]) -> Result<(), Failure> {
-    let client = Client::open(global.redis.as_str()).map_err(unavailable)?;
-    let config = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(global.timeout))
-        .set_response_timeout(Some(global.timeout));
-    let mut conn = client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
+    let mut conn = connect::connection(global, Duration::ZERO).await?;
     let namespace = &global.namespace;
     unlink(&mut conn, others).await?;
     unlink(&mut conn, &[format!("tenure:{namespace}:ingress")]).await?;
@@ -42,8 +41,4 @@ async fn unlink_all(conn: &mut MultiplexedConnection, pattern: &str) -> Result<(
 
 async fn unlink(conn: &mut MultiplexedConnection, keys: &[String]) -> Result<(), Failure> {
     if keys.is_empty() { Ok(()) } else { conn.unlink(keys).await.map_err(unavailable) }
-}
-
-fn unavailable(err: RedisError) -> Failure {
-    Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
 }

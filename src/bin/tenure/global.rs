@@ -1,6 +1,6 @@
 //! Options of every command, before and after its name.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tenure::model::Namespace;
 
@@ -10,7 +10,7 @@ use crate::values;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Where Redis is: redis://[[user]:password@]host[:port]
+    /// Where Redis is: redis://[[user]:password@]host[:port][/database], rediss:// for TLS, or unix:///path
     #[arg(
         long,
         global = true,
@@ -23,6 +23,18 @@ pub(crate) struct Global {
     /// Whether that was given, and is not the default.
     #[arg(skip)]
     pub(crate) redis_given: bool,
+    /// A file with that address in place of --redis, so that a password stands in no command line
+    #[arg(long, global = true, env = "TENURE_REDIS_FILE", value_name = "FILE")]
+    pub(crate) redis_url_file: Option<PathBuf>,
+    /// The certificates (PEM) to trust at rediss:// in place of the system's
+    #[arg(long, global = true, env = "TENURE_TLS_CA", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The certificate (PEM) to show at rediss://; --tls-key belongs to it
+    #[arg(long, global = true, env = "TENURE_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key (PEM) of --tls-cert
+    #[arg(long, global = true, env = "TENURE_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// The fleet's own corner of that Redis
     #[arg(long, global = true, env = "TENURE_NAMESPACE", default_value = "default", value_name = "NAME")]
     pub(crate) namespace: Namespace,

@@ -1,5 +1,7 @@
 //! tenure's command line: lists the commands and owns the exit codes. Each command is a file.
 
+mod acl;
+mod address;
 mod agents_file;
 mod bench;
 mod chat;
@@ -84,6 +86,7 @@ enum Command {
     #[command(subcommand)]
     Dead(dead::Command),
     Doctor(doctor::Args),
+    Acl(acl::Args),
     Drain(drain::Args),
     Unquarantine(unquarantine::Args),
     Continue(proceed::Args),
@@ -132,6 +135,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Workers(args) => workers::run(args, &global).await,
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
+            Command::Acl(args) => acl::run(&args, &global),
             Command::Drain(args) => drain::run(args, &global).await,
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Continue(args) => proceed::run(args, &global).await,

@@ -1,13 +1,13 @@
 //! This program again, as a process of its own.
 
-use std::{env, io, process::Stdio};
+use std::{env, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::global::Global;
+use crate::{failure::Failure, global::Global};
 
 /// A command that runs this program on the same Redis, and ends with this process, whatever ends that.
-pub(crate) fn command(global: &Global) -> io::Result<Command> {
+pub(crate) fn command(global: &Global) -> Result<Command, Failure> {
     let program = env::current_exe()?;
     let mut command = match has_setpriv() {
         // Should this process be killed, the kernel ends its children.
@@ -19,7 +19,18 @@ pub(crate) fn command(global: &Global) -> io::Result<Command> {
         false => Command::new(program),
     };
     // The address may hold a password, so it does not go where `ps` shows it.
-    command.env("TENURE_REDIS", &global.redis).env("TENURE_NAMESPACE", global.namespace.as_str());
+    command.env("TENURE_REDIS", global.address()?).env_remove("TENURE_REDIS_FILE");
+    command.env("TENURE_NAMESPACE", global.namespace.as_str());
+    let tls = [
+        ("TENURE_TLS_CA", &global.tls_ca),
+        ("TENURE_TLS_CERT", &global.tls_cert),
+        ("TENURE_TLS_KEY", &global.tls_key),
+    ];
+    for (name, file) in tls {
+        if let Some(file) = file {
+            command.env(name, file);
+        }
+    }
     // A door is for one process, and the agents are this command's own.
     command.env_remove("TENURE_HEALTH").env_remove("TENURE_AGENTS");
     if env::var_os("RUST_LOG").is_none() {

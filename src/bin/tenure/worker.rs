@@ -69,7 +69,7 @@ Examples:
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let agents = agents_file::of_worker(args.agents.as_deref(), &args.pool)?;
-    let extra = args.extra.prepare(&global.redis).await?;
+    let extra = args.extra.prepare(global).await?;
     let door = Door::open(args.health).await?;
     let config = args.config()?;
     tokio::select! {

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::{
-    Options, Scripts,
+    Options,
     doctor::{Check, CheckStatus, Info, ask, named_version},
     records::Fields,
     replies::text,
@@ -31,7 +31,7 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
     if wanted.is_empty() {
         return Vec::new();
     }
-    let found = match Target::new(&options.url, options.timeout, Scripts::embedded()) {
+    let found = match options.target() {
         Ok(target) => look(&target).await,
         Err(error) => Err(error),
     };

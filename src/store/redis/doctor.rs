@@ -5,7 +5,10 @@ use std::time::Duration;
 use redis::{Value, aio::MultiplexedConnection};
 use serde::Serialize;
 
-use super::{Options, RedisStore, Scripts, records::Fields, replies::text, target::Target};
+use super::{
+    Options, REPLIES, RedisStore, Rights, Role, errors::is_no_script, records::Fields, replies::text,
+    target::Target,
+};
 use crate::store::{StoreError, StoreResult};
 
 /// One finding about the server.
@@ -43,10 +46,12 @@ const ROUND_TRIPS: usize = 5;
 /// Which events a server announces.
 const NOTIFICATIONS: &str = "notify-keyspace-events";
 
-/// Looks at the server that `options` lead to; `clock` is a monotonic one, to time round trips by.
-pub async fn checks(options: &Options, clock: impl Fn() -> Duration) -> Vec<Check> {
-    let reached = match Target::new(&options.url, options.timeout, Scripts::embedded()) {
-        Ok(target) => look(&target, clock).await,
+/// Looks at the server that `options` lead to, and at what this user may do there for one who is to be a `role`; `clock` is a
+/// monotonic one, to time round trips by.
+pub async fn checks(options: &Options, role: Role, clock: impl Fn() -> Duration) -> Vec<Check> {
+    let rights = Rights::of(role, options, &[REPLIES]);
+    let reached = match options.target().and_then(|target| Ok((target, rights?))) {
+        Ok((target, rights)) => look(&target, role, &rights, clock).await,
         Err(error) => Err(error),
     };
     match reached {
@@ -66,12 +71,18 @@ pub async fn checks(options: &Options, clock: impl Fn() -> Duration) -> Vec<Chec
     }
 }
 
-async fn look(target: &Target, clock: impl Fn() -> Duration) -> StoreResult<Vec<Check>> {
+async fn look(
+    target: &Target,
+    role: Role,
+    needed: &Rights,
+    clock: impl Fn() -> Duration,
+) -> StoreResult<Vec<Check>> {
     let mut connection = target.connect_any().await?;
     let info = ask(target, &mut connection, &["INFO"]).await?;
     let info = Info(text(info).unwrap_or_default());
     let events = ask(target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await;
-    let script = ask(target, &mut connection, &["EVAL", "return 1", "0"]).await;
+    let missing = needed.missing(target, &mut connection).await?;
+    let script = script(target, &mut connection).await;
     let mut fastest = Duration::MAX;
     for _ in 0..ROUND_TRIPS {
         let start = clock();
@@ -80,9 +91,10 @@ async fn look(target: &Target, clock: impl Fn() -> Duration) -> StoreResult<Vec<
     }
     Ok(vec![
         version(&info),
-        role(&info),
+        standing(&info),
         eviction(&info),
         scripting(script),
+        rights(role, &missing),
         persistence(&info),
         memory(&info),
         notifications(events),
@@ -137,7 +149,7 @@ fn version(info: &Info) -> Check {
     }
 }
 
-fn role(info: &Info) -> Check {
+fn standing(info: &Info) -> Check {
     let role = info.get("role");
     let replica = role != "master";
     Check {
@@ -160,7 +172,37 @@ fn eviction(info: &Info) -> Check {
     }
 }
 
-fn scripting(script: StoreResult<Value>) -> Check {
+/// Calls a script that no server knows: one that says so would have called it.
+async fn script(target: &Target, connection: &mut MultiplexedConnection) -> StoreResult<()> {
+    let mut asked = redis::cmd("EVALSHA_RO");
+    asked.arg("0".repeat(40)).arg(0);
+    let answered = async {
+        match asked.exec_async(connection).await {
+            Err(error) if is_no_script(&error) => Ok(()),
+            answered => answered,
+        }
+    };
+    target.answer_to(answered).await
+}
+
+/// What this user lacks to be a `role`. Where replies go is the fleet's choice: a list of `send --wait` alone is no failure.
+fn rights(role: Role, missing: &[String]) -> Check {
+    let lists = format!("~{REPLIES}");
+    let role = role.as_str();
+    let (status, found, advice) = if missing.is_empty() {
+        (CheckStatus::Ok, format!("all that a {role} needs"), None)
+    } else if *missing == [lists.as_str()] {
+        let found = format!("all that a {role} needs, but not {lists}");
+        (CheckStatus::Warn, found, Some("give it those lists too: replies to `tenure send --wait` go there"))
+    } else {
+        let found = format!("a {role} needs more: {}", missing.join(" "));
+        let advice = "give this user what `tenure acl` prints for its role, or connect as another";
+        (CheckStatus::Fail, found, Some(advice))
+    };
+    Check { check: "rights", status, found, advice }
+}
+
+fn scripting(script: StoreResult<()>) -> Check {
     let (status, found) = match &script {
         Ok(_) => (CheckStatus::Ok, "allowed".to_owned()),
         Err(error) => (CheckStatus::Fail, error.to_string()),
@@ -171,7 +213,7 @@ fn scripting(script: StoreResult<Value>) -> Check {
         found,
         advice: script
             .is_err()
-            .then_some("allow this user EVAL, EVALSHA and SCRIPT (ACL SETUSER … +@scripting)"),
+            .then_some("allow this user EVALSHA, EVALSHA_RO and SCRIPT LOAD (ACL SETUSER … +@scripting)"),
     }
 }
 
@@ -232,7 +274,7 @@ fn event_flags(answer: Value) -> Option<String> {
 ///
 /// Fails with [`StoreError::Refused`] where this user may not set that.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
-    let target = Target::new(&options.url, options.timeout, Scripts::embedded())?;
+    let target = options.target()?;
     let mut connection = target.connect_any().await?;
     let flags = ask(&target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await?;
     let flags = event_flags(flags).unwrap_or_default();
@@ -310,13 +352,15 @@ mod tests {
         let sound = info(
             "role:master\r\nmaxmemory:1000\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\nconnected_slaves:1\r\n",
         );
-        for check in [role(&sound), eviction(&sound), persistence(&sound), memory(&sound), replicas(&sound)] {
+        for check in
+            [standing(&sound), eviction(&sound), persistence(&sound), memory(&sound), replicas(&sound)]
+        {
             assert_eq!((check.status, check.advice), (CheckStatus::Ok, None), "{}", check.check);
         }
         let poor = info(
             "role:slave\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:0\r\nconnected_slaves:0\r\n",
         );
-        assert_eq!([role(&poor).status, eviction(&poor).status], [CheckStatus::Fail; 2]);
+        assert_eq!([standing(&poor).status, eviction(&poor).status], [CheckStatus::Fail; 2]);
         assert_eq!(
             [persistence(&poor).status, memory(&poor).status, replicas(&poor).status],
             [CheckStatus::Warn; 3]

@@ -219,11 +219,36 @@ impl RedisStore {
             some.iter().fold(call, |call, reply| call.arg(reply.id.to_string()))
         });
         let mut calls: Vec<_> = calls.collect();
-        match calls.len() {
-            0 => Ok(()),
-            1 => self.shared.turns.call(calls.remove(0)).await.map(drop),
-            _ => self.shared.turns.call_all(calls).await.map(drop),
+        let delivered = match calls.len() {
+            0 => return Ok(()),
+            1 => self.shared.turns.call_if_allowed(calls.remove(0)).await?.is_some(),
+            _ => self.shared.turns.call_all_if_allowed(calls).await?.is_some(),
+        };
+        match delivered {
+            true => Ok(()),
+            false => self.deliver_one_by_one(partition, replies).await,
         }
+    }
+
+    /// A list that this user may not push to holds up no other: its reply goes where those go that their list cannot take.
+    async fn deliver_one_by_one(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
+        let of = self.keys().partition(partition);
+        let call = |reply: &OutReply, list: &str| {
+            let call = self.script(Name::Deliver, &[&of.out(), &of.dead(), list]);
+            call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string())
+        };
+        for reply in replies {
+            let allowed = self.shared.turns.call_if_allowed(call(reply, reply_list(&reply.to))).await?;
+            if allowed.is_none() {
+                tracing::warn!(
+                    list = reply.to.as_str(),
+                    "this user may not push there: the reply goes to dead"
+                );
+                // `out` holds the reply, so it is there, and no list.
+                self.shared.turns.call(call(reply, &of.out())).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn revive_letter(

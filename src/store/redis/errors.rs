@@ -2,6 +2,7 @@
 
 use redis::{ErrorKind, RedisError, Value};
 
+use super::tls;
 use crate::store::{StoreError, StoreResult};
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
@@ -23,13 +24,16 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
     if let Some((_, first)) = of_server.as_deref().and_then(<[_]>::first) {
         return answered(address, first.code(), first.details().unwrap_or_default());
     }
+    if let Some(refused) = tls::refusal(address, &error) {
+        return refused;
+    }
     match error.kind() {
         ErrorKind::AuthenticationFailed => refused_login(address),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             StoreError::unreadable("an answer of the server", error)
         }
         ErrorKind::InvalidClientConfig => StoreError::Refused(
-            "the address of the server cannot be used: write redis://host:port".to_owned(),
+            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
         ),
         ErrorKind::RESP3NotSupported => {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
@@ -66,6 +70,12 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 /// Whether an error's code says that the server became a replica.
 pub(super) fn is_demotion(code: Option<&str>) -> bool {
     matches!(code, Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
+}
+
+/// Whether the server forbids it to this user.
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    let of_server = error.clone().into_server_errors();
+    of_server.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOPERM"))
 }
 
 /// Whether the server does not know a script (any more).

@@ -211,6 +211,32 @@ impl SessionKeys<'_> {
     }
 }
 
+/// Patterns of a namespace's keys and channels, as rules of ACL users have them.
+///
+/// Where a session's own name goes on like a key (`a/b}:meta:c`), its keys match patterns of other kinds too.
+pub(super) struct Patterns<'a>(&'a Namespace);
+
+impl<'a> Patterns<'a> {
+    pub(super) fn of(namespace: &'a Namespace) -> Self {
+        Self(namespace)
+    }
+
+    /// What belongs to the namespace as a whole.
+    pub(super) fn namespace(&self, kind: &str) -> String {
+        format!("tenure:{{{}}}:{kind}", self.0)
+    }
+
+    /// What belongs to any of its partitions.
+    pub(super) fn partitions(&self, kind: &str) -> String {
+        format!("tenure:{{{}.*}}:{kind}", self.0)
+    }
+
+    /// The plain door.
+    pub(super) fn ingress(&self) -> String {
+        format!("tenure:{}:ingress", self.0)
+    }
+}
+
 /// How a server says which of a namespace's keys lapsed.
 #[derive(Debug, Clone)]
 pub(super) struct Lapses {
@@ -229,7 +255,12 @@ impl Lapses {
 
     /// Where it says so, if it is told to: `notify-keyspace-events` with `E` and `x`.
     pub(super) fn channel(&self) -> String {
-        format!("__keyevent@{}__:expired", self.database)
+        Self::channel_of(self.database)
+    }
+
+    /// Where the keys of a database are told of.
+    pub(super) fn channel_of(database: i64) -> String {
+        format!("__keyevent@{database}__:expired")
     }
 
     /// Whose key it was, if it stood for somebody's time.
@@ -267,6 +298,12 @@ mod tests {
         assert_eq!(of.ids(&id), format!("{tag}ids:echo/alice my id"));
         assert_eq!(of.ready(&pool), format!("{tag}ready:default:echo"));
         assert_eq!(keys.ingress(), "tenure:default:ingress");
+        let patterns = Patterns::of(&namespace);
+        assert_eq!(patterns.ingress(), keys.ingress());
+        assert_eq!(patterns.namespace("conf"), keys.conf());
+        let (begin, end) = (format!("tenure:{{{namespace}."), "}:meta:*");
+        assert_eq!(patterns.partitions("meta:*"), format!("{begin}*{end}"));
+        assert!(of.meta().starts_with(&begin) && of.meta().contains(end.trim_end_matches('*')));
         assert_eq!(keys.alive(&"w-1".parse().unwrap()), "tenure:{default}:alive:w-1");
     }
 

@@ -19,7 +19,7 @@ use futures_util::{
 use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
-    errors::{again, ends_connection, is_demotion, is_no_script, store_error},
+    errors::{again, ends_connection, is_demotion, is_forbidden, is_no_script, store_error},
     scripts::{Call, Name},
     target::{Server, Target},
 };
@@ -91,10 +91,24 @@ impl Lane {
         }
     }
 
+    /// Calls a script; nothing where the server forbids that, or what the script does, to this user.
+    pub(super) async fn call_if_allowed(&self, call: Call) -> StoreResult<Option<Value>> {
+        let link = self.link().await?;
+        match self.ask(&link, &call.command).await? {
+            Err(error) if is_forbidden(&error) => Ok(None),
+            Err(error) if is_no_script(&error) => {
+                self.reload(&link, &call).await?;
+                self.run(&call.command).await.map(Some)
+            }
+            answered => answered.map(Some).map_err(|error| self.error(error)),
+        }
+    }
+
     /// Calls a script several times, all or none: in one transaction, so that a script which the server
     /// has forgotten is forgotten for all of them, and all are repeated in order.
-    pub(super) async fn call_all(&self, calls: Vec<Call>) -> StoreResult<Vec<Value>> {
-        let Some(first) = calls.first() else { return Ok(Vec::new()) };
+    /// Nothing where the server forbids one of them, or what it does, to this user.
+    pub(super) async fn call_all_if_allowed(&self, calls: Vec<Call>) -> StoreResult<Option<Vec<Value>>> {
+        let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
         let mut pipeline = redis::pipe();
         pipeline.atomic();
         for call in &calls {
@@ -104,9 +118,10 @@ impl Lane {
         match self.ask_all(&link, &pipeline).await? {
             Err(error) if is_no_script(&error) => {
                 self.reload(&link, first).await?;
-                self.all(&pipeline).await
+                self.all(&pipeline).await.map(Some)
             }
-            answered => answered.map_err(|error| self.error(error)),
+            Err(error) if is_forbidden(&error) => Ok(None),
+            answered => answered.map(Some).map_err(|error| self.error(error)),
         }
     }
 
@@ -153,8 +168,14 @@ impl Lane {
     }
 
     async fn reload(&self, link: &Link, call: &Call) -> StoreResult<()> {
-        let loaded = self.ask(link, &self.target.scripts.load(call.name)).await?;
-        loaded.map(drop).map_err(|error| self.error(error))
+        match self.ask(link, &self.target.scripts.load(call.name)).await? {
+            Err(error) if is_forbidden(&error) => Err(StoreError::Refused(format!(
+                "{} knows no script `{}`, and this user may not load it: the next worker to connect does",
+                self.target.address(),
+                call.name.as_str()
+            ))),
+            loaded => loaded.map(drop).map_err(|error| self.error(error)),
+        }
     }
 
     async fn ask(&self, link: &Link, command: &Cmd) -> StoreResult<Result<Value, RedisError>> {

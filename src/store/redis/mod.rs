@@ -26,10 +26,12 @@ mod pulse;
 mod reading;
 mod records;
 mod replies;
+mod rights;
 mod scripts;
 mod snapshot;
 mod store;
 mod target;
+mod tls;
 mod turn;
 mod upkeep;
 mod vital;
@@ -50,8 +52,10 @@ pub use self::{
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     pulse::{Pulse, Queue, ServerPulse},
+    rights::{REPLIES, Rights, Role},
     scripts::Scripts,
     target::Server,
+    tls::{BadTls, Identity, Tls},
 };
 use super::{StoreError, StoreResult};
 use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, Settings};
@@ -59,8 +63,10 @@ use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, S
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`.
     pub url: String,
+    /// Whom a `rediss://` connection trusts, and what it shows of itself.
+    pub tls: Tls,
     /// The namespace.
     pub namespace: Namespace,
     /// What the namespace's settings are taken for if it has none yet.
@@ -80,11 +86,23 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            tls: Tls::default(),
             namespace: Namespace::default(),
             settings: Settings::default(),
             timeout: Self::TIMEOUT,
             scripts: Scripts::embedded(),
         }
+    }
+
+    /// What opens connections to the server, for programs that have business there besides the namespace.
+    ///
+    /// Fails with [`StoreError::Refused`] at an address that is none.
+    pub fn client(&self) -> StoreResult<redis::Client> {
+        Ok(self.target()?.client().clone())
+    }
+
+    fn target(&self) -> StoreResult<Target> {
+        Target::new(&self.url, &self.tls, self.timeout, self.scripts.clone())
     }
 }
 
@@ -108,6 +126,7 @@ pub struct RedisStore {
 
 struct Shared {
     keys: Keys,
+    configured: bool,
     limits: Mutex<Limits>,
     target: Arc<Target>,
     /// Messages and commits.
@@ -130,8 +149,8 @@ impl RedisStore {
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
-        let Options { url, namespace, settings, timeout, scripts } = options;
-        let target = Arc::new(Target::new(&url, timeout, scripts)?);
+        let target = Arc::new(options.target()?);
+        let Options { namespace, settings, .. } = options;
         let lane = || Lane::new(target.clone());
         let reads = lane();
         let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
@@ -142,8 +161,10 @@ impl RedisStore {
             let why = format!("layout {}, where this version reads {}", found.layout, Settings::LAYOUT);
             return Err(StoreError::unreadable(format!("namespace {namespace}"), why));
         }
+        let configured = found.is_some();
         let settings = found.unwrap_or(settings);
         let shared = Shared {
+            configured,
             keys: keys(settings.partitions),
             limits: Mutex::new(settings.limits),
             turns: lane(),
@@ -161,6 +182,11 @@ impl RedisStore {
     /// The names of its keys.
     pub fn keys(&self) -> &Keys {
         &self.shared.keys
+    }
+
+    /// Whether the namespace had settings when this store connected: then these are its own.
+    pub fn was_configured(&self) -> bool {
+        self.shared.configured
     }
 
     /// Who answers on the lane that leases go through.

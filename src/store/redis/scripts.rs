@@ -1,5 +1,7 @@
 //! The Lua files, each with what it uses of the prelude spliced in behind its first line.
 
+use std::collections::BTreeSet;
+
 use redis::{Cmd, Script, ToRedisArgs};
 
 /// The scripts by the name of their file.
@@ -64,6 +66,36 @@ const SOURCES: [(&str, &str); 25] = [
 ];
 
 impl Name {
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        [
+            Self::Advance,
+            Self::Announce,
+            Self::Bury,
+            Self::Claim,
+            Self::Commit,
+            Self::Configure,
+            Self::Declare,
+            Self::Delete,
+            Self::Deliver,
+            Self::Fire,
+            Self::Free,
+            Self::Look,
+            Self::Mend,
+            Self::Offer,
+            Self::Reap,
+            Self::Refresh,
+            Self::Relay,
+            Self::Release,
+            Self::Renew,
+            Self::Retire,
+            Self::Revive,
+            Self::Send,
+            Self::Survey,
+        ]
+        .into_iter()
+    }
+
     /// The file's name, without `.lua`.
     pub(super) fn as_str(self) -> &'static str {
         SOURCES[self as usize].0
@@ -127,9 +159,27 @@ impl Scripts {
         load_command(&self.loaded[name as usize].0)
     }
 
-    /// A call of `name` on these keys.
+    /// The commands that a script calls, in small letters, with their subcommands (`xinfo|stream`).
+    pub(super) fn commands(&self, name: Name) -> BTreeSet<String> {
+        let calls = self.loaded[name as usize].0.split("call(\"").skip(1);
+        let command = |call: &str| {
+            let mut words = call.split('"');
+            match words.next().unwrap_or_default().to_ascii_lowercase() {
+                container if container == "xinfo" => {
+                    let subcommand = words.nth(1).unwrap_or_default().to_ascii_lowercase();
+                    format!("{container}|{subcommand}")
+                }
+                command => command,
+            }
+        };
+        calls.map(command).collect()
+    }
+
+    /// A call of `name` on these keys; one that only reads asks for no right to write.
     pub(super) fn call<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
-        let mut command = redis::cmd("EVALSHA");
+        let reads =
+            self.loaded[name as usize].0.lines().next().is_some_and(|line| line.contains("no-writes"));
+        let mut command = redis::cmd(if reads { "EVALSHA_RO" } else { "EVALSHA" });
         command.arg(self.loaded[name as usize].1.get_hash()).arg(keys.len());
         for key in keys {
             command.arg(key.as_ref());
@@ -246,6 +296,7 @@ mod tests {
         assert_eq!(Name::Mend.as_str(), "mend");
         assert_eq!(Name::Survey.as_str(), "survey");
         assert!(SOURCES.is_sorted_by_key(|(name, _)| *name));
+        assert!(Name::all().map(Name::as_str).eq(SOURCES.map(|(name, _)| name)));
     }
 
     #[test]

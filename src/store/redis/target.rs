@@ -9,8 +9,9 @@ use redis::{
 };
 
 use super::{
-    errors::{store_error, unanswered},
+    errors::{is_forbidden, store_error, unanswered},
     scripts::Scripts,
+    tls::{self, Tls},
 };
 use crate::store::{StoreError, StoreResult};
 
@@ -38,12 +39,17 @@ pub struct Server {
 
 impl Target {
     /// Parses the address. An error never repeats it: it may hold a password.
-    pub(super) fn new(url: &str, timeout: Duration, scripts: Scripts) -> StoreResult<Self> {
+    pub(super) fn new(url: &str, tls: &Tls, timeout: Duration, scripts: Scripts) -> StoreResult<Self> {
         let info = url.into_connection_info().map_err(|error| store_error("", error))?;
         let address = info.addr().to_string();
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        let client = open(info.set_redis_settings(settings)).map_err(|error| store_error(&address, error))?;
+        let client = tls::client(prompt(info.set_redis_settings(settings)), tls)?;
         Ok(Self { client, address, timeout, scripts })
+    }
+
+    /// What opens connections.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Host and port, for people.
@@ -73,7 +79,14 @@ impl Target {
         for command in self.scripts.load_all() {
             load.add_command(command);
         }
-        self.answer_to(load.exec_async(&mut connection)).await?;
+        let loaded = async {
+            match load.exec_async(&mut connection).await {
+                // A client need not be allowed to: workers have loaded them.
+                Err(error) if is_forbidden(&error) => Ok(()),
+                loaded => loaded,
+            }
+        };
+        self.answer_to(loaded).await?;
         Ok((connection, server))
     }
 
@@ -97,8 +110,8 @@ impl Target {
     ) -> StoreResult<MultiplexedConnection> {
         let info = self.connection_info().clone();
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client =
-            open(info.set_redis_settings(settings)).map_err(|error| store_error(&self.address, error))?;
+        let client = Client::open(info.set_redis_settings(settings))
+            .map_err(|error| store_error(&self.address, error))?;
         let config = self.connection_config().set_push_sender(sender);
         let mut connection =
             self.answer_to(client.get_multiplexed_async_connection_with_config(&config)).await?;
@@ -139,8 +152,8 @@ impl Target {
 }
 
 /// Small answers must not wait for more to send.
-fn open(info: ConnectionInfo) -> Result<Client, RedisError> {
-    Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+fn prompt(info: ConnectionInfo) -> ConnectionInfo {
+    info.set_tcp_settings(TcpSettings::default().set_nodelay(true))
 }
 
 /// The fields of `INFO`, as far as a connection looks at them.
@@ -172,8 +185,11 @@ mod tests {
 
     #[test]
     fn a_bad_address_is_refused_without_repeating_it() {
-        for bad in ["", "nonsense", "http://u:secret@h", "redis://u:secret@h:port"] {
-            let error = Target::new(bad, Duration::from_secs(1), Scripts::embedded()).unwrap_err();
+        for bad in
+            ["", "nonsense", "http://u:secret@h", "redis://u:secret@h:port", "rediss://u:secret@h/#insecure"]
+        {
+            let target = Target::new(bad, &Tls::default(), Duration::from_secs(1), Scripts::embedded());
+            let error = target.unwrap_err();
             assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
             assert!(!format!("{error:?}").contains("secret"));
         }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands, Client, Direction, aio::MultiplexedConnection};
+use redis::{AsyncCommands, Direction, aio::MultiplexedConnection};
 use tenure::model::ReplyTo;
 
 use crate::{
-    failure::{Exit, Failure},
+    connect::{self, unavailable},
+    failure::Failure,
     global::Global,
 };
 
@@ -22,12 +23,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn connect(global: &Global) -> Result<Self, Failure> {
-        let client = Client::open(global.redis.as_str()).map_err(unavailable)?;
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(global.timeout))
-            .set_response_timeout(Some(global.timeout + Duration::from_secs_f64(LOOK)));
-        let conn = client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
-        Ok(Self { conn })
+        Ok(Self { conn: connect::connection(global, Duration::from_secs_f64(LOOK)).await? })
     }
 
     /// CPU time that the server has used since its start.
@@ -43,10 +39,6 @@ impl Server {
             self.conn.blmpop(LOOK, 1, list.as_str(), Direction::Left, BATCH).await.map_err(unavailable)?;
         Ok(taken.map(|(_, replies)| replies).unwrap_or_default())
     }
-}
-
-pub(super) fn unavailable(err: redis::RedisError) -> Failure {
-    Failure::new(Exit::Unavailable, format!("redis: {err}: check that it runs, and --redis (TENURE_REDIS)"))
 }
 
 fn read_cpu(info: &str) -> Duration {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tenure::{
     Agent, AgentError, Message, Reply, Turn,
     model::{Resume, TurnPolicy},
 };
 
-use super::server::unavailable;
-use crate::failure::Failure;
+use crate::{connect, failure::Failure, global::Global};
 
 /// What it is called in sessions.
 pub(crate) const NAME: &str = "sleeper";
@@ -34,10 +33,9 @@ pub(crate) struct Sleeper {
 
 impl SleeperArgs {
     /// The agent, if this worker belongs to a benchmark.
-    pub(crate) async fn agent(&self, redis: &str) -> Result<Option<Sleeper>, Failure> {
+    pub(crate) async fn agent(&self, global: &Global) -> Result<Option<Sleeper>, Failure> {
         let Some(list) = self.bench_list.clone() else { return Ok(None) };
-        let client = Client::open(redis).map_err(unavailable)?;
-        let conn = client.get_multiplexed_async_connection().await.map_err(unavailable)?;
+        let conn = connect::connection(global, Duration::ZERO).await?;
         Ok(Some(Sleeper { conn, list, sleep: self.bench_sleep }))
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         return fleet::be_worker(name, args.lease, global).await;
     }
     let plan = args.plan()?;
-    match global.redis_given {
+    match global.names_a_server() {
         false => embedded(&args, &plan, global).await,
         true => on_redis(&args, &plan, global).await,
     }
@@ -105,7 +105,7 @@ async fn in_namespace(args: &Args, plan: &Plan, global: &Global, env: Env) -> Re
     let (tell, told) = mpsc::unbounded_channel();
     let fleet = Fleet::processes(global, args.lease, &tell).await?;
     let timeline = Timeline::begin(env, global.json);
-    timeline.title(&plan.title(&format!("on {}", redacted(&global.redis))))?;
+    timeline.title(&plan.title(&format!("on {}", redacted(&global.address()?))))?;
     show(&client, plan, Stage::new(fleet, told, timeline, plan)).await
 }
 
