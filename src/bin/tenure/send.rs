@@ -160,17 +160,13 @@ pub(crate) async fn report<S: Store>(
     Report { class: class_of(client, session, sent).await, ..Report::of(session, sent) }
 }
 
-/// The durability that an acceptance, or a reply, had reached before it was told.
+/// The durability that a reply had reached before it was told.
 async fn class_of<S: Store>(
     client: &Client<S>,
     session: &SessionId,
     sent: &Result<Outcome, ClientError>,
 ) -> Option<String> {
-    match sent {
-        Ok(Outcome::Accepted(receipt)) => return Some(receipt.class.to_string()),
-        Ok(Outcome::Answered(_)) => (),
-        Err(_) => return None,
-    }
+    let Ok(Outcome::Answered(_)) = sent else { return None };
     let mut agents = client.agents().await.ok()?;
     agents.remove(&session.agent()).map(|how| how.durability.to_string())
 }
