@@ -5,5 +5,5 @@
 -- Reply  {"marked"}
 -- A repeat writes again.
 
-redis.call("SET", KEYS[1], "1")
+redis.call("HSET", KEYS[1], "1", "1")
 return { "marked" }

@@ -252,7 +252,7 @@ async fn without_its_mark_a_repeat_would_be_acknowledged_by_a_replica_that_has_n
     let sent = at("replicas:1", &session("echo/hal"), 1);
     replica.pause();
     assert_eq!(store_on(&primary).await.send(&sent).await.unwrap(), Sent::Unknown);
-    let unmarked = Scripts::embedded().patched("mark", "redis.call(\"SET\", KEYS[1], \"1\")", "");
+    let unmarked = Scripts::embedded().patched("mark", "redis.call(\"HSET\", KEYS[1], \"1\", \"1\")", "");
     let unmarked = Options { scripts: unmarked, ..options(&primary.url()) };
     let unmarked = RedisStore::connect(unmarked).await.unwrap();
     assert!(

@@ -114,7 +114,7 @@ impl PartitionKeys {
         self.key("cursor")
     }
 
-    /// String: written where nothing else is, so that a wait has something to wait for.
+    /// Hash: written where nothing else is, so that a wait has something to wait for.
     pub fn mark(&self) -> String {
         self.key("mark")
     }
