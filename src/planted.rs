@@ -60,6 +60,14 @@ bugs! {
     UserTwice "user-entry-written-again",
     /// A lazy turn goes on when its owner is dead, with no word.
     LazyGoesOn "lazy-turn-that-goes-on-by-itself",
+    /// A lifeline that was missed once is broken.
+    OneMiss "one-miss-is-enough",
+    /// What was seen before the server started anew is missed afterwards.
+    OtherRunCounts "look-under-another-run",
+    /// However many lifelines are missed at once, their workers are dead.
+    NoBrake "lifelines-without-a-brake",
+    /// Who has just come buries by deadline like anybody else.
+    NewcomerBuries "newcomer-that-buries-by-deadline",
     /// A repeated commit finds itself written, writes nothing, and takes the wait behind it for an acknowledgement.
     WaitAfterRead "acknowledgement-by-a-wait-after-a-read",
 }

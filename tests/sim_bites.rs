@@ -55,6 +55,28 @@ fn done<F: Future<Output = ()> + Send + 'static>(
     simulation.workload(Workload::none().client(code)).run().failure
 }
 
+/// Never done, and never waits for time to pass.
+#[derive(Clone)]
+struct Busy;
+
+impl Agent for Busy {
+    type State = ();
+
+    async fn turn(&self, cx: &mut Turn<()>, _: Message) -> Result<Reply, AgentError> {
+        loop {
+            cx.checkpoint().await;
+        }
+    }
+}
+
+/// A run that goes on and on.
+fn endless() -> Option<Failure> {
+    let busy = Workload::none().client(|client| async move {
+        client.send(Outgoing::text(session("busy"), "go")).await.unwrap();
+    });
+    Simulation::new(1).agent("busy", Busy).workload(busy).ends_within(2_000).run().failure
+}
+
 /// A session is asked once, its keys are changed, and time goes on.
 fn meddled(how: Meddling) -> Option<Failure> {
     done(move |client| async move {
@@ -156,6 +178,7 @@ bites! {
         client.ask(session("echo"), "one").await.unwrap();
         client.client().delete(&session("echo")).await.unwrap();
     }),
+    a_run_that_goes_on_and_on_is_missed: ENDS by endless(),
     a_panic_is_missed: NO_PANIC by done(|_| async { panic!("on purpose") }),
 }
 
@@ -177,6 +200,14 @@ fn a_read_that_lacks_what_was_written_before_is_not_linearizable() {
     assert_eq!(told.broken(), Some(must::LINEAR));
     // Who has seen nothing else may be late, if no more than that is asked.
     assert_eq!((readers(told.history()), effects(told.history())), (Ok(0), Ok(0)));
+}
+
+#[test]
+fn a_look_that_lacks_what_was_written_before_is_not_linearizable() {
+    for (last, fits) in [(0, false), (1, true), (2, false)] {
+        let told = written().client(1, 0, Call::Look, Answer::Seen { given: 0, last, done: 0 });
+        assert_eq!(told.broken().is_none(), fits, "{last} entries");
+    }
 }
 
 #[test]

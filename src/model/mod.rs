@@ -33,4 +33,4 @@ pub use policy::{AgentDeclaration, Backoff, Resume, TurnPolicy};
 pub use session::{Cause, Crash, Hold, SessionRecord, Status, Unfinished};
 pub use timestamp::Timestamp;
 pub use turn::{Effect, Event, Failure, IllegalEvent, Phase, Verdict};
-pub(crate) use watch::{Finding, Watch, is_outage, look_every, ring};
+pub(crate) use watch::{AGAIN_AFTER, Finding, Watch, is_outage, look_every, ring};

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::WorkerId;
+use crate::planted::{Bug, planted};
 
 /// How many of those after it in the ring each worker watches.
 pub const WATCHED: usize = 2;
@@ -35,7 +36,7 @@ pub fn ring(watcher: &WorkerId, members: &[WorkerId]) -> Vec<WorkerId> {
 
 /// Whether so many seem dead at once that it is a server's or a network's doing: more than a third, and at least three.
 pub fn is_outage(dead: usize, members: usize) -> bool {
-    dead >= 3 && dead * 3 > members
+    dead >= 3 && dead * 3 > members && !planted(Bug::NoBrake)
 }
 
 /// What one worker believes of those it watches.
@@ -76,7 +77,7 @@ impl Watch {
 
     /// A look was answered by the server's start `run`; `own` is whether the watcher itself was there, `present` who else was.
     pub fn looked(&mut self, run: &str, own: bool, present: impl Fn(&WorkerId) -> bool) -> Finding {
-        if !own || self.run.as_deref() != Some(run) {
+        if !own || (self.run.as_deref() != Some(run) && !planted(Bug::OtherRunCounts)) {
             // Who cannot see itself sees nobody: not even that others are gone.
             self.forget();
             self.run = Some(run.to_owned());
@@ -114,7 +115,8 @@ impl Watch {
             Belief::Missed(times @ 1..) => Some(*times),
             _ => None,
         };
-        let dead = |belief: &Belief| matches!(belief, Belief::Missed(times) if *times > AGAIN_AFTER.len());
+        let spared = if planted(Bug::OneMiss) { 0 } else { AGAIN_AFTER.len() };
+        let dead = |belief: &Belief| matches!(belief, Belief::Missed(times) if *times > spared);
         let certain: Vec<_> = self
             .subjects
             .iter()

@@ -3,26 +3,48 @@
 //! While a server was away nobody could renew, and when it is back everybody is past their
 //! deadline. So for one lease after a sign of such an outage nobody is buried by deadline. The signs:
 //! an own renewal went unanswered for a third of a lease, server time ran off from one's own clock,
-//! or the server has only just started.
+//! the server has only just started, or another one answers. That last sign may come too late, so a burial
+//! names the start of the server that it is meant for.
+//!
+//! Who has only just come has seen no sign. In its first lease it buries those alone that are not heard either.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use super::env::Moment;
 use crate::{
     model::{LeaseTimes, Millis, Partition},
-    store::Overdue,
+    planted::{Bug, planted},
+    store::{Overdue, Run},
 };
 
 /// One incarnation's judgement on whether deadlines count, partition by partition.
 #[derive(Debug)]
 pub(super) struct Brake {
     lease: LeaseTimes,
+    /// The start of the server that answers.
+    run: Mutex<Option<Run>>,
     partitions: Mutex<BTreeMap<Partition, Answers>>,
 }
+
+/// What is to be done with those past their deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// They are dead, if this start of the server says so.
+    Bury(Run),
+    /// The same of those whose lifeline is broken as well.
+    BuryUnheard(Run),
+    /// Nothing.
+    Spare,
+}
+
+/// Who lives is subscribed again within this, where the server was replaced just before somebody came.
+const HEARD_AGAIN: Duration = Duration::from_millis(600);
 
 /// What the answered renewals of one partition told.
 #[derive(Debug, Clone, Copy)]
 struct Answers {
+    /// The first one, by the own clock.
+    first: Moment,
     /// The last one: by the own clock, and by the server's.
     last: (Moment, Millis),
     /// Until when nobody is buried.
@@ -32,13 +54,23 @@ struct Answers {
 impl Brake {
     /// A brake that is on wherever nothing has been answered yet.
     pub(super) fn new(lease: LeaseTimes) -> Self {
-        Self { lease, partitions: Mutex::default() }
+        Self { lease, run: Mutex::default(), partitions: Mutex::default() }
     }
 
     /// The first answer of a partition, at `now`, by a server that has been up for `up`.
     pub(super) fn first_answer(&self, partition: Partition, now: Moment, server: Millis, up: Duration) {
         let spare_until = now.plus(self.lease.ttl().saturating_sub(up));
-        self.lock().insert(partition, Answers { last: (now, server), spare_until });
+        self.lock().insert(partition, Answers { first: now, last: (now, server), spare_until });
+    }
+
+    /// This start of the server answers, at `now`: what another one was told it may not know.
+    pub(super) fn served_by(&self, run: Run, now: Moment) {
+        let before = self.run.lock().expect("nobody panics while looking at the brake").replace(run);
+        if before.is_some_and(|before| before != run) {
+            for answers in self.lock().values_mut() {
+                answers.spare_until = now.plus(self.lease.ttl());
+            }
+        }
     }
 
     /// A renewal was answered at `now` by a server whose clock said `server`.
@@ -68,13 +100,26 @@ impl Brake {
         server < server_then || theirs.abs_diff(now.since(then)) > self.lease.ttl() / 3
     }
 
-    /// What to do, at `now`, with those past their deadline.
+    /// What a claim is to do, at `now`, with an owner past its deadline.
     pub(super) fn overdue(&self, partition: Partition, now: Moment) -> Overdue {
-        match self.lock().get(&partition) {
-            Some(answers) if now >= answers.spare_until && now.since(answers.last.0) <= self.silence() => {
-                Overdue::Bury
-            }
-            _ => Overdue::Spare,
+        match self.judge(partition, now) {
+            Judgement::Bury(run) => Overdue::BuryUnder(run),
+            Judgement::BuryUnheard(_) | Judgement::Spare => Overdue::Spare,
+        }
+    }
+
+    /// What to do, at `now`, with those past their deadline.
+    pub(super) fn judge(&self, partition: Partition, now: Moment) -> Judgement {
+        let run = *self.run.lock().expect("nobody panics while looking at the brake");
+        let (partitions, Some(run)) = (self.lock(), run) else { return Judgement::Spare };
+        let Some(answers) = partitions.get(&partition) else { return Judgement::Spare };
+        let counts = now >= answers.spare_until && now.since(answers.last.0) <= self.silence();
+        match now.since(answers.first) {
+            _ if !counts => Judgement::Spare,
+            _ if planted(Bug::NewcomerBuries) => Judgement::Bury(run),
+            here if here >= self.lease.ttl() => Judgement::Bury(run),
+            here if here >= HEARD_AGAIN => Judgement::BuryUnheard(run),
+            _ => Judgement::Spare,
         }
     }
 
@@ -100,49 +145,90 @@ mod tests {
 
     fn brake() -> Brake {
         let brake = Brake::new(LeaseTimes::new(Duration::from_secs(9)).unwrap());
+        brake.served_by(run(), at(0));
         brake.first_answer(P, at(0), Millis(500_000), Duration::from_secs(3600));
         brake
     }
 
+    /// One that is not new any more: renewed until 12,000.
+    fn settled() -> Brake {
+        let brake = brake();
+        for ms in [3_000, 6_000, 9_000, 12_000] {
+            brake.answered(P, at(ms), Millis(500_000 + ms));
+        }
+        brake
+    }
+
+    fn run() -> Run {
+        Run::named("1")
+    }
+
     #[test]
     fn a_renewal_unanswered_for_a_third_of_a_lease_spares_everybody_until_a_lease_after_the_next_answer() {
-        let brake = brake();
-        assert_eq!(brake.overdue(P, at(6_000)), Overdue::Bury);
+        let brake = settled();
+        assert_eq!(brake.overdue(P, at(18_000)), Overdue::BuryUnder(run()));
         assert_eq!(
-            brake.overdue(P, at(6_001)),
+            brake.overdue(P, at(18_001)),
             Overdue::Spare,
-            "nothing heard since the renewal due at 3,000"
+            "nothing heard since the renewal due at 15,000"
         );
-        brake.answered(P, at(20_000), Millis(520_000));
-        assert_eq!(brake.overdue(P, at(28_999)), Overdue::Spare);
-        brake.answered(P, at(25_000), Millis(525_000));
-        assert_eq!(brake.overdue(P, at(29_000)), Overdue::Bury);
+        brake.answered(P, at(30_000), Millis(530_000));
+        assert_eq!(brake.overdue(P, at(38_999)), Overdue::Spare);
+        brake.answered(P, at(35_000), Millis(535_000));
+        assert_eq!(brake.overdue(P, at(39_000)), Overdue::BuryUnder(run()));
+    }
+
+    #[test]
+    fn another_start_of_the_server_spares_everybody_for_a_lease() {
+        let brake = settled();
+        brake.served_by(run(), at(12_000));
+        assert_eq!(brake.overdue(P, at(12_000)), Overdue::BuryUnder(run()), "it is the same");
+        let other = Run::named("2");
+        brake.served_by(other, at(12_100));
+        assert_eq!(brake.overdue(P, at(12_100)), Overdue::Spare);
+        for ms in [15_000, 18_000, 21_000] {
+            brake.answered(P, at(ms), Millis(500_000 + ms));
+        }
+        assert_eq!(brake.overdue(P, at(21_099)), Overdue::Spare);
+        assert_eq!(brake.overdue(P, at(21_100)), Overdue::BuryUnder(other));
+    }
+
+    #[test]
+    fn who_has_just_come_buries_those_alone_that_are_not_heard() {
+        let brake = brake();
+        assert_eq!(brake.judge(P, at(599)), Judgement::Spare, "who lives may not be subscribed again yet");
+        assert_eq!(brake.judge(P, at(600)), Judgement::BuryUnheard(run()));
+        assert_eq!(brake.overdue(P, at(600)), Overdue::Spare, "a claim does not look who is heard");
+        brake.answered(P, at(3_000), Millis(503_000));
+        brake.answered(P, at(6_000), Millis(506_000));
+        assert_eq!(brake.judge(P, at(8_999)), Judgement::BuryUnheard(run()));
+        assert_eq!(brake.judge(P, at(9_000)), Judgement::Bury(run()));
     }
 
     #[test]
     fn server_time_that_runs_off_spares_everybody_in_either_direction() {
         for server in [Millis(490_000), Millis(1_003_000)] {
-            let brake = brake();
-            brake.answered(P, at(3_000), server);
-            assert_eq!(brake.overdue(P, at(3_000)), Overdue::Spare);
+            let brake = settled();
+            brake.answered(P, at(15_000), server);
+            assert_eq!(brake.overdue(P, at(15_000)), Overdue::Spare);
         }
     }
 
     #[test]
     fn a_clock_that_ran_off_is_noticed_by_whoever_sees_it_first() {
-        let brake = brake();
-        brake.seen(P, at(1_000), Millis(501_000));
-        assert_eq!(brake.overdue(P, at(1_000)), Overdue::Bury);
-        brake.seen(P, at(1_100), Millis(561_100));
-        assert_eq!(brake.overdue(P, at(1_100)), Overdue::Spare);
+        let brake = settled();
+        brake.seen(P, at(13_000), Millis(513_000));
+        assert_eq!(brake.overdue(P, at(13_000)), Overdue::BuryUnder(run()));
+        brake.seen(P, at(13_100), Millis(573_100));
+        assert_eq!(brake.overdue(P, at(13_100)), Overdue::Spare);
     }
 
     #[test]
     fn a_server_that_has_just_started_spares_everybody_for_the_rest_of_a_lease() {
         let brake = brake();
         brake.first_answer(P, at(0), Millis(500_000), Duration::from_secs(4));
-        assert_eq!(brake.overdue(P, at(4_999)), Overdue::Spare);
-        assert_eq!(brake.overdue(P, at(5_000)), Overdue::Bury);
-        assert_eq!(brake.overdue(Partition(1), at(5_000)), Overdue::Spare, "nothing heard there yet");
+        assert_eq!(brake.judge(P, at(4_999)), Judgement::Spare);
+        assert_eq!(brake.judge(P, at(5_000)), Judgement::BuryUnheard(run()));
+        assert_eq!(brake.judge(Partition(1), at(5_000)), Judgement::Spare, "nothing heard there yet");
     }
 }

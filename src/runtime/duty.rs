@@ -13,9 +13,10 @@ use std::{
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
+    brake::Judgement,
     env::Moment,
     incarnation::Incarnation,
     reaper::{From, Reaper},
@@ -24,7 +25,7 @@ use crate::{
     model::{AgentDeclaration, AgentName, Durability, Envelope, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
     store::{
-        Bury, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Overdue, Reach, Reap, Store, StoreResult,
+        Bury, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store, StoreResult,
         Survey,
     },
 };
@@ -37,6 +38,10 @@ const PAGE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
 const PAGE: usize = 32;
+
+/// A round, and a pass over a partition's whole index, that take longer than this are late, and a line in the log says so.
+const ROUND_WITHIN: Duration = Duration::from_secs(2);
+const PASS_WITHIN: Duration = Duration::from_secs(600);
 
 /// How long the dead that were found to hold nothing are left alone: the buried take no sessions, so only a server that
 /// lost writes can give them any, and the pass over the index finds those too.
@@ -109,6 +114,8 @@ pub(super) struct Duty<S: Store> {
     delivering: Delivering,
     /// How far the pass over each index has come.
     passed: BTreeMap<Partition, SessionId>,
+    /// When the present pass over each index began; unknown for the first.
+    pass_began: BTreeMap<Partition, Moment>,
     next_refresh: Moment,
     next_page: Moment,
     next_dead: Moment,
@@ -128,6 +135,7 @@ impl<S: Store> Duty<S> {
             reaped: BTreeMap::new(),
             delivering: Delivering::default(),
             passed: BTreeMap::new(),
+            pass_began: BTreeMap::new(),
             next_refresh: Moment::default(),
             next_page: Moment::default(),
             next_dead: Moment::default(),
@@ -139,6 +147,7 @@ impl<S: Store> Duty<S> {
         loop {
             let started = self.shared.env.now();
             self.round(started).await;
+            self.say_if_late(started);
             let next = started.plus(EVERY).max(self.shared.env.now());
             if self.wait_until(next).await.is_break() {
                 return;
@@ -175,6 +184,7 @@ impl<S: Store> Duty<S> {
 
     async fn round(&mut self, now: Moment) {
         let partitions = self.shared.duties.all();
+        self.pass_began.retain(|partition, _| partitions.contains(partition));
         if partitions.is_empty() {
             return;
         }
@@ -201,6 +211,14 @@ impl<S: Store> Duty<S> {
                     debug!(%partition, error = %err, "not mended");
                 }
             }
+        }
+    }
+
+    fn say_if_late(&self, started: Moment) {
+        let took = self.shared.env.now().since(started);
+        if took > ROUND_WITHIN {
+            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            warn!(worker = %self.shared.worker, ms, partitions = self.shared.duties.all().len(), "upkeep lags");
         }
     }
 
@@ -258,18 +276,7 @@ impl<S: Store> Duty<S> {
         }
         self.deliver(partition, survey.out).await;
         let mut buried = survey.buried;
-        if self.shared.brake.overdue(partition, self.shared.env.now()) == Overdue::Bury {
-            for worker in survey.overdue {
-                match self.shared.store.bury(partition, &worker, Ground::Overdue).await {
-                    Ok(Bury::Buried) => {
-                        *self.buried.entry(worker.clone()).or_default() += 1;
-                        buried.push(worker);
-                    }
-                    Ok(_) => (),
-                    Err(err) => debug!(%partition, %worker, error = %err, "not buried"),
-                }
-            }
-        }
+        buried.extend(self.bury_overdue(partition, survey.overdue).await);
         for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
             self.shared.counts.lost_one(worker);
         }
@@ -314,6 +321,42 @@ impl<S: Store> Duty<S> {
         let envelope = serde_json::from_str::<Envelope>(&reply.payload).ok();
         let agent = envelope.and_then(|envelope| envelope.session).map(|session| session.agent());
         agent.and_then(|agent| self.agents.get(&agent)).map(|how| how.durability).unwrap_or_default()
+    }
+
+    /// Buries those past their deadline, if deadlines count; whom it did.
+    async fn bury_overdue(&mut self, partition: Partition, overdue: Vec<WorkerId>) -> Vec<WorkerId> {
+        let (run, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
+            _ if overdue.is_empty() => return overdue,
+            Judgement::Bury(run) => (run, overdue),
+            Judgement::BuryUnheard(run) => (run, self.unheard(run, overdue).await),
+            Judgement::Spare => return Vec::new(),
+        };
+        let mut buried = Vec::new();
+        for worker in overdue {
+            match self.shared.store.bury(partition, &worker, Ground::OverdueUnder(run)).await {
+                Ok(Bury::Buried) => {
+                    *self.buried.entry(worker.clone()).or_default() += 1;
+                    buried.push(worker);
+                }
+                Ok(answer) => debug!(%partition, %worker, ?answer, "not buried"),
+                Err(err) => debug!(%partition, %worker, error = %err, "not buried"),
+            }
+        }
+        buried
+    }
+
+    /// Those of `workers` whose lifeline is broken too, as far as this worker can tell: it must be heard itself.
+    async fn unheard(&self, run: Run, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
+        workers.insert(0, self.shared.worker.clone());
+        let Ok(seen) = self.shared.store.vital(&workers).await else { return Vec::new() };
+        if Run::named(&seen.run) != run || seen.present.first() != Some(&true) {
+            return Vec::new();
+        }
+        workers
+            .into_iter()
+            .zip(seen.present)
+            .filter_map(|(worker, there)| (!there).then_some(worker))
+            .collect()
     }
 
     async fn fire(&self, session: &SessionId) -> StoreResult<Fire> {
@@ -367,12 +410,24 @@ impl<S: Store> Duty<S> {
         let page = self.shared.store.sessions(partition, self.passed.get(&partition), PAGE).await?;
         match page.last() {
             Some(last) => _ = self.passed.insert(partition, last.clone()),
-            None => _ = self.passed.remove(&partition),
+            None => self.pass_ended(partition),
         }
         for mended in join_all(page.iter().map(|session| self.mend(session))).await {
             mended?;
         }
         Ok(())
+    }
+
+    /// The whole index was seen: the next page is its first.
+    fn pass_ended(&mut self, partition: Partition) {
+        self.passed.remove(&partition);
+        let now = self.shared.env.now();
+        let Some(began) = self.pass_began.insert(partition, now) else { return };
+        let ms = u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX);
+        match now.since(began) > PASS_WITHIN {
+            true => warn!(%partition, ms, "the pass over the index lags"),
+            false => debug!(%partition, ms, "passed over the index"),
+        }
     }
 
     /// Restores the invariant for one session, in at most a few questions.
@@ -406,5 +461,20 @@ fn pause_after(times: u32) -> Duration {
     match times.saturating_sub(EAGER_OFFERS) {
         0 => Duration::ZERO,
         doublings => EVERY.saturating_mul(1 << doublings.min(16)).min(SELDOM),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Settings;
+
+    #[test]
+    fn a_pass_over_a_million_sessions_is_made_within_ten_minutes_by_one_worker_alone() {
+        let partitions = usize::from(Settings::default().partitions);
+        // The fullest partition has some percent more than its share, and each page may wait for the next round.
+        let most = 1_000_000_usize.div_ceil(partitions) * 103 / 100;
+        let pages = u32::try_from(most.div_ceil(PAGE) + 1).unwrap();
+        assert!((PAGE_EVERY + EVERY) * pages < PASS_WITHIN);
     }
 }

@@ -11,13 +11,13 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
     model::{AgentName, Millis, Partition, WorkerId},
     planted::{Bug, planted},
-    store::{DutyWish, Member, MemberState, Presence, Renewal, Store, StoreError},
+    store::{DutyWish, Member, MemberState, Presence, Renewal, Run, Store, StoreError},
 };
 
 /// How many sessions of a partition are looked for after its trust began anew.
@@ -36,6 +36,7 @@ impl<S: Store> Incarnation<S> {
     /// Makes this incarnation known in every partition, so that it may claim there.
     pub(super) async fn join(&self) -> Result<(), StoreError> {
         let up = self.store.uptime().await?;
+        self.meet_server().await?;
         let attempt = self.env.now();
         let full = &self.full_agents();
         let mut joins: FuturesUnordered<_> = self
@@ -186,9 +187,19 @@ impl<S: Store> Incarnation<S> {
             warn!(worker = %self.worker, error = %err, "not announced");
         }
         self.count_ready().await;
+        if let Err(err) = self.meet_server().await {
+            debug!(worker = %self.worker, error = %err, "not known who answers");
+        }
         if let Err(err) = self.declare_missing().await {
             warn!(worker = %self.worker, error = %err, "agents may not be declared");
         }
+    }
+
+    /// Which start of the server answers: another one may not know of the last renewals.
+    pub(super) async fn meet_server(&self) -> Result<(), StoreError> {
+        let run = self.store.vital(&[]).await?.run;
+        self.brake.served_by(Run::named(&run), self.env.now());
+        Ok(())
     }
 
     /// How many share the duties. What was counted before stands if the server does not answer.

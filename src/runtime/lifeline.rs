@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{AgentDeclaration, AgentName, Finding, Watch, WorkerId, is_outage, look_every, ring},
-    store::{Bury, Ground, Store, Vitals},
+    store::{Bury, Ground, Run, Store, Vitals},
 };
 
 /// After how many looks the members are read again: who is new is watched from then on.
@@ -110,6 +110,7 @@ impl<S: Store> Lifeline<S> {
         let all: Vec<_> = [&self.shared.worker].into_iter().chain(others).cloned().collect();
         let Vitals { run, present } =
             self.shared.env.timeout(PATIENCE, self.shared.store.vital(&all)).await?.ok()?;
+        self.shared.brake.served_by(Run::named(&run), self.shared.env.now());
         let there = all.into_iter().zip(present).filter_map(|(worker, present)| present.then_some(worker));
         Some((run, there.collect()))
     }

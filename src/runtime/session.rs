@@ -184,7 +184,10 @@ impl<S: Store> Owner<S> {
 
     /// Takes in what a look saw.
     fn looked(&mut self, seen: StoreResult<Refresh>, during: Look) -> ControlFlow<Departure> {
-        self.next_look = self.shared.env.now().plus(self.shared.config.lease.ttl());
+        let lease = &self.shared.config.lease;
+        // An answer that did not come may be the one that a lost hint was to bring.
+        let pause = if seen.is_ok() { lease.ttl() } else { lease.renew_every() / 10 };
+        self.next_look = self.shared.env.now().plus(pause);
         match seen {
             Ok(Refresh::Held { record, mail }) => {
                 if during == Look::Idle {

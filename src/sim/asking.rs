@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{Partition, SessionId},
-    store::{MemoryStore, Presence, Renewal, Store, StoreError, StoreResult},
+    store::{MemoryStore, Overdue, Presence, Renewal, Run, Store, StoreError, StoreResult},
 };
 
 /// How often somebody who waits for something at the server looks for it.
@@ -104,6 +104,20 @@ impl SimStore {
             Some(late)
         };
         self.call(Op::Renew, Names::partition(partition), effect, late).await
+    }
+
+    /// The start of the server that answers what is asked now.
+    pub(super) fn run(&self) -> Run {
+        Run::named(&self.world.state().server.run())
+    }
+
+    /// What a claim that is sent now may do with an owner past its deadline.
+    pub(super) fn overdue(&self, wish: Overdue) -> Overdue {
+        match wish {
+            Overdue::BuryUnder(run) if run == self.run() => Overdue::Bury,
+            Overdue::BuryUnder(_) => Overdue::Spare,
+            wish => wish,
+        }
     }
 
     pub(super) fn session(&self, session: &SessionId) -> Object {

@@ -19,6 +19,9 @@ impl Rates {
             plan.machines(workers);
         }
         plan.servers();
+        if workers > 0 {
+            plan.lifelines(workers);
+        }
         plan.plan.sort();
         plan.plan
     }
@@ -90,6 +93,15 @@ impl Drawn<'_> {
         for _ in 0..self.count(self.rates.slow_fsync) {
             let (at, lasting) = self.window();
             self.plan.push(Planned::at(at, Fault::SlowFsync { by: lasting / 20, lasting }));
+        }
+    }
+
+    /// Last, as what is drawn here changes nothing of the rest.
+    fn lifelines(&mut self, workers: u16) {
+        for _ in 0..self.count(self.rates.lifelines) {
+            let worker = self.rng.random_range(0..workers);
+            let (at, lasting) = self.window();
+            self.plan.push(Planned::at(at, Fault::BreakLifeline { worker, lasting }));
         }
     }
 

@@ -59,6 +59,14 @@ pub enum Fault {
         /// For so long.
         lasting: Duration,
     },
+    /// The server drops a worker's subscriptions though the process lives: its lifeline is broken, and what is published
+    /// to it is lost. It subscribes again after a while.
+    BreakLifeline {
+        /// The worker, from 0.
+        worker: u16,
+        /// For so long.
+        lasting: Duration,
+    },
     /// A worker's monotonic clock leaps forward.
     Leap {
         /// The worker, from 0.
@@ -120,6 +128,7 @@ impl Fault {
             | Self::Drain { worker }
             | Self::Start { worker }
             | Self::Pause { worker, .. }
+            | Self::BreakLifeline { worker, .. }
             | Self::Leap { worker, .. }
             | Self::Drift { worker, .. } => Some(worker),
             _ => None,
@@ -140,6 +149,7 @@ impl Fault {
             Self::Drain { .. } => "drain",
             Self::Start { .. } => "start",
             Self::Pause { .. } => "pause",
+            Self::BreakLifeline { .. } => "lifeline_broken",
             Self::Leap { .. } => "leap",
             Self::Drift { .. } => "drift",
             Self::SetServerClock { .. } => "server_clock",

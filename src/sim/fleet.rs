@@ -80,12 +80,16 @@ impl Fleet {
         let (store, env) = process(&self.world, actor, self.seed);
         let (build, handle) = (self.build.clone(), Arc::<Mutex<_>>::default());
         *host = Host { handle: handle.clone(), starting: None, again: false };
+        let world = self.world.clone();
         let starting = self.tasks.spawn(async move {
             loop {
                 match build(worker, store.clone(), env.clone()).start().await {
                     Ok(started) => {
-                        *handle.lock().expect("nobody panics with it") = Some(Arc::new(started));
-                        return;
+                        let started = Arc::new(started);
+                        *handle.lock().expect("nobody panics with it") = Some(started.clone());
+                        // Somebody may tell it to.
+                        started.stopped().await;
+                        return ended(&world, worker, store.generation);
                     }
                     Err(_) => env.sleep(START_AGAIN).await,
                 }
@@ -129,9 +133,7 @@ impl Fleet {
         };
         self.tasks.spawn(async move {
             handle.drain().await;
-            if world.state().process(Actor::Worker(worker)).is(generation) {
-                end(&world, worker);
-            }
+            ended(&world, worker, generation);
         });
     }
 
@@ -140,6 +142,14 @@ impl Fleet {
         let state = self.world.state();
         let workers = 0..u16::try_from(self.hosts.len()).expect("few workers");
         workers.filter(|worker| !state.process(Actor::Worker(*worker)).is_up).collect()
+    }
+}
+
+/// A process has ended by itself, if it was still that start of it.
+fn ended(world: &World, worker: u16, generation: u32) {
+    let runs = world.state().process(Actor::Worker(worker)).is(generation);
+    if runs {
+        end(world, worker);
     }
 }
 

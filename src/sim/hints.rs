@@ -13,7 +13,7 @@ use super::{
     world::State,
 };
 use crate::{
-    model::WorkerId,
+    model::{Partition, WorkerId},
     store::{Hint, Lapsed, Listener, MemoryStore, Store, memory::MemoryListener},
 };
 
@@ -35,8 +35,16 @@ impl Listener for SimListener {
 pub(super) struct Ear {
     actor: Actor,
     worker: WorkerId,
-    at_server: MemoryListener,
+    /// None while the subscription is broken.
+    at_server: Option<MemoryListener>,
     to: mpsc::UnboundedSender<Hint>,
+}
+
+impl Ear {
+    /// The next of what the server has published.
+    fn published(&mut self) -> Option<Hint> {
+        self.at_server.as_mut()?.recv().now_or_never()
+    }
 }
 
 /// A hint on its way.
@@ -57,19 +65,24 @@ impl State {
     /// Subscribes a worker.
     pub(super) fn listen(&mut self, actor: Actor, worker: &WorkerId) -> SimListener {
         let (to, heard) = mpsc::unbounded_channel();
-        let at_server = subscribed(self.server.store(), worker);
+        let at_server = Some(subscribed(self.server.store(), worker));
         self.ears.push(Ear { actor, worker: worker.clone(), at_server, to });
         SimListener(heard)
     }
 
     /// Takes over what the server has published since the last step.
     pub(super) fn collect_hints(&mut self) {
-        self.ears.retain(|ear| !ear.to.is_closed());
+        self.close_ears();
         for index in 0..self.ears.len() {
-            while let Some(hint) = self.ears[index].at_server.recv().now_or_never() {
+            while let Some(hint) = self.ears[index].published() {
                 self.send_hint(index, hint);
             }
         }
+    }
+
+    /// Ends the subscriptions of those who do not listen any more.
+    pub(super) fn close_ears(&mut self) {
+        self.ears.retain(|ear| !ear.to.is_closed());
     }
 
     fn send_hint(&mut self, ear: usize, hint: Hint) {
@@ -92,6 +105,15 @@ impl State {
             _ => now,
         };
         self.hints.insert(choice.id, HintPoint { choice, due, hint, to });
+    }
+
+    /// Somebody buries a worker by its deadline.
+    pub(super) fn buries_overdue(&mut self, worker: &WorkerId, partition: Partition) {
+        let is_heard = self.ears.iter().any(|ear| ear.worker == *worker && ear.at_server.is_some());
+        if !is_heard {
+            let now = self.now();
+            self.watch.gives_up_unheard(worker, partition, now);
+        }
     }
 
     /// A hint arrives.
@@ -120,16 +142,41 @@ impl State {
         self.lose_hints(Some(actor));
     }
 
+    /// A worker's subscriptions break, until then.
+    pub(super) fn deafen(&mut self, actor: Actor, until: Duration) {
+        let process = self.process_mut(actor);
+        process.deaf_until = process.deaf_until.max(until);
+        for ear in self.ears.iter_mut().filter(|ear| ear.actor == actor) {
+            ear.at_server = None;
+        }
+        self.lose_hints(Some(actor));
+    }
+
+    /// Makes those subscriptions anew whose time has come.
+    pub(super) fn subscribe_again(&mut self) {
+        let now = self.now();
+        for index in 0..self.ears.len() {
+            let Ear { actor, at_server, .. } = &self.ears[index];
+            let process = self.process(*actor);
+            if at_server.is_none() && process.hears(now) && now >= process.deaf_until {
+                self.subscribe(index);
+            }
+        }
+    }
+
     /// Connections are made anew, of `whom` (everybody, if none): hints may have been missed.
     pub(super) fn resubscribe(&mut self, whom: Option<Actor>) {
         for index in 0..self.ears.len() {
-            let Ear { actor, worker, .. } = &self.ears[index];
-            if whom.is_some_and(|whom| whom != *actor) {
-                continue;
+            if whom.is_none_or(|whom| whom == self.ears[index].actor) {
+                self.subscribe(index);
             }
-            self.ears[index].at_server = subscribed(self.server.store(), &worker.clone());
-            self.send_hint(index, Hint::Missed);
         }
+    }
+
+    fn subscribe(&mut self, ear: usize) {
+        let at_server = subscribed(self.server.store(), &self.ears[ear].worker);
+        self.ears[ear].at_server = Some(at_server);
+        self.send_hint(ear, Hint::Missed);
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Process {
     pub(super) paused_until: Option<Duration>,
     /// Since when others cannot reach it: it does not run, stands still or is cut off.
     silent_since: Option<Duration>,
+    /// Until when it is not subscribed to anything.
+    pub(super) deaf_until: Duration,
     pub(super) link: Link,
     pub(super) clock: LocalClock,
     pub(super) timers: BTreeMap<(Moment, u64), (Choice, Waker)>,
@@ -41,6 +43,7 @@ impl Process {
         self.is_up = true;
         self.is_draining = false;
         self.paused_until = None;
+        self.deaf_until = Duration::ZERO;
         self.silent_since = None;
         self.timers.clear();
         self.clock = LocalClock::started(now);

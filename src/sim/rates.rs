@@ -29,6 +29,8 @@ pub struct Rates {
     pub partitions: u32,
     /// How many workers stand still for a while.
     pub pauses: u32,
+    /// How many workers' lifelines break for a while, though they live.
+    pub lifelines: u32,
     /// How often the server starts anew.
     pub restarts: u32,
     /// How often a replica without the last writes takes over.
@@ -58,6 +60,7 @@ impl Rates {
             drains: 0,
             partitions: 0,
             pauses: 0,
+            lifelines: 0,
             restarts: 0,
             failovers: 0,
             clocks: 0,
@@ -81,6 +84,7 @@ impl Rates {
             drains: 1,
             partitions: 1,
             pauses: 1,
+            lifelines: 1,
             restarts: 1,
             failovers: 0,
             clocks: 0,

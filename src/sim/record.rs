@@ -7,10 +7,12 @@ use super::{
     world::State,
 };
 use crate::{
-    model::{Entry, EntryId, Envelope, Epoch, Lease, NewMessage, SessionId, Unfinished, WorkerId},
+    model::{
+        Entry, EntryId, Envelope, Epoch, Lease, NewMessage, SessionId, SessionRecord, Unfinished, WorkerId,
+    },
     store::{
-        Boundary, Claim, Commit, HistoryRange, Reap, Relay, Relayed, RelayedKind, Release, Sent, StoreError,
-        StoreResult,
+        Boundary, Claim, Commit, HistoryRange, Look, Reap, Relay, Relayed, RelayedKind, Release, Sent,
+        StoreError, StoreResult,
     },
 };
 
@@ -171,6 +173,14 @@ impl Told for Claim {
             Self::Unknown => return None,
             _ => Answer::Nothing,
         })
+    }
+}
+
+impl Told for Look {
+    fn told(&self) -> Option<Answer> {
+        let Self::Here(sight) = self else { return Some(Answer::Nothing) };
+        let SessionRecord { given, seq, taken, .. } = sight.record;
+        Some(Answer::Seen { given, last: seq, done: taken })
     }
 }
 

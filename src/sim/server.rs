@@ -19,7 +19,9 @@ pub(super) struct Server {
     /// What the replica held when it was cut off; none while it follows.
     replica: Option<MemoryStore>,
     /// Since when it has been up; none if it was as long as can be.
-    pub(super) started: Option<Duration>,
+    started: Option<Duration>,
+    /// How often another start of it, or a replica, took over.
+    starts: u64,
     full_until: Duration,
     fsync: (Duration, Duration),
 }
@@ -33,6 +35,7 @@ impl Server {
             ahead_ms: 0,
             replica: None,
             started: None,
+            starts: 0,
             full_until: Duration::ZERO,
             fsync: Default::default(),
         }
@@ -57,6 +60,17 @@ impl Server {
         self.started.map_or(Duration::MAX, |started| now - started)
     }
 
+    /// It starts anew, with what it held.
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.started = Some(now);
+        self.starts += 1;
+    }
+
+    /// What this start of it is called.
+    pub(super) fn run(&self) -> String {
+        self.starts.to_string()
+    }
+
     pub(super) fn cut_replica(&mut self) {
         if self.replica.is_none() {
             self.replica = Some(self.store.fork());
@@ -69,9 +83,11 @@ impl Server {
         self.store.set_replicas(u8::MAX);
     }
 
-    /// The replica takes over, with what it has.
+    /// The replica takes over, with what it has; it has been up for as long as can be.
     pub(super) fn fail_over(&mut self) {
         self.store = self.replica.take().unwrap_or_else(|| self.store.fork());
+        self.started = None;
+        self.starts += 1;
     }
 
     pub(super) fn fill(&mut self, until: Duration) {

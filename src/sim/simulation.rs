@@ -144,6 +144,12 @@ impl Simulation {
         self
     }
 
+    /// The most steps that a run may have; 200,000 if not set.
+    pub fn ends_within(mut self, steps: u64) -> Self {
+        self.bounds.steps = steps;
+        self
+    }
+
     /// How long a caller waits for an answer, by virtual time; 2 s if not set.
     pub fn answer_within(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -167,9 +167,20 @@ impl Store for SimStore {
     }
 
     async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
-        if ground == Ground::OwnWish {
-            self.world.state().watch.gives_up(worker, partition);
+        match ground {
+            Ground::OwnWish => self.world.state().watch.gives_up(worker, partition),
+            Ground::Lifeline => self.world.state().watch.gives_up_on(worker, partition),
+            Ground::Overdue | Ground::OverdueUnder(_) => self.world.state().buries_overdue(worker, partition),
         }
+        // What is under way when the server is replaced is lost: who answers is who is there now.
+        let is_other = matches!(ground, Ground::OverdueUnder(run) if run != self.run());
+        if is_other {
+            return call!(self.Bury on Names::partition(partition), _store => async { Ok(Bury::OtherRun) });
+        }
+        let ground = match ground {
+            Ground::OverdueUnder(_) => Ground::Overdue,
+            ground => ground,
+        };
         call!(self.Bury on Names::partition(partition), keeps [worker = worker.clone()],
             store => store.bury(partition, worker, ground))
     }
@@ -189,8 +200,8 @@ impl Store for SimStore {
     }
 
     async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
-        let started = || self.world.state().server.started;
-        let run = |seen: Vitals| Vitals { run: format!("{:?}", started()), ..seen };
+        let run = |seen: Vitals| Vitals { run: self.world.state().server.run(), ..seen };
+        self.world.state().close_ears();
         let effect = |store: &MemoryStore| now(store.vital(workers)).map(run);
         self.call(Op::Vital, Names::NAMESPACE, effect, || None).await
     }
@@ -201,6 +212,7 @@ impl Store for SimStore {
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
         let asked = self.asks(session, record::claim(&claimant.worker));
+        let claimant = &Claimant { overdue: self.overdue(claimant.overdue), ..claimant.clone() };
         let claimed = call!(self.Claim on self.session(session), keeps [session = session.clone(), claimant = claimant.clone()],
             store => store.claim(session, claimant, page));
         self.told(asked, claimed)
@@ -264,7 +276,9 @@ impl Store for SimStore {
     }
 
     async fn look(&self, session: &SessionId) -> StoreResult<Look> {
-        call!(self.Look on self.session(session), store => store.look(session))
+        let asked = self.asks(session, record::SessionCall::Look);
+        let looked = call!(self.Look on self.session(session), store => store.look(session));
+        self.told(asked, looked)
     }
 
     async fn sessions(

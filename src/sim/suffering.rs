@@ -1,11 +1,17 @@
 //! What faults do to the world.
 
+use std::time::Duration;
+
 use super::{
     choice::Actor,
     faults::{Cut, Fault},
+    mixed::mixed,
     process::Link,
     world::State,
 };
+
+/// When the server started anew everybody has subscribed again within this.
+const BACK_WITHIN_US: u64 = 500_000;
 
 impl State {
     /// What a fault does to the world; what it does to processes is the fleet's part.
@@ -31,6 +37,10 @@ impl State {
             Fault::Pause { worker, lasting } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).pause(now, lasting);
             }
+            Fault::BreakLifeline { worker, lasting } if worker < self.workers => {
+                self.deafen(Actor::Worker(worker), now + lasting);
+                self.watch.lifeline_broke(Actor::Worker(worker), lasting);
+            }
             Fault::Leap { worker, by } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).clock.jump(now, by);
             }
@@ -42,16 +52,16 @@ impl State {
                 self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
-                self.server.started = Some(now);
+                self.server.restart(now);
                 self.lose_connections();
             }
             Fault::CutReplica => self.server.cut_replica(),
             Fault::HealReplica => self.server.heal_replica(),
             Fault::Failover => {
                 self.server.fail_over();
-                self.server.started = Some(now);
                 self.lose_connections();
-                self.watch.forget(now);
+                self.watch.forget();
+                self.watch.doubt_deadlines(now);
                 self.check_all();
             }
             Fault::FillMemory { lasting } => self.server.fill(now + lasting),
@@ -60,11 +70,15 @@ impl State {
         }
     }
 
-    /// Every connection breaks, and everybody notices at once.
+    /// Every connection breaks, and everybody notices at once; some are sooner back than others.
     fn lose_connections(&mut self) {
         let now = self.now();
         self.lose_calls(None, Some(now));
         self.lose_hints(None);
-        self.resubscribe(None);
+        for worker in 0..self.workers {
+            let drawn = mixed(self.step() << 16 | u64::from(worker));
+            let back = Duration::from_micros(drawn % BACK_WITHIN_US);
+            self.deafen(Actor::Worker(worker), now + back);
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     world::State,
 };
 use crate::{
-    model::{Lease, LeaseTimes, Partition, SessionId, WorkerId},
+    model::{AGAIN_AFTER, Lease, LeaseTimes, Partition, SessionId, WorkerId},
     runtime::Moment,
     store::{MemoryStore, Presence, Relayed, RelayedKind, Renewal, StoreResult, memory::SessionSight},
 };
@@ -28,21 +28,39 @@ pub(super) struct Watch {
     relayed: BTreeSet<SessionId>,
     known: BTreeMap<SessionId, Known>,
     trust: BTreeMap<(WorkerId, Partition), Trusted>,
-    /// Until when others may be judged by deadlines that are not theirs: the server's clock was set, which a worker that
-    /// has just come cannot know, or renewals were lost with the server, which nobody is told yet.
-    deadlines_in_doubt: std::time::Duration,
+    /// Until when who has just come may be wrong about those that are not heard: the server lost renewals, or its clock
+    /// was set (see `docs/decisions/0020`).
+    in_doubt_until: std::time::Duration,
 }
 
 /// How long a worker may believe in its lease in one partition.
 struct Trusted {
     actor: Actor,
     until: Moment,
+    seen: Seen,
+}
+
+/// What others may make of a worker that trusts its lease.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It lives.
+    Alive,
+    /// Its lifeline was broken for so long that they may take it for dead, wrongly; then it is fenced, and told.
+    Missed,
+    /// Somebody did.
+    GivenUp,
+    /// It said that it is over; whatever is still answered to it.
+    Over,
 }
 
 impl Trusted {
+    fn until(actor: Actor, until: Moment) -> Self {
+        Self { actor, until, seen: Seen::Alive }
+    }
+
     fn holds(&self, processes: &dyn Fn(Actor) -> (bool, Moment)) -> bool {
         let (is_there, now) = processes(self.actor);
-        is_there && now < self.until
+        is_there && matches!(self.seen, Seen::Alive | Seen::Missed) && now < self.until
     }
 }
 
@@ -77,18 +95,53 @@ impl Watch {
 
     /// A worker says itself that it is over.
     pub(super) fn gives_up(&mut self, worker: &WorkerId, partition: Partition) {
-        self.trust.remove(&(worker.clone(), partition));
+        if let Some(trusted) = self.trust.get_mut(&(worker.clone(), partition)) {
+            trusted.seen = Seen::Over;
+        }
+    }
+
+    /// A worker's lifeline was broken for `lasting`, though it lives.
+    pub(super) fn lifeline_broke(&mut self, actor: Actor, lasting: std::time::Duration) {
+        if lasting >= AGAIN_AFTER.iter().sum() {
+            let its_own = self
+                .trust
+                .values_mut()
+                .filter(|trusted| trusted.actor == actor && trusted.seen == Seen::Alive);
+            its_own.for_each(|trusted| trusted.seen = Seen::Missed);
+        }
+    }
+
+    /// Somebody buries a worker whose lifeline it misses.
+    pub(super) fn gives_up_on(&mut self, worker: &WorkerId, partition: Partition) {
+        let trusted = self.trust.get_mut(&(worker.clone(), partition));
+        if let Some(trusted) = trusted.filter(|trusted| trusted.seen == Seen::Missed) {
+            trusted.seen = Seen::GivenUp;
+        }
+    }
+
+    /// Somebody buries by deadline a worker that is subscribed nowhere.
+    pub(super) fn gives_up_unheard(
+        &mut self,
+        worker: &WorkerId,
+        partition: Partition,
+        now: std::time::Duration,
+    ) {
+        let trusted = self.trust.get_mut(&(worker.clone(), partition));
+        if let Some(trusted) =
+            trusted.filter(|trusted| now < self.in_doubt_until && trusted.seen != Seen::Over)
+        {
+            trusted.seen = Seen::GivenUp;
+        }
+    }
+
+    /// What the server says of deadlines is in doubt for a lease.
+    pub(super) fn doubt_deadlines(&mut self, now: std::time::Duration) {
+        self.in_doubt_until = now + LeaseTimes::default().ttl();
     }
 
     /// The server lost writes: what it holds now is all that counts.
-    pub(super) fn forget(&mut self, now: std::time::Duration) {
+    pub(super) fn forget(&mut self) {
         self.known.clear();
-        self.doubt_deadlines(now);
-    }
-
-    /// For a lease from now, deadlines at the server are not those that workers were told.
-    pub(super) fn doubt_deadlines(&mut self, now: std::time::Duration) {
-        self.deadlines_in_doubt = now + LeaseTimes::default().ttl();
     }
 
     /// Sessions met, and messages that every one of them has not finished.
@@ -114,7 +167,6 @@ impl Watch {
         partition: Partition,
         op: Op,
         sight: Option<SessionSight>,
-        now: std::time::Duration,
         processes: &dyn Fn(Actor) -> (bool, Moment),
     ) -> Result<(), Broken> {
         let Some(sight) = sight else {
@@ -136,8 +188,7 @@ impl Watch {
             let new = sight.record.owner.as_ref();
             let is_own =
                 matches!(op, Op::Release | Op::Delete) || new.is_some_and(|new| new.worker == old.worker);
-            let is_judged = now >= self.deadlines_in_doubt;
-            if !is_own && is_judged && trusted.is_some_and(|trusted| trusted.holds(processes)) {
+            if !is_own && trusted.is_some_and(|trusted| trusted.holds(processes)) {
                 let new = new.map_or("nobody".to_owned(), ToString::to_string);
                 let how =
                     format!("{session} went from {old}, who trusts its lease, to {new} by {}", op.as_str());
@@ -163,7 +214,7 @@ impl State {
         let Ok(times) = LeaseTimes::new(presence.lease) else { return };
         let until = asked.plus(times.trusted_for());
         let key = (presence.worker.clone(), partition);
-        let trusted = self.watch.trust.entry(key).or_insert(Trusted { actor, until });
+        let trusted = self.watch.trust.entry(key).or_insert(Trusted::until(actor, until));
         trusted.until = trusted.until.max(until);
     }
 
@@ -177,7 +228,7 @@ impl State {
         let now = self.local_time(actor);
         let worker = &lease.token().worker;
         let trusted = self.watch.trust.get(&(worker.clone(), partition));
-        if trusted.is_none_or(|trusted| now >= trusted.until) {
+        if trusted.is_none_or(|trusted| now >= trusted.until || trusted.seen == Seen::Over) {
             let until = trusted.map(|trusted| trusted.until.elapsed());
             let now = now.elapsed();
             let session = lease.session();
@@ -213,7 +264,7 @@ impl State {
             Actor::World => (false, Moment::default()),
         };
         let watch = &mut self.watch;
-        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, now, &there));
+        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, &there));
         if let Err((invariant, sentence)) = looked {
             self.fail(invariant, sentence);
         }

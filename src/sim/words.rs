@@ -92,6 +92,7 @@ answers! {
         Bury::Buried => "buried",
         Bury::Alive => "alive",
         Bury::Unknown => "unknown",
+        Bury::OtherRun => "other run",
     });
     Claim: this => match this {
         Claim::Won(claimed) => Said::number("won", claimed.lease.epoch().0),

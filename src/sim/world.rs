@@ -127,6 +127,7 @@ impl State {
     pub(super) fn advance(&mut self, to: Duration) {
         self.now = self.now.max(to);
         self.server.tick(self.now);
+        self.subscribe_again();
     }
 
     /// Begins the next step, which is this choice.
@@ -144,6 +145,7 @@ impl State {
     pub(super) fn note_fault(&mut self, fault: Fault) {
         let lasting = match fault {
             Fault::Pause { lasting, .. }
+            | Fault::BreakLifeline { lasting, .. }
             | Fault::FillMemory { lasting }
             | Fault::SlowFsync { lasting, .. } => lasting,
             _ => Duration::ZERO,

@@ -169,6 +169,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Declares an incarnation dead in a partition: it leaves `idle`, and its duty, if it has that, is free. `lua/bury.lua`
     ///
+    /// On [`Ground::OverdueUnder`] another start of the server changes nothing: [`Bury::OtherRun`].
     /// What it holds stays in `held` until it is reaped. Unless it was its own wish it is told: [`Hint::Buried`].
     fn bury(
         &self,
@@ -204,7 +205,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// In this order: a claimant that is buried or unknown in the partition is `Lost`; `Absent`;
     /// `Unreadable`; the same worker with the same nonce gets the same lease again (and `own`, if it is missing); another pool is
     /// `OtherPool`. An owner that is another worker and within its deadline: `Held`; past it: `Held`
-    /// with [`Overdue::Spare`], else it is buried as by [`bury`](Self::bury); an owner that is buried
+    /// with [`Overdue::Spare`], or [`Overdue::BuryUnder`] another start of the server, else it is buried as by [`bury`](Self::bury); an owner that is buried
     /// or unknown is cleared (all but its `held`, see [`reap`](Self::reap)), and the session is orphaned if it
     /// was runnable, and suspended as by [`reap`](Self::reap). The claimant's own older claim is simply superseded. With no owner and nothing runnable: `NothingToDo`.
     /// An orphaned session's death counts as a crash now; with the third it is `Quarantined`. From the second on it is a

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tenure::sim::{Cut, Fault, Faults, Planned, Rates, Reach, Report, Simulation, TICK_TIME, Workload};
+use tenure::{
+    model::{WorkerConfig, WorkerId},
+    sim::{Cut, Fault, Faults, Planned, Rates, Reach, Report, SimClient, Simulation, TICK_TIME, Workload},
+    store::Store,
+};
 
 use crate::fleet::{Count, assert_ok, counters};
 
@@ -32,6 +36,33 @@ fn a_worker_that_is_cut_off_or_stands_still_longer_than_its_lease_loses_nothing(
             planned(seed, &[(1, Fault::Partition { worker: 1, how }), (8, Fault::Heal { worker: 1 })]);
         }
         planned(seed, &[(1, Fault::Pause { worker: 1, lasting: secs(7) })]);
+    }
+}
+
+/// The incarnation of this name.
+async fn incarnation(client: &SimClient, name: &str) -> WorkerId {
+    let members = client.client().store().members().await.unwrap();
+    members.into_iter().map(|member| member.worker).find(|worker| worker.as_str().starts_with(name)).unwrap()
+}
+
+#[test]
+fn a_worker_whose_lifeline_broke_comes_back_as_another_incarnation() {
+    for seed in 1..=5 {
+        let watched = |worker, config: WorkerConfig| WorkerConfig {
+            // The only one that can be taken for dead is the one whose lifeline breaks.
+            lifeline: if worker == 1 { secs(3600) } else { Duration::from_millis(50) },
+            ..config
+        };
+        let workload = Workload::none().client(|client| async move {
+            client.env().sleep(secs(3)).await;
+            let before = incarnation(&client, "w1-").await;
+            client.env().sleep(secs(9)).await;
+            assert_ne!(incarnation(&client, "w1-").await, before);
+        });
+        let fault = Fault::BreakLifeline { worker: 1, lasting: secs(1) };
+        let plan = Faults::Plan(vec![Planned::at(secs(5), fault)]);
+        let broken = Simulation::new(seed).agent("count", Count).configure(watched).workload(workload);
+        assert_ok(&broken.faults(plan).run());
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Call {
         /// The number of the entry before the first one wanted.
         after: u64,
     },
+    /// Look at it from the side.
+    Look,
     /// Look for the reply to a message.
     Reply {
         /// The message's number.
@@ -96,6 +98,15 @@ pub enum Answer {
     Entries(Vec<u64>),
     /// All entries after the one named.
     Tail(Vec<u64>),
+    /// What it holds.
+    Seen {
+        /// How many messages were ever accepted.
+        given: u64,
+        /// The number of the last entry.
+        last: u64,
+        /// How many messages are done.
+        done: u64,
+    },
     /// The message's reply.
     Replied,
     /// Refused, fenced or nothing there: nothing was changed.
@@ -131,6 +142,7 @@ impl Model for Session {
             (&Call::Leave { worker }, None | Some(Answer::Left)) => Some(state.left_by(worker)),
             (Call::Commit { .. }, answer) => state.committed(call, answer),
             (&Call::Read { after }, answer) => state.read(after, answer),
+            (Call::Look, answer) => state.seen(answer),
             (&Call::Reply { number }, answer) => state.replied(number, answer),
             _ => None,
         }
@@ -213,6 +225,17 @@ impl State {
             None => true,
             Some(Answer::Entries(entries)) => self.entries.after(after).starts_with(entries),
             Some(Answer::Tail(entries)) => self.entries.after(after) == entries,
+            Some(_) => false,
+        };
+        fits.then(|| self.clone())
+    }
+
+    fn seen(&self, answer: Option<&Answer>) -> Option<Self> {
+        let fits = match answer {
+            None => true,
+            Some(&Answer::Seen { given, last, done }) => {
+                (given, last, done) == (self.accepted.len(), self.entries.len(), self.done)
+            }
             Some(_) => false,
         };
         fits.then(|| self.clone())

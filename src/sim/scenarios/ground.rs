@@ -7,8 +7,11 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     Agent, AgentError, Message, Reply, SessionId, Turn,
     client::{Answer, ClientError, Outgoing},
-    model::{Body, EntryKind, IdempotencyKey, MessageId, Resume, TurnPolicy},
+    model::{
+        Body, EntryKind, IdempotencyKey, LeaseTimes, MessageId, Resume, TurnPolicy, WorkerConfig, WorkerId,
+    },
     sim::{End, SimClient, Simulation, mixed::mixed},
+    store::{Member, Store},
 };
 
 /// Counts its turns in its state and replies with the count. Goes on by itself, should its worker die half way.
@@ -57,6 +60,15 @@ impl Count {
 /// Three workers that count, each turn taking up to `works`.
 pub(super) fn counting(seed: u64, works: Duration) -> Simulation {
     Simulation::new(seed).agent("count", Count { works }).check("each message counts once", counted)
+}
+
+/// Three workers that count and look at one another's lifelines as often as in production, under a long lease: who is
+/// taken for dead within a few seconds is so by its lifeline.
+pub(super) fn watchful(seed: u64, works: Duration) -> Simulation {
+    counting(seed, works).configure(|_, config| {
+        let lease = LeaseTimes::new(Duration::from_secs(10)).expect("long enough");
+        WorkerConfig { lease, lifeline: WorkerConfig::named(config.name.clone()).lifeline, ..config }
+    })
 }
 
 /// The replies of each session count its turns, and its state is the last of them.
@@ -147,4 +159,34 @@ pub(super) async fn ask_as(
             Err(_) => client.env().sleep(ms(200)).await,
         }
     }
+}
+
+/// Who is there by the server's list, asked until it answers.
+pub(super) async fn members(client: &SimClient) -> Vec<Member> {
+    loop {
+        match client.client().store().members().await {
+            Ok(members) => return members,
+            Err(_) => client.env().sleep(ms(200)).await,
+        }
+    }
+}
+
+/// The incarnations on that list, sorted.
+pub(super) async fn incarnations(client: &SimClient) -> Vec<WorkerId> {
+    let mut incarnations: Vec<_> = members(client).await.into_iter().map(|member| member.worker).collect();
+    incarnations.sort();
+    incarnations
+}
+
+/// Waits until so long after the start.
+pub(super) async fn until(client: &SimClient, time: Duration) {
+    client.env().sleep(time.saturating_sub(client.env().now().elapsed())).await;
+}
+
+/// Nobody is taken for dead from one time to the other: the same incarnations are there.
+pub(super) async fn nobody_dies(client: SimClient, from: Duration, to: Duration) {
+    until(&client, from).await;
+    let before = incarnations(&client).await;
+    until(&client, to).await;
+    assert_eq!(incarnations(&client).await, before, "somebody was taken for dead");
 }

@@ -1,10 +1,12 @@
 //! What must hold, one idea a file. A scenario is named after it.
 
 mod backoff;
+mod broken_lifeline;
 mod classes;
 mod crowded;
 mod epochs;
 mod failover;
+mod false_alarm;
 mod follower;
 mod full_memory;
 mod ground;
@@ -12,7 +14,10 @@ mod leaping_clocks;
 mod leaving;
 mod lost_answers;
 mod malformed;
+mod many_broken;
+mod new_run;
 mod no_hints;
+mod old_deadlines;
 mod others_stay;
 mod partitions;
 mod paused_owner;
@@ -23,10 +28,13 @@ mod repeated_send;
 mod restarted_server;
 mod rolling_deploy;
 mod same_name;
+mod short_break;
 mod slow_answers;
 mod stopped_fleet;
 mod storm;
 mod stumbling_reaper;
+mod told_to_drain;
+mod two_finders;
 mod two_reapers;
 mod unfinished;
 mod vanished_rows;
@@ -43,12 +51,21 @@ pub(super) const ALL: &[Scenario] = &[
     leaping_clocks::SCENARIO,
     restarted_server::SCENARIO,
     failover::SCENARIO,
+    old_deadlines::FAILOVER,
+    old_deadlines::LEAP,
     classes::FAILOVER,
     classes::HEALED,
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,
+    told_to_drain::SCENARIO,
     placed_late::SCENARIO,
+    broken_lifeline::SCENARIO,
+    two_finders::SCENARIO,
+    false_alarm::SCENARIO,
+    short_break::SCENARIO,
+    many_broken::SCENARIO,
+    new_run::SCENARIO,
     others_stay::SCENARIO,
     poison::SCENARIO,
     stopped_fleet::SCENARIO,

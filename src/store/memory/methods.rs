@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::Notify;
 
-use super::{MemoryListener, MemoryStore, door::check_fields};
+use super::{MemoryListener, MemoryStore, door::check_fields, workers::RUN};
 use crate::{
     model::{
         AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
@@ -171,7 +171,7 @@ impl Store for MemoryStore {
     async fn vital(&self, workers: &[WorkerId]) -> StoreResult<Vitals> {
         self.run(format_args!("vital {workers:?}"), |state, _| {
             let present = workers.iter().map(|worker| state.hints.is_heard(worker)).collect();
-            Ok(Vitals { run: "memory".to_owned(), present })
+            Ok(Vitals { run: RUN.to_owned(), present })
         })
     }
 

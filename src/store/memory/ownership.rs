@@ -1,10 +1,13 @@
 //! Ownership of sessions: claim, release, refresh, reap.
 
-use super::partition::{Keyspace, Standing, Step, leave};
+use super::{
+    partition::{Keyspace, Standing, Step, leave},
+    workers::RUN,
+};
 use crate::{
     model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
     planted::{Bug, planted},
-    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult, Suspect},
+    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, Run, StoreResult, Suspect},
 };
 
 /// What stands between a claimant and a session.
@@ -75,7 +78,8 @@ impl Keyspace {
         }
         match (self.standing(&worker, step.now), claimant.overdue) {
             (Standing::Alive, _) | (Standing::Overdue, Overdue::Spare) => Owner::Other(worker),
-            (Standing::Overdue, Overdue::Bury) => Owner::Overdue(worker),
+            (Standing::Overdue, Overdue::BuryUnder(run)) if run != Run::named(RUN) => Owner::Other(worker),
+            (Standing::Overdue, Overdue::Bury | Overdue::BuryUnder(_)) => Owner::Overdue(worker),
             (Standing::Buried | Standing::Unknown, _) => Owner::Gone,
         }
     }

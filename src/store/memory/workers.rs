@@ -4,8 +4,11 @@ use super::partition::{Keyspace, Standing, Step, WorkerLease, leave};
 use crate::{
     model::{Millis, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, DutyWish, Ground, Presence, Renewal},
+    store::{Bury, DutyWish, Ground, Presence, Renewal, Run},
 };
+
+/// An embedded server starts once.
+pub(super) const RUN: &str = "memory";
 
 impl Keyspace {
     pub(super) fn join(&mut self, step: &Step, presence: &Presence) -> Renewal {
@@ -58,7 +61,8 @@ impl Keyspace {
         match (self.standing(worker, step.now), ground) {
             (Standing::Unknown, _) => Bury::Unknown,
             (Standing::Buried, _) => Bury::Buried,
-            (Standing::Alive, Ground::Overdue) => Bury::Alive,
+            (_, Ground::OverdueUnder(run)) if run != Run::named(RUN) => Bury::OtherRun,
+            (Standing::Alive, Ground::Overdue | Ground::OverdueUnder(_)) => Bury::Alive,
             (Standing::Alive | Standing::Overdue, _) => {
                 self.put_to_rest(worker, step.now);
                 if ground != Ground::OwnWish {

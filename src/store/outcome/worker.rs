@@ -59,6 +59,8 @@ pub enum Bury {
     Alive,
     /// Nobody of that name joined this partition.
     Unknown,
+    /// Another start of the server than the one named would have answered: nothing was changed.
+    OtherRun,
 }
 
 /// On what ground somebody is buried.
@@ -66,10 +68,27 @@ pub enum Bury {
 pub enum Ground {
     /// Its deadline has passed; checked in the same step.
     Overdue,
+    /// The same, if this start of the server answers: deadlines that another one has say nothing yet.
+    OverdueUnder(Run),
     /// Its lifeline broke, and whoever watched it is sure.
     Lifeline,
     /// It says so itself.
     OwnWish,
+}
+
+/// A start of a server: what one was told may not be known to the next, or to a replica that took its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Run(u64);
+
+impl Run {
+    /// The start that the server calls by this name.
+    pub fn named(name: &str) -> Self {
+        // FNV-1a: any number will do that differs where names do.
+        let number = name.bytes().fold(0xcbf2_9ce4_8422_2325, |number, byte| {
+            (number ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(number)
+    }
 }
 
 /// One look at lifelines; see [`Store::vital`](crate::store::Store::vital).

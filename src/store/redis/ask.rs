@@ -10,10 +10,11 @@ use super::{
     lanes::Lane,
     replies::{Reply, names},
     scripts::{Call, Name},
+    target::Server,
 };
 use crate::{
     model::{Durability, Partition},
-    store::{Reach, StoreError, StoreResult},
+    store::{Reach, Run, StoreError, StoreResult},
 };
 
 impl RedisStore {
@@ -44,12 +45,28 @@ impl RedisStore {
         }
         Ok(self.commits(class).write(None).await?.reach)
     }
+
+    /// The same of what was written to `server`, by any connection: another server's word says nothing of it.
+    pub(super) async fn has_reached_on(&self, server: &Server, class: Durability) -> StoreResult<Reach> {
+        if class == Durability::MEMORY {
+            return Ok(Reach::Reached);
+        }
+        let reach = self.has_reached(class).await?;
+        let is_same = *self.commits(class).server().await? == *server;
+        Ok(if is_same { reach } else { Reach::Unknown })
+    }
 }
 
 /// Calls a script; its reply.
 pub(super) async fn ask(lane: &Lane, call: Call) -> StoreResult<Reply> {
     let name = call.name;
     Reply::of(name, lane.call(call).await?)
+}
+
+/// Calls a script if this start of the server answers (any, if none is named); its reply.
+pub(super) async fn ask_under(lane: &Lane, run: Option<Run>, call: Call) -> StoreResult<Option<Reply>> {
+    let name = call.name;
+    lane.call_under(run, call).await?.map(|value| Reply::of(name, value)).transpose()
 }
 
 /// What `what` holds cannot be read.

@@ -8,7 +8,7 @@
 //! reads is answered at once (Redis 7.2 and later, Valkey), whatever the replicas have.
 
 use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use super::{
     keys::Keys,
     lanes::Lane,
     scripts::{Call, Name},
+    target::Server,
 };
 use crate::{
     model::{Durability, Partition},
@@ -79,6 +80,11 @@ impl CommitLane {
             self.send_group().await;
             drop(sending);
         }
+    }
+
+    /// Who answers.
+    pub(super) async fn server(&self) -> StoreResult<Arc<Server>> {
+        self.lane.server().await
     }
 
     async fn send_group(&self) {

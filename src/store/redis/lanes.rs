@@ -23,7 +23,7 @@ use super::{
     scripts::{Call, Name},
     target::{Server, Target},
 };
-use crate::store::{StoreError, StoreResult};
+use crate::store::{Run, StoreError, StoreResult};
 
 /// One multiplexed connection, rebuilt when it breaks. Clones share it.
 #[derive(Clone)]
@@ -99,6 +99,22 @@ impl Lane {
             Err(error) if is_no_script(&error) => {
                 self.reload(&link, &call).await?;
                 self.run(&call.command).await.map(Some)
+            }
+            answered => answered.map(Some).map_err(|error| self.error(error)),
+        }
+    }
+
+    /// Calls a script, if this start of the server answers (any, if none is named). A connection knows one alone, so
+    /// that what it sends is never answered by another.
+    pub(super) async fn call_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Value>> {
+        let link = self.link().await?;
+        if run.is_some_and(|run| run != Run::named(&link.server.run_id)) {
+            return Ok(None);
+        }
+        match self.ask(&link, &call.command).await? {
+            Err(error) if is_no_script(&error) => {
+                self.reload(&link, &call).await?;
+                self.ask(&link, &call.command).await?.map(Some).map_err(|error| self.error(error))
             }
             answered => answered.map(Some).map_err(|error| self.error(error)),
         }

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond},
+    ask::{ask, ask_under, at_least_a_millisecond},
     records::{Fields, mails, session_record},
     replies::{Reply, newer_layout},
     scripts::Name,
@@ -29,9 +29,10 @@ impl RedisStore {
     ) -> StoreResult<Claim> {
         let keys = self.keys().session(session);
         let partition = self.keys().partitions().of(session);
-        let overdue = match claimant.overdue {
-            Overdue::Bury => "bury",
-            Overdue::Spare => "spare",
+        let (overdue, under) = match claimant.overdue {
+            Overdue::Bury => ("bury", None),
+            Overdue::BuryUnder(run) => ("bury", Some(run)),
+            Overdue::Spare => ("spare", None),
         };
         let suspect = match claimant.suspect {
             Suspect::Take => "take",
@@ -63,11 +64,16 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect);
-            let (mut reply, reach) = self.ask_at(claimant.class, &self.shared.leases, call).await?;
+            let before = self.shared.leases.server().await?;
+            let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
+                let sparing = Claimant { overdue: Overdue::Spare, ..claimant.clone() };
+                return Box::pin(self.claim_session(session, &sparing, page)).await;
+            };
             let word = reply.text()?;
             return match word.as_str() {
                 "won" => {
                     self.saw_pool(session.agent(), &claimant.pool);
+                    let reach = self.has_reached_on(&before, claimant.class).await?;
                     won(session, reply).map(|won| won.acknowledged(reach))
                 }
                 "held" => Ok(Claim::Held { by: reply.parse()? }),

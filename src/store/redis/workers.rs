@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, parse_names},
+    ask::{ask, ask_under, at_least_a_millisecond, parse_names},
     scripts::Name,
 };
 use crate::{
@@ -72,8 +72,12 @@ impl RedisStore {
         ground: Ground,
     ) -> StoreResult<Bury> {
         let of = self.keys().partition(partition);
+        let under = match ground {
+            Ground::OverdueUnder(run) => Some(run),
+            Ground::Overdue | Ground::Lifeline | Ground::OwnWish => None,
+        };
         let ground = match ground {
-            Ground::Overdue => "overdue",
+            Ground::Overdue | Ground::OverdueUnder(_) => "overdue",
             Ground::Lifeline => "lifeline",
             Ground::OwnWish => "own_wish",
         };
@@ -87,7 +91,9 @@ impl RedisStore {
                 .arg(ground)
                 .arg(&serves)
                 .arg(of.wake_prefix());
-            let mut reply = ask(&self.shared.leases, call).await?;
+            let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
+                return Ok(Bury::OtherRun);
+            };
             let word = reply.text()?;
             match word.as_str() {
                 "buried" => return Ok(Bury::Buried),

@@ -54,6 +54,26 @@ pub(super) struct Again<'a> {
 impl fmt::Display for Again<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scenario, seed, strategy } = self;
-        write!(f, "tenure sim replay --scenario {scenario} --seed {seed} --strategy {strategy}")
+        write!(f, "tenure sim replay --scenario {scenario} --seed {seed} --strategy {strategy}")?;
+        match *strategy.block(*seed).start() {
+            first if first < *seed => write!(f, "  (runs seeds {first} to {seed}: each guides the next)"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_that_others_guide_says_that_they_are_run_first() {
+        let said = |seed, strategy: &str| {
+            Again { scenario: "s", seed, strategy: &strategy.parse().unwrap() }.to_string()
+        };
+        assert!(said(300, "coverage").ends_with("(runs seeds 257 to 300: each guides the next)"));
+        for alone in [said(257, "coverage"), said(300, "random")] {
+            assert!(!alone.contains("guides"), "{alone}");
+        }
     }
 }
