@@ -114,6 +114,14 @@ impl Scenario {
     }
 }
 
+/// What a run did to its fleet, and for how long.
+struct Endured {
+    struck: Vec<Struck>,
+    freed: Vec<Freed>,
+    stormed: Duration,
+    calmed: Duration,
+}
+
 struct Run {
     scenario: Scenario,
     ledger: Arc<Ledger>,
@@ -144,7 +152,7 @@ impl Run {
         let calmed = self.ledger.now() - before;
         over.cancel();
         listeners.wait().await;
-        self.judge(store, sessions, snapshot, struck, broken, freed, (stormed, calmed)).await
+        self.judge(store, sessions, snapshot, broken, Endured { struck, freed, stormed, calmed }).await
     }
 
     async fn senders(&self, enough: &CancellationToken, over: &CancellationToken) -> Vec<Arc<Sender>> {
@@ -238,11 +246,10 @@ impl Run {
         store: RedisStore,
         sessions: Vec<SessionId>,
         snapshot: Snapshot,
-        struck: Vec<Struck>,
         mut broken: Vec<String>,
-        freed: Vec<Freed>,
-        (stormed, calmed): (Duration, Duration),
+        endured: Endured,
     ) -> Outcome {
+        let Endured { struck, freed, stormed, calmed } = endured;
         let book = self.ledger.read();
         let mut found = vec![check::ledger(&book)];
         let mut changes_of_owner = 0;
