@@ -68,6 +68,8 @@ bugs! {
     NoBrake "lifelines-without-a-brake",
     /// Who has just come buries by deadline like anybody else.
     NewcomerBuries "newcomer-that-buries-by-deadline",
+    /// A repeated commit finds itself written, writes nothing, and takes the wait behind it for an acknowledgement.
+    WaitAfterRead "acknowledgement-by-a-wait-after-a-read",
 }
 
 impl fmt::Display for Bug {

@@ -60,4 +60,5 @@ found! {
     a_look_under_another_run_is_found: OtherRunCounts by "random",
     lifelines_without_a_brake_are_found: NoBrake by "random",
     a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
+    an_acknowledgement_by_a_wait_after_a_read_is_found: WaitAfterRead by "random",
 }

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -22,9 +22,12 @@ use super::{
     reaper::{From, Reaper},
 };
 use crate::{
-    model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
+    model::{AgentDeclaration, AgentName, Durability, Envelope, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Reap, Run, Store, StoreResult, Survey},
+    store::{
+        Bury, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store, StoreResult,
+        Survey,
+    },
 };
 
 /// How often each partition is looked at.
@@ -62,6 +65,33 @@ struct Told {
     next: Moment,
 }
 
+/// The partitions whose replies somebody is about to deliver. Clones are the same.
+#[derive(Clone, Default)]
+struct Delivering(Arc<Mutex<BTreeSet<Partition>>>);
+
+impl Delivering {
+    /// Whether nobody was.
+    fn enter(&self, partition: Partition) -> bool {
+        self.partitions().insert(partition)
+    }
+
+    fn leave(&self, partition: Partition) {
+        self.partitions().remove(&partition);
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
+        self.0.lock().expect("nobody panics with it")
+    }
+}
+
+impl<S: Store> Incarnation<S> {
+    async fn deliver(&self, partition: Partition, replies: &[OutReply]) {
+        if let Err(err) = self.store.deliver(partition, replies).await {
+            debug!(%partition, error = %err, "not delivered");
+        }
+    }
+}
+
 /// One worker's upkeep.
 pub(super) struct Duty<S: Store> {
     shared: Arc<Incarnation<S>>,
@@ -80,6 +110,8 @@ pub(super) struct Duty<S: Store> {
     buried: BTreeMap<WorkerId, usize>,
     /// From whom sessions were taken in this round, and how many.
     reaped: BTreeMap<WorkerId, usize>,
+    /// Where replies wait for their class.
+    delivering: Delivering,
     /// How far the pass over each index has come.
     passed: BTreeMap<Partition, SessionId>,
     /// When the present pass over each index began; unknown for the first.
@@ -101,6 +133,7 @@ impl<S: Store> Duty<S> {
             emptied: BTreeSet::new(),
             buried: BTreeMap::new(),
             reaped: BTreeMap::new(),
+            delivering: Delivering::default(),
             passed: BTreeMap::new(),
             pass_began: BTreeMap::new(),
             next_refresh: Moment::default(),
@@ -241,11 +274,7 @@ impl<S: Store> Duty<S> {
                 debug!(%session, error = %err, "not fired");
             }
         }
-        if !survey.out.is_empty()
-            && let Err(err) = self.shared.store.deliver(partition, &survey.out).await
-        {
-            debug!(%partition, error = %err, "not delivered");
-        }
+        self.deliver(partition, survey.out).await;
         let mut buried = survey.buried;
         buried.extend(self.bury_overdue(partition, survey.overdue).await);
         for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
@@ -259,6 +288,39 @@ impl<S: Store> Duty<S> {
             .flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
         let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
+    }
+
+    /// Delivers replies that others left, each once all that came before it has reached its class.
+    async fn deliver(&self, partition: Partition, replies: Vec<OutReply>) {
+        if self.agents.is_empty() {
+            // Nobody knows what a reply has to wait for.
+            return;
+        }
+        let classed = |reply: &OutReply| self.class_of(reply) != Durability::MEMORY;
+        let (classed, plain): (Vec<_>, Vec<_>) = replies.into_iter().partition(classed);
+        if !plain.is_empty() {
+            self.shared.deliver(partition, &plain).await;
+        }
+        if classed.is_empty() || !self.delivering.enter(partition) {
+            return;
+        }
+        // That may take long, and the rest of the upkeep must not wait for it.
+        let class =
+            classed.iter().map(|reply| self.class_of(reply)).fold(Durability::MEMORY, Durability::with);
+        let (shared, delivering) = (self.shared.clone(), self.delivering.clone());
+        self.shared.spawn(async move {
+            if let Ok(Reach::Reached) = shared.store.reach(partition, class).await {
+                shared.deliver(partition, &classed).await;
+            }
+            delivering.leave(partition);
+        });
+    }
+
+    /// What must be reached before a reply is told: what its session's agent declares.
+    fn class_of(&self, reply: &OutReply) -> Durability {
+        let envelope = serde_json::from_str::<Envelope>(&reply.payload).ok();
+        let agent = envelope.and_then(|envelope| envelope.session).map(|session| session.agent());
+        agent.and_then(|agent| self.agents.get(&agent)).map(|how| how.durability).unwrap_or_default()
     }
 
     /// Buries those past their deadline, if deadlines count; whom it did.

@@ -39,6 +39,7 @@ impl Hunt {
         Self::of(Bug::OtherRunCounts, "a-server-that-starts-anew-breaks-no-lifeline", 50),
         Self::of(Bug::NoBrake, "many-broken-lifelines-are-left-to-the-lease", 50),
         Self::of(Bug::NewcomerBuries, "a-worker-that-comes-after-the-clock-leapt-buries-nobody", 50),
+        Self::of(Bug::WaitAfterRead, "what-a-replica-was-said-to-have-survives-a-failover", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

@@ -58,7 +58,7 @@ const WATCHING: &[&str] = &["get", "time", "xlen", "zcard", "zcount"];
 
 const WAITING: &[&str] = &["blpop", "lpop"];
 
-const SENDING: &[&str] = &["evalsha"];
+const SENDING: &[&str] = &["evalsha", "wait"];
 
 const WORKING: &[&str] = &[
     "hkeys",
@@ -75,7 +75,7 @@ const WORKING: &[&str] = &[
 ];
 
 /// The kinds of a partition's keys that sending writes.
-const SENT_TO: &[&str] = &["meta:*", "in:*", "ids:*", "ready:*", "idle:*", "index", "out"];
+const SENT_TO: &[&str] = &["meta:*", "in:*", "ids:*", "ready:*", "idle:*", "index", "out", "mark"];
 
 impl Role {
     /// In a word.
@@ -91,7 +91,7 @@ impl Role {
     fn commands(self, scripts: &Scripts) -> BTreeSet<String> {
         let (plain, called): (&[&[&str]], Vec<Name>) = match self {
             Self::Worker => (&[READING, WATCHING, WAITING, SENDING, WORKING], Name::all().collect()),
-            Self::Client => (&[READING, WAITING, SENDING], vec![Name::Look, Name::Send]),
+            Self::Client => (&[READING, WAITING, SENDING], vec![Name::Look, Name::Mark, Name::Send]),
             Self::Sender => (&[WAITING, &["xadd"]], Vec::new()),
             Self::Observer => (&[READING, WATCHING], vec![Name::Look]),
         };
