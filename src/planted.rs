@@ -56,6 +56,10 @@ bugs! {
     EpochGoesBack "epoch-that-goes-back-after-a-failover",
     /// A timer fires again though its session waits for another time by now.
     TimerTwice "timer-fired-twice",
+    /// A turn that goes on after a boundary writes its message once more.
+    UserTwice "user-entry-written-again",
+    /// A lazy turn goes on when its owner is dead, with no word.
+    LazyGoesOn "lazy-turn-that-goes-on-by-itself",
     /// A lifeline that was missed once is broken.
     OneMiss "one-miss-is-enough",
     /// What was seen before the server started anew is missed afterwards.
@@ -64,10 +68,8 @@ bugs! {
     NoBrake "lifelines-without-a-brake",
     /// Who has just come buries by deadline like anybody else.
     NewcomerBuries "newcomer-that-buries-by-deadline",
-    /// A turn that goes on after a boundary writes its message once more.
-    UserTwice "user-entry-written-again",
-    /// A lazy turn goes on when its owner is dead, with no word.
-    LazyGoesOn "lazy-turn-that-goes-on-by-itself",
+    /// A repeated commit finds itself written, writes nothing, and takes the wait behind it for an acknowledgement.
+    WaitAfterRead "acknowledgement-by-a-wait-after-a-read",
 }
 
 impl fmt::Display for Bug {

@@ -9,8 +9,8 @@ use tenure::{
     agents::Echo,
     client::{Answer, Client, ClientError, DeadId, Outgoing, SessionView},
     model::{
-        AgentDeclaration, Body, Cause, EntryKind, Limits, Pool, Resume, Settings, Status, TurnPolicy,
-        WorkerConfig,
+        AgentDeclaration, Body, Cause, Durability, EntryKind, Limits, Pool, Resume, Settings, Status,
+        TurnPolicy, WorkerConfig,
     },
     store::{HistoryRange, MemoryStore, RedisStore, Refusal, Store, redis::Options},
 };
@@ -253,11 +253,8 @@ async fn following_gives_every_entry_once_and_in_order() {
 async fn impatient(server: &RedisServer) -> Client<RedisStore> {
     let options = Options { timeout: Duration::from_millis(100), ..Options::new(server.url()) };
     let store = RedisStore::connect(options).await.expect("it answers");
-    let declaration = AgentDeclaration {
-        pool: Pool::default(),
-        resume: Resume::default(),
-        durability: "memory".to_owned(),
-    };
+    let declaration =
+        AgentDeclaration { pool: Pool::default(), resume: Resume::default(), durability: Durability::MEMORY };
     store.declare(&"echo".parse().unwrap(), &declaration).await.expect("it answers");
     let client = Client::new(store, Env::system());
     client.send(text("echo/first", "who serves it is known from here")).await.expect("it answers");

@@ -172,10 +172,6 @@ planted! {
     a_lost_boundary_is_found:
         "commit", " or boundaries ~= ARGV[22]" => "", within 20;
 
-    /// A message to a suspended session is stranded behind its turn.
-    a_message_that_is_no_word_is_found:
-        "prelude", "call(\"HSET\", keys.meta, \"suspended\", \"\")" => "", within 60;
-
     /// A session that was told to go on is forgotten.
     a_continued_session_that_is_not_ready_is_found:
         "continue", "settle_ready(KEYS[3], session, can_run, at)" => "", within 60;

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{Client, ClientError, ClientResult, Pages};
 use crate::{
-    model::{MessageId, Partition, StreamId},
+    model::{Durability, MessageId, Partition, StreamId},
     store::{DeadLetter, Refusal, Revive, Sent, Store},
 };
 
@@ -65,6 +65,8 @@ impl<S: Store> Client<S> {
                 }
                 Revive::Sent(Sent::Refused(reason)) => return Err(ClientError::Refused(reason)),
                 Revive::Sent(Sent::OtherPool(other)) => pool = other,
+                // It is revived at `memory`, which is reached at once.
+                Revive::Sent(Sent::Unknown) => return Err(ClientError::NotReached(Durability::MEMORY)),
                 Revive::Gone => return Err(ClientError::NoLetter(id)),
             }
         }

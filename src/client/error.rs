@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DeadId;
 use crate::{
-    model::{ErrorReply, IdempotencyKey, MessageId, SessionId, Status, WorkerId},
+    model::{Durability, ErrorReply, IdempotencyKey, MessageId, SessionId, Status, WorkerId},
     store::{Refusal, StoreError},
 };
 
@@ -51,6 +51,9 @@ pub enum ClientError {
     /// A write got no answer: it may have happened. A send that has an `id` may be repeated with it.
     #[error("the outcome is unknown: {0}")]
     Unknown(#[source] StoreError),
+    /// A message was accepted, but not at the class of its agent in time: it may yet be lost. Send again with the same id.
+    #[error("the outcome is unknown: the message did not reach {0} in time, and may yet be lost")]
+    NotReached(Durability),
     /// No answer, or not from a server that could give one. Nothing was changed by this call.
     #[error(transparent)]
     Store(StoreError),

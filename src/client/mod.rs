@@ -23,7 +23,10 @@ pub use self::{
     view::SessionView,
 };
 use crate::{
-    model::{AgentDeclaration, AgentName, Entry, EntryId, Partition, Partitions, Pool, SessionId, WorkerId},
+    model::{
+        AgentDeclaration, AgentName, Durability, Entry, EntryId, Partition, Partitions, Pool, SessionId,
+        WorkerId,
+    },
     runtime::{Env, Moment},
     store::{HistoryRange, Member, Store, StoreResult},
 };
@@ -113,19 +116,25 @@ impl<S: Store> Client<S> {
     /// Read once a second at most. An old answer does no harm: a session that is there tells its
     /// own pool, and a new one is moved where it belongs.
     async fn pool_of(&self, agent: &AgentName) -> ClientResult<Pool> {
+        Ok(self.served(agent).await?.0)
+    }
+
+    /// The same, and the class that its messages reach before they are accepted.
+    async fn served(&self, agent: &AgentName) -> ClientResult<(Pool, Durability)> {
         let now = self.env.now();
-        if let Some(pool) = self.known_pool(agent, now) {
-            return Ok(pool);
+        if let Some(known) = self.known(agent, now) {
+            return Ok(known);
         }
         let agents = self.agents().await?;
         *self.declared.lock().expect("nobody panics while looking") = Some(Declared { at: now, agents });
-        Ok(self.known_pool(agent, now).unwrap_or_default())
+        Ok(self.known(agent, now).unwrap_or_default())
     }
 
-    fn known_pool(&self, agent: &AgentName, now: Moment) -> Option<Pool> {
+    fn known(&self, agent: &AgentName, now: Moment) -> Option<(Pool, Durability)> {
         let declared = self.declared.lock().expect("nobody panics while looking");
         let Declared { at, agents } = declared.as_ref()?;
-        (now.since(*at) < Self::DECLARED_FOR).then(|| agents.get(agent).map(|how| how.pool.clone()))?
+        let known = agents.get(agent).filter(|_| now.since(*at) < Self::DECLARED_FOR);
+        known.map(|how| (how.pool.clone(), how.durability))
     }
 
     /// Repeats what may be repeated while there is no answer, or a server that is just back gives none yet, until patience is over.

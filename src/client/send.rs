@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Client, ClientError, ClientResult};
 use crate::{
     model::{
-        Body, EntryId, Envelope, Group, IdempotencyKey, MessageId, NewMessage, Pool, ReplyTo, Resume,
-        SessionId,
+        Body, Durability, EntryId, Envelope, Group, IdempotencyKey, MessageId, NewMessage, Pool, ReplyTo,
+        Resume, SessionId,
     },
     runtime::Moment,
     store::{Sent, Store, StoreError},
@@ -32,6 +32,8 @@ pub struct Receipt {
     pub repeat: bool,
     /// The answer, if it was a repeat and the first is answered already.
     pub answer: Option<Envelope>,
+    /// What its acceptance has reached: what its agent declares.
+    pub class: Durability,
 }
 
 /// What asking came to.
@@ -47,6 +49,8 @@ pub struct Answer {
     pub entry: Option<EntryId>,
     /// What the agent said, if it said something.
     pub reply: Option<Body>,
+    /// What its acceptance has reached, and its turn at least.
+    pub class: Durability,
 }
 
 impl Outgoing {
@@ -92,14 +96,15 @@ impl Outgoing {
 }
 
 impl<S: Store> Client<S> {
-    /// Sends a message; it is durable when this returns.
+    /// Sends a message; it is durable, at the class that its agent declares, when this returns. Where that is not
+    /// reached in time it is [`ClientError::NotReached`].
     ///
     /// With an [`id`](Outgoing::id) this repeats itself while the server gives no answer, until the
     /// client's patience is over. Without one it cannot tell a repeat from a second message, so no
     /// answer is [`ClientError::Unknown`] at once.
     pub async fn send(&self, message: Outgoing) -> ClientResult<Receipt> {
-        let pool = self.pool_of(&message.session.agent()).await?;
-        let message = message.named(self.env.message_id(), pool);
+        let (pool, class) = self.served(&message.session.agent()).await?;
+        let message = message.named(self.env.message_id(), pool, class);
         self.accept(message).await
     }
 
@@ -112,13 +117,13 @@ impl<S: Store> Client<S> {
         let list = self.private_list();
         let id = message.id.clone().unwrap_or_else(|| self.new_id());
         let message = message.id(id.clone()).reply_to(list.clone());
-        let Receipt { message: name, repeat, answer } = self.send(message.clone()).await?;
+        let Receipt { message: name, repeat, answer, class } = self.send(message.clone()).await?;
         let answer = match answer {
             Some(answer) => Some(answer),
             None => self.await_answer(&message, &list, until).await?,
         };
         match answer {
-            Some(answer) => Answer::of(answer, name, repeat),
+            Some(answer) => Answer::of(answer, name, repeat, class),
             None => {
                 let session = message.session;
                 Err(ClientError::NoAnswer { session, message: name, id, waited: wait, repeat })
@@ -137,17 +142,19 @@ impl<S: Store> Client<S> {
 
     /// Sends until it is accepted or refused, to the pool that the session turns out to belong to.
     async fn accept(&self, mut message: NewMessage) -> ClientResult<Receipt> {
+        let class = message.class;
         for _ in 0..Self::MOST_POOLS {
             match self.send_once(&message).await.map_err(ClientError::writing)? {
                 Sent::Accepted { message, .. } => {
-                    return Ok(Receipt { message, repeat: false, answer: None });
+                    return Ok(Receipt { message, repeat: false, answer: None, class });
                 }
                 // Our own first call, whose answer was lost, is no repeat to the caller.
                 Sent::Repeat { message: name, answer } => {
                     let answer = answer.as_deref().map(read_answer).transpose()?;
-                    return Ok(Receipt { message: name, repeat: name != message.message, answer });
+                    return Ok(Receipt { message: name, repeat: name != message.message, answer, class });
                 }
                 Sent::Refused(reason) => return Err(ClientError::Refused(reason)),
+                Sent::Unknown => return Err(ClientError::NotReached(class)),
                 Sent::OtherPool(pool) => message.pool = pool,
             }
         }
@@ -155,9 +162,16 @@ impl<S: Store> Client<S> {
     }
 
     async fn send_once(&self, message: &NewMessage) -> Result<Sent, StoreError> {
-        match message.id {
-            Some(_) => self.insist(|| self.store.send(message)).await,
-            None => self.store.send(message).await,
+        if message.id.is_none() {
+            return self.store.send(message).await;
+        }
+        let until = self.env.now().plus(self.patience);
+        loop {
+            let sent = self.insist(|| self.store.send(message)).await?;
+            if sent != Sent::Unknown || self.env.now().plus(Self::PAUSE) >= until {
+                return Ok(sent);
+            }
+            self.env.sleep(Self::PAUSE).await;
         }
     }
 
@@ -179,30 +193,31 @@ impl<S: Store> Client<S> {
                 Ok(None) => (),
                 Err(_) => self.env.sleep(Self::PAUSE.min(left)).await,
             }
-            if let Ok(Receipt { answer: Some(answer), .. }) = self.send(message.clone()).await {
-                return Ok(Some(answer));
-            }
-            if self.env.now() >= until {
-                return Ok(None);
+            match self.send(message.clone()).await {
+                Ok(Receipt { answer: Some(answer), .. }) => return Ok(Some(answer)),
+                // There may be an answer, which nobody may be told yet.
+                Err(unknown @ ClientError::NotReached(_)) if self.env.now() >= until => return Err(unknown),
+                _ if self.env.now() >= until => return Ok(None),
+                _ => (),
             }
         }
     }
 }
 
 impl Outgoing {
-    fn named(self, message: MessageId, pool: Pool) -> NewMessage {
+    fn named(self, message: MessageId, pool: Pool, class: Durability) -> NewMessage {
         let Self { session, body, id, reply_to, group, resume } = self;
-        NewMessage { session, message, id, reply_to, body, group, resume, pool }
+        NewMessage { session, message, id, reply_to, body, group, resume, pool, class }
     }
 }
 
 impl Answer {
-    fn of(envelope: Envelope, accepted: MessageId, repeat: bool) -> ClientResult<Self> {
+    fn of(envelope: Envelope, accepted: MessageId, repeat: bool, class: Durability) -> ClientResult<Self> {
         let Envelope { message, turn, entry, reply, error, .. } = envelope;
         let message = message.unwrap_or(accepted);
         match error {
             Some(error) => Err(ClientError::Failed { message, error, repeat }),
-            None => Ok(Self { message, repeat, turn, entry, reply: reply.flatten() }),
+            None => Ok(Self { message, repeat, turn, entry, reply: reply.flatten(), class }),
         }
     }
 }

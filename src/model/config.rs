@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LeaseTimes, Pool, WorkerName};
+use super::{Durability, LeaseTimes, Pool, WorkerName};
 
 /// What all that connect to a namespace must agree on; written once, by the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,8 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// How often it looks whether the processes of its neighbours are there; in a large fleet less often.
     pub lifeline: Duration,
+    /// What commits reach before anything of them is told, of agents that do not say it themselves.
+    pub durability: Durability,
 }
 
 /// An option outside what makes sense.
@@ -93,6 +95,7 @@ impl WorkerConfig {
             idle: Duration::from_secs(60),
             grace: Duration::from_secs(30),
             lifeline: Duration::from_millis(50),
+            durability: Durability::MEMORY,
         }
     }
 

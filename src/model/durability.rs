@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
 /// A durability class: what has acknowledged a commit before its reply is handed out.
 ///
 /// Ordered by what it covers: `memory < fsync < fsync+replicas:1`, while `fsync` and `replicas:1`
@@ -17,6 +19,11 @@ pub struct Durability {
 impl Durability {
     /// The script returned; what the server's own persistence loses is lost.
     pub const MEMORY: Self = Self { fsync: false, replicas: 0 };
+
+    /// What covers both.
+    pub fn with(self, other: Self) -> Self {
+        Self { fsync: self.fsync || other.fsync, replicas: self.replicas.max(other.replicas) }
+    }
 }
 
 impl PartialOrd for Durability {
@@ -64,6 +71,18 @@ fn with_replicas(word: &str) -> Option<Durability> {
     Some(Durability { fsync, replicas })
 }
 
+impl Serialize for Durability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Durability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +108,16 @@ mod tests {
         ] {
             assert!(bad.parse::<Durability>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_covers_two_classes_is_not_below_either() {
+        let words = ["memory", "replicas:1", "replicas:2", "fsync", "fsync+replicas:1"];
+        for (one, other) in words.iter().flat_map(|one| words.iter().map(move |other| (one, other))) {
+            let both = class(one).with(class(other));
+            assert!(both >= class(one) && both >= class(other), "{one} and {other}: {both}");
+        }
+        assert_eq!(class("fsync").with(class("replicas:1")), class("fsync+replicas:1"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Body, EntryId, Group, IdempotencyKey, Millis, Pool, ReplyTo, Resume, SessionId};
+use super::{Body, Durability, EntryId, Group, IdempotencyKey, Millis, Pool, ReplyTo, Resume, SessionId};
 
 /// Given to a message at acceptance: a UUID of version 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct NewMessage {
     pub resume: Option<Resume>,
     /// The pool that the sender believes serves the agent.
     pub pool: Pool,
+    /// What its acceptance reaches before it is told.
+    pub class: Durability,
 }
 
 /// A message as it stands in an inbox.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Pool;
+use super::{Durability, Pool};
 
 /// What happens to an unfinished turn when its owner died.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub struct TurnPolicy {
     pub idle: Option<Duration>,
     /// What happens to an unfinished turn when its owner died.
     pub resume: Resume,
+    /// What its commits reach before anything of them is told; the worker's own class if absent.
+    pub durability: Option<Durability>,
 }
 
 impl Default for TurnPolicy {
@@ -90,6 +92,7 @@ impl Default for TurnPolicy {
             concurrency: 1_000,
             idle: None,
             resume: Resume::default(),
+            durability: None,
         }
     }
 }
@@ -102,7 +105,7 @@ pub struct AgentDeclaration {
     /// Its resume policy.
     pub resume: Resume,
     /// The class its commits reach before they are reported.
-    pub durability: String,
+    pub durability: Durability,
 }
 
 #[cfg(test)]

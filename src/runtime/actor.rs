@@ -29,6 +29,10 @@ pub(super) const PAGE: usize = 8;
 /// The pause before an unanswered write is repeated.
 pub(super) const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
+/// What is said once of a write that waits for its class.
+pub(super) const UNACKNOWLEDGED: &str =
+    "what was written does not reach its durability class (see `tenure doctor`)";
+
 /// Something that the actor should know.
 #[derive(Debug)]
 pub(super) enum Nudge {
@@ -161,6 +165,7 @@ impl<S: Store> SessionActor<S> {
         window: &Window,
         suspect: Suspect,
     ) -> Result<Option<Box<Claimed>>, Departure> {
+        let mut warned = false;
         let claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
@@ -169,6 +174,7 @@ impl<S: Store> SessionActor<S> {
             seen: self.shared.counts.seen(),
             overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
             suspect,
+            class: self.hosted.class,
         };
         let _place = tokio::select! {
             biased;
@@ -189,6 +195,11 @@ impl<S: Store> SessionActor<S> {
                     self.shared.counts.saw(claimed.lease.epoch());
                     return Ok(Some(claimed));
                 }
+                Ok(Claim::Unknown) if !warned => {
+                    warn!(session = %self.session, class = %self.hosted.class, "{UNACKNOWLEDGED}: nothing runs before it does");
+                    warned = true;
+                }
+                Ok(Claim::Unknown) => (),
                 Ok(Claim::Suspect) => return Ok(None),
                 Ok(Claim::Quarantined { reason }) => {
                     warn!(session = %self.session, reason, "quarantined: `tenure unquarantine` frees it");

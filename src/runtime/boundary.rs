@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::agent::Output;
 use crate::{
     model::{
-        Body, Cause, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, Resume, SessionRecord,
-        Unfinished, Verdict,
+        Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, Resume,
+        SessionRecord, Unfinished, Verdict,
     },
     planted::{Bug, planted},
     store::{Boundary, Done, Head, StateChange},
@@ -155,7 +155,7 @@ pub(super) fn quarantine(position: &Position, why: String) -> Boundary {
     }
 }
 
-/// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page and `own_ttl`.
+/// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page, class and `own_ttl`.
 fn empty(position: &Position, turn: u64) -> Boundary {
     Boundary {
         commit: String::new(),
@@ -173,6 +173,7 @@ fn empty(position: &Position, turn: u64) -> Boundary {
         quarantine: None,
         own_ttl: Duration::ZERO,
         page: 0,
+        class: Durability::MEMORY,
     }
 }
 

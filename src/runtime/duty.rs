@@ -7,13 +7,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     brake::Judgement,
@@ -22,9 +22,12 @@ use super::{
     reaper::{From, Reaper},
 };
 use crate::{
-    model::{AgentDeclaration, AgentName, Partition, Pool, SessionId, WorkerId},
+    model::{AgentDeclaration, AgentName, Durability, Envelope, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, Fire, Ground, Lapsed, Member, Mend, Offer, Reap, Run, Store, StoreResult, Survey},
+    store::{
+        Bury, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store, StoreResult,
+        Survey,
+    },
 };
 
 /// How often each partition is looked at.
@@ -35,6 +38,10 @@ const PAGE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many sessions such a page has: a million sessions in 64 partitions take eight minutes.
 const PAGE: usize = 32;
+
+/// A round, and a pass over a partition's whole index, that take longer than this are late, and a line in the log says so.
+const ROUND_WITHIN: Duration = Duration::from_secs(2);
+const PASS_WITHIN: Duration = Duration::from_secs(600);
 
 /// How long the dead that were found to hold nothing are left alone: the buried take no sessions, so only a server that
 /// lost writes can give them any, and the pass over the index finds those too.
@@ -58,6 +65,33 @@ struct Told {
     next: Moment,
 }
 
+/// The partitions whose replies somebody is about to deliver. Clones are the same.
+#[derive(Clone, Default)]
+struct Delivering(Arc<Mutex<BTreeSet<Partition>>>);
+
+impl Delivering {
+    /// Whether nobody was.
+    fn enter(&self, partition: Partition) -> bool {
+        self.partitions().insert(partition)
+    }
+
+    fn leave(&self, partition: Partition) {
+        self.partitions().remove(&partition);
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
+        self.0.lock().expect("nobody panics with it")
+    }
+}
+
+impl<S: Store> Incarnation<S> {
+    async fn deliver(&self, partition: Partition, replies: &[OutReply]) {
+        if let Err(err) = self.store.deliver(partition, replies).await {
+            debug!(%partition, error = %err, "not delivered");
+        }
+    }
+}
+
 /// One worker's upkeep.
 pub(super) struct Duty<S: Store> {
     shared: Arc<Incarnation<S>>,
@@ -76,8 +110,12 @@ pub(super) struct Duty<S: Store> {
     buried: BTreeMap<WorkerId, usize>,
     /// From whom sessions were taken in this round, and how many.
     reaped: BTreeMap<WorkerId, usize>,
+    /// Where replies wait for their class.
+    delivering: Delivering,
     /// How far the pass over each index has come.
     passed: BTreeMap<Partition, SessionId>,
+    /// When the present pass over each index began; unknown for the first.
+    pass_began: BTreeMap<Partition, Moment>,
     next_refresh: Moment,
     next_page: Moment,
     next_dead: Moment,
@@ -95,7 +133,9 @@ impl<S: Store> Duty<S> {
             emptied: BTreeSet::new(),
             buried: BTreeMap::new(),
             reaped: BTreeMap::new(),
+            delivering: Delivering::default(),
             passed: BTreeMap::new(),
+            pass_began: BTreeMap::new(),
             next_refresh: Moment::default(),
             next_page: Moment::default(),
             next_dead: Moment::default(),
@@ -107,6 +147,7 @@ impl<S: Store> Duty<S> {
         loop {
             let started = self.shared.env.now();
             self.round(started).await;
+            self.say_if_late(started);
             let next = started.plus(EVERY).max(self.shared.env.now());
             if self.wait_until(next).await.is_break() {
                 return;
@@ -143,6 +184,7 @@ impl<S: Store> Duty<S> {
 
     async fn round(&mut self, now: Moment) {
         let partitions = self.shared.duties.all();
+        self.pass_began.retain(|partition, _| partitions.contains(partition));
         if partitions.is_empty() {
             return;
         }
@@ -169,6 +211,14 @@ impl<S: Store> Duty<S> {
                     debug!(%partition, error = %err, "not mended");
                 }
             }
+        }
+    }
+
+    fn say_if_late(&self, started: Moment) {
+        let took = self.shared.env.now().since(started);
+        if took > ROUND_WITHIN {
+            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            warn!(worker = %self.shared.worker, ms, partitions = self.shared.duties.all().len(), "upkeep lags");
         }
     }
 
@@ -224,11 +274,7 @@ impl<S: Store> Duty<S> {
                 debug!(%session, error = %err, "not fired");
             }
         }
-        if !survey.out.is_empty()
-            && let Err(err) = self.shared.store.deliver(partition, &survey.out).await
-        {
-            debug!(%partition, error = %err, "not delivered");
-        }
+        self.deliver(partition, survey.out).await;
         let mut buried = survey.buried;
         buried.extend(self.bury_overdue(partition, survey.overdue).await);
         for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
@@ -242,6 +288,39 @@ impl<S: Store> Duty<S> {
             .flat_map(|((pool, _), sessions)| sessions.iter().map(move |one| (pool, one)));
         let offers = waiting.map(|(pool, session)| self.offer(pool, session));
         join_all(offers).await.into_iter().flatten().collect()
+    }
+
+    /// Delivers replies that others left, each once all that came before it has reached its class.
+    async fn deliver(&self, partition: Partition, replies: Vec<OutReply>) {
+        if self.agents.is_empty() {
+            // Nobody knows what a reply has to wait for.
+            return;
+        }
+        let classed = |reply: &OutReply| self.class_of(reply) != Durability::MEMORY;
+        let (classed, plain): (Vec<_>, Vec<_>) = replies.into_iter().partition(classed);
+        if !plain.is_empty() {
+            self.shared.deliver(partition, &plain).await;
+        }
+        if classed.is_empty() || !self.delivering.enter(partition) {
+            return;
+        }
+        // That may take long, and the rest of the upkeep must not wait for it.
+        let class =
+            classed.iter().map(|reply| self.class_of(reply)).fold(Durability::MEMORY, Durability::with);
+        let (shared, delivering) = (self.shared.clone(), self.delivering.clone());
+        self.shared.spawn(async move {
+            if let Ok(Reach::Reached) = shared.store.reach(partition, class).await {
+                shared.deliver(partition, &classed).await;
+            }
+            delivering.leave(partition);
+        });
+    }
+
+    /// What must be reached before a reply is told: what its session's agent declares.
+    fn class_of(&self, reply: &OutReply) -> Durability {
+        let envelope = serde_json::from_str::<Envelope>(&reply.payload).ok();
+        let agent = envelope.and_then(|envelope| envelope.session).map(|session| session.agent());
+        agent.and_then(|agent| self.agents.get(&agent)).map(|how| how.durability).unwrap_or_default()
     }
 
     /// Buries those past their deadline, if deadlines count; whom it did.
@@ -331,12 +410,24 @@ impl<S: Store> Duty<S> {
         let page = self.shared.store.sessions(partition, self.passed.get(&partition), PAGE).await?;
         match page.last() {
             Some(last) => _ = self.passed.insert(partition, last.clone()),
-            None => _ = self.passed.remove(&partition),
+            None => self.pass_ended(partition),
         }
         for mended in join_all(page.iter().map(|session| self.mend(session))).await {
             mended?;
         }
         Ok(())
+    }
+
+    /// The whole index was seen: the next page is its first.
+    fn pass_ended(&mut self, partition: Partition) {
+        self.passed.remove(&partition);
+        let now = self.shared.env.now();
+        let Some(began) = self.pass_began.insert(partition, now) else { return };
+        let ms = u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX);
+        match now.since(began) > PASS_WITHIN {
+            true => warn!(%partition, ms, "the pass over the index lags"),
+            false => debug!(%partition, ms, "passed over the index"),
+        }
     }
 
     /// Restores the invariant for one session, in at most a few questions.
@@ -370,5 +461,20 @@ fn pause_after(times: u32) -> Duration {
     match times.saturating_sub(EAGER_OFFERS) {
         0 => Duration::ZERO,
         doublings => EVERY.saturating_mul(1 << doublings.min(16)).min(SELDOM),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Settings;
+
+    #[test]
+    fn a_pass_over_a_million_sessions_is_made_within_ten_minutes_by_one_worker_alone() {
+        let partitions = usize::from(Settings::default().partitions);
+        // The fullest partition has some percent more than its share, and each page may wait for the next round.
+        let most = 1_000_000_usize.div_ceil(partitions) * 103 / 100;
+        let pages = u32::try_from(most.div_ceil(PAGE) + 1).unwrap();
+        assert!((PAGE_EVERY + EVERY) * pages < PASS_WITHIN);
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn read(
     let fields = Fields::of(entry);
     match fields.message() {
         Ok(Parsed { session, id, reply_to, group, resume, body }) => {
-            let pool = agents.get(&session.agent()).map_or_else(Pool::default, |how| how.pool.clone());
+            let how = agents.get(&session.agent());
+            let pool = how.map_or_else(Pool::default, |how| how.pool.clone());
+            let class = how.map(|how| how.durability).unwrap_or_default();
             RelayedKind::Message(Box::new(NewMessage {
                 session,
                 message,
@@ -29,6 +31,7 @@ pub(super) fn read(
                 group,
                 resume,
                 pool,
+                class,
             }))
         }
         Err(sentence) => RelayedKind::Refuse(Box::new(Refused {

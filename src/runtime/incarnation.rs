@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig, WorkerId,
+        AgentDeclaration, AgentName, Durability, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig,
+        WorkerId,
     },
     store::{Lapsed, Store},
 };
@@ -26,6 +27,8 @@ use crate::{
 pub(super) struct Hosted {
     pub(super) agent: Arc<dyn AnyAgent>,
     pub(super) policy: TurnPolicy,
+    /// What its commits reach before anything of them is told.
+    pub(super) class: Durability,
     /// One permit per turn that may run at once.
     pub(super) slots: Arc<Semaphore>,
     /// Whether the last round of renewals took this worker out of the agent's `idle`.
@@ -33,9 +36,11 @@ pub(super) struct Hosted {
 }
 
 impl Hosted {
-    pub(super) fn new(agent: Arc<dyn AnyAgent>, policy: TurnPolicy) -> Self {
+    /// `class` is the worker's own.
+    pub(super) fn new(agent: Arc<dyn AnyAgent>, policy: TurnPolicy, class: Durability) -> Self {
         let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
-        Self { agent, policy, slots, shown_full: AtomicBool::new(false) }
+        let class = policy.durability.unwrap_or(class);
+        Self { agent, policy, class, slots, shown_full: AtomicBool::new(false) }
     }
 
     /// Whether as many of its turns run as may.
@@ -50,7 +55,7 @@ impl Hosted {
 
     /// What clients are to know of it, served in `pool`.
     pub(super) fn declaration(&self, pool: &Pool) -> AgentDeclaration {
-        AgentDeclaration { pool: pool.clone(), resume: self.policy.resume, durability: "memory".to_owned() }
+        AgentDeclaration { pool: pool.clone(), resume: self.policy.resume, durability: self.class }
     }
 }
 

@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 
 use super::{entry::read, incarnation::Incarnation};
 use crate::{
-    model::{AgentDeclaration, AgentName, Partition, StreamId},
-    store::{IngressEntry, Refused, Relay, Relayed, RelayedKind, Store, StoreResult},
+    model::{AgentDeclaration, AgentName, Durability, Partition, StreamId},
+    store::{IngressEntry, Reach, Refused, Relay, Relayed, RelayedKind, Store, StoreError, StoreResult},
 };
 
 /// How many entries are read at once.
@@ -62,6 +62,14 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
     }
 }
 
+/// What becomes of an entry.
+enum Placed {
+    /// Its partition is to take it.
+    New(Relayed),
+    /// Its partition has it: it may go once that has reached this class.
+    Taken(Durability),
+}
+
 /// One holder's view of the door.
 struct Door<'a, S: Store> {
     shared: &'a Incarnation<S>,
@@ -109,9 +117,14 @@ impl<S: Store> Door<'_, S> {
     async fn take(&mut self, entries: Vec<IngressEntry>) -> StoreResult<()> {
         let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
         let mut batches = BTreeMap::<Partition, Vec<Relayed>>::new();
+        let mut before = BTreeMap::<Partition, Durability>::new();
         for entry in entries {
-            let (partition, relayed) = self.place(entry);
-            batches.entry(partition).or_default().extend(relayed);
+            let (partition, placed) = self.place(entry);
+            let class = before.entry(partition).or_default();
+            match placed {
+                Placed::New(relayed) => batches.entry(partition).or_default().push(relayed),
+                Placed::Taken(reached) => *class = class.with(reached),
+            }
         }
         // Side by side: only within a partition does the order matter.
         let taken = batches.into_iter().map(|(partition, batch)| self.take_batch(partition, batch));
@@ -122,7 +135,27 @@ impl<S: Store> Door<'_, S> {
                 None => _ = self.cursors.remove(&partition),
             }
         }
+        self.confirm(&before).await?;
         self.shared.store.remove_ingress(&ids).await
+    }
+
+    /// Sees to it that what partitions have by their cursors has reached its class: an earlier look may have seen them
+    /// take it, and not that. The cursors are read again behind that, for this may be another server than it was.
+    async fn confirm(&self, taken: &BTreeMap<Partition, Durability>) -> StoreResult<()> {
+        let doubtful = taken.iter().filter(|(_, class)| **class != Durability::MEMORY);
+        let reached = doubtful.map(|(partition, class)| self.shared.store.reach(*partition, *class));
+        let reached = join_all(reached).await;
+        if reached.is_empty() {
+            return Ok(());
+        }
+        for reach in reached {
+            if reach? == Reach::Unknown {
+                return Err(unacknowledged());
+            }
+        }
+        let cursors = self.shared.store.cursors().await?;
+        let is_behind = |partition| cursors.get(partition) < self.cursors.get(partition);
+        if taken.keys().any(is_behind) { Err(unacknowledged()) } else { Ok(()) }
     }
 
     /// Has one partition take its part, chunk by chunk; how far it is then.
@@ -141,8 +174,8 @@ impl<S: Store> Door<'_, S> {
         (partition, Ok(cursor))
     }
 
-    /// Where an entry belongs, and what is still to be done with it: nothing if its partition has it already.
-    fn place(&self, entry: IngressEntry) -> (Partition, Option<Relayed>) {
+    /// Where an entry belongs, and what is still to be done with it.
+    fn place(&self, entry: IngressEntry) -> (Partition, Placed) {
         let id = entry.id;
         let what = read(&entry, self.shared.env.message_id(), &self.agents);
         let session = match &what {
@@ -154,10 +187,13 @@ impl<S: Store> Door<'_, S> {
         let in_doubt = self.in_doubt.is_some_and(|last| id <= last);
         let what = match (behind, in_doubt) {
             (false, _) => what,
-            (true, false) => return (partition, None),
+            (true, false) => {
+                let class = Relayed::class(&[Relayed { id, what }]);
+                return (partition, Placed::Taken(class));
+            }
             (true, true) => ambiguous(what),
         };
-        (partition, Some(Relayed { id, what }))
+        (partition, Placed::New(Relayed { id, what }))
     }
 
     /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
@@ -174,6 +210,8 @@ impl<S: Store> Door<'_, S> {
                     let last = chunk.iter().map(|entry| entry.id).max();
                     return Ok(last.max(cursor));
                 }
+                // Its entries stay until a later look finds that it has.
+                Relay::Unknown => return Err(unacknowledged()),
                 Relay::Elsewhere(reached) => {
                     info!(%partition, ours = ?cursor, theirs = ?reached, "another relay was here");
                     cursor = reached;
@@ -190,6 +228,11 @@ impl<S: Store> Door<'_, S> {
         }
         Ok(cursor)
     }
+}
+
+/// What was relayed may yet be lost.
+fn unacknowledged() -> StoreError {
+    StoreError::Unavailable("what was relayed did not reach its durability class".into())
 }
 
 /// An entry whose id its partition has passed, though the stream's ids went back: it may have been taken.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::{
-    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor},
+    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor, UNACKNOWLEDGED},
     agent::{Run, is_new_state},
     boundary::{self, Position},
     env::{Env, Moment},
@@ -184,7 +184,10 @@ impl<S: Store> Owner<S> {
 
     /// Takes in what a look saw.
     fn looked(&mut self, seen: StoreResult<Refresh>, during: Look) -> ControlFlow<Departure> {
-        self.next_look = self.shared.env.now().plus(self.shared.config.lease.ttl());
+        let lease = &self.shared.config.lease;
+        // An answer that did not come may be the one that a lost hint was to bring.
+        let pause = if seen.is_ok() { lease.ttl() } else { lease.renew_every() / 10 };
+        self.next_look = self.shared.env.now().plus(pause);
         match seen {
             Ok(Refresh::Held { record, mail }) => {
                 if during == Look::Idle {
@@ -365,8 +368,9 @@ impl<S: Store> Owner<S> {
         boundary.commit = format!("{}.{}", self.lease.token().nonce, self.boundaries);
         boundary.own_ttl = self.shared.config.lease.own_ttl();
         boundary.page = page;
+        boundary.class = self.hosted.class;
         let session = self.lease.session();
-        let mut warned = false;
+        let (mut warned, mut written) = (false, Vec::new());
         loop {
             let answer = tokio::select! {
                 biased;
@@ -378,7 +382,19 @@ impl<S: Store> Owner<S> {
             match answer {
                 Ok(Commit::Done { out, mail }) => {
                     self.alone = None;
+                    // A repeat is not told what the first call wrote.
+                    let out = if out.is_empty() { written } else { out };
                     return ControlFlow::Continue((out, mail));
+                }
+                // Nothing leaves: no reply, and no next turn.
+                Ok(Commit::Unknown { out }) => {
+                    if !warned {
+                        warn!(%session, class = %boundary.class, "{UNACKNOWLEDGED}: its reply waits");
+                        warned = true;
+                    }
+                    if !out.is_empty() {
+                        written = out;
+                    }
                 }
                 Ok(Commit::Fenced) => {
                     info!(%session, epoch = %self.lease.epoch(), worker = %self.shared.worker, "fenced");

@@ -152,7 +152,7 @@ impl<S: Store> WorkerBuilder<S> {
         let mut agents = BTreeMap::new();
         for (name, agent, policy) in self.agents {
             let name: AgentName = name.parse()?;
-            let hosted = Hosted::new(agent, policy);
+            let hosted = Hosted::new(agent, policy, config.durability);
             let before = self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
             if let Some(other) = before.map(|how| how.pool).filter(|pool| *pool != config.pool) {
                 say_moved(&self.store, &name, &other, &config.pool).await;

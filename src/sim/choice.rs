@@ -95,6 +95,7 @@ operations! {
     Uptime "uptime" false,
     Configure "configure" true,
     Declare "declare" true,
+    Reach "reach" false,
     Agents "agents" false,
     Announce "announce" true,
     Retire "retire" true,

@@ -33,12 +33,13 @@ impl Hunt {
         Self::of(Bug::CommitTwice, "a-commit-without-an-answer-is-one-turn", 50),
         Self::of(Bug::EpochGoesBack, "an-epoch-never-goes-back", 50),
         Self::of(Bug::TimerTwice, "a-try-comes-late-and-never-early-or-twice", 50),
+        Self::of(Bug::UserTwice, "an-eager-turn-goes-on-by-itself", 50),
+        Self::of(Bug::LazyGoesOn, "a-lazy-turn-waits-for-a-word", 50),
         Self::of(Bug::OneMiss, "a-lifeline-that-is-back-at-once-was-not-broken", 50),
         Self::of(Bug::OtherRunCounts, "a-server-that-starts-anew-breaks-no-lifeline", 50),
         Self::of(Bug::NoBrake, "many-broken-lifelines-are-left-to-the-lease", 50),
         Self::of(Bug::NewcomerBuries, "a-worker-that-comes-after-the-clock-leapt-buries-nobody", 50),
-        Self::of(Bug::UserTwice, "an-eager-turn-goes-on-by-itself", 50),
-        Self::of(Bug::LazyGoesOn, "a-lazy-turn-waits-for-a-word", 50),
+        Self::of(Bug::WaitAfterRead, "what-a-replica-was-said-to-have-survives-a-failover", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

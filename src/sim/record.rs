@@ -74,6 +74,7 @@ impl State {
     pub(super) fn told_relay(&mut self, asked: Vec<Option<Asked>>, answer: &StoreResult<Relay>) {
         let outcome = |index: usize| match answer {
             Ok(Relay::Taken(sent)) => sent.get(index).and_then(Told::told),
+            Ok(Relay::Unknown) => None,
             Err(StoreError::Unavailable(_)) => None,
             Ok(_) | Err(_) => Some(Answer::Nothing),
         };
@@ -154,6 +155,7 @@ impl Told for Sent {
         Some(match self {
             Self::Accepted { number, .. } => Answer::Accepted { number: *number },
             Self::Repeat { .. } => Answer::Repeat,
+            Self::Unknown => return None,
             Self::Refused(_) | Self::OtherPool(_) => Answer::Nothing,
         })
     }
@@ -168,6 +170,7 @@ impl Told for Claim {
                 done: claimed.record.taken,
                 boundaries: boundaries(claimed.record.unfinished),
             },
+            Self::Unknown => return None,
             _ => Answer::Nothing,
         })
     }
@@ -197,6 +200,7 @@ impl Told for Commit {
     fn told(&self) -> Option<Answer> {
         Some(match self {
             Self::Done { .. } => Answer::Committed,
+            Self::Unknown { .. } => return None,
             Self::Behind { .. } => Answer::Behind,
             Self::Fenced | Self::Lost => Answer::Nothing,
         })

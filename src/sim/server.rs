@@ -74,11 +74,13 @@ impl Server {
     pub(super) fn cut_replica(&mut self) {
         if self.replica.is_none() {
             self.replica = Some(self.store.fork());
+            self.store.set_replicas(0);
         }
     }
 
     pub(super) fn heal_replica(&mut self) {
         self.replica = None;
+        self.store.set_replicas(u8::MAX);
     }
 
     /// The replica takes over, with what it has; it has been up for as long as can be.

@@ -13,15 +13,15 @@ use super::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
-        ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
+        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     runtime::Env,
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
-        Proceed, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
-        Vitals,
+        Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult,
+        Survey, Vitals,
     },
 };
 
@@ -70,6 +70,10 @@ impl Store for SimStore {
     ) -> StoreResult<Option<AgentDeclaration>> {
         call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
             store => store.declare(agent, how))
+    }
+
+    async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
+        call!(self.Reach on Names::partition(partition), store => store.reach(partition, class))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

@@ -7,8 +7,8 @@ use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
         Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
-        Proceed, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult, Survey,
-        Vitals,
+        Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult,
+        Survey, Vitals,
     },
 };
 
@@ -65,15 +65,21 @@ answers! {
         Configured::Agreed => "agreed",
         Configured::Differs(_) => "differs",
     });
+    Reach: this => Said::word(match this {
+        Reach::Reached => "reached",
+        Reach::Unknown => "unknown",
+    });
     Sent: this => match this {
         Sent::Accepted { number, .. } => Said::number("accepted", *number),
         Sent::Repeat { answer: Some(_), .. } => Said::word("repeat, answered"),
         Sent::Repeat { answer: None, .. } => Said::word("repeat"),
+        Sent::Unknown => Said::word("unknown"),
         Sent::Refused(reason) => Said::word(reason.as_str()),
         Sent::OtherPool(_) => Said::word("other pool"),
     };
     Relay: this => match this {
         Relay::Taken(taken) => Said::number("taken", taken.len() as u64),
+        Relay::Unknown => Said::word("unknown"),
         Relay::Elsewhere(_) => Said::word("elsewhere"),
         Relay::OtherPool { .. } => Said::word("other pool"),
     };
@@ -90,6 +96,7 @@ answers! {
     });
     Claim: this => match this {
         Claim::Won(claimed) => Said::number("won", claimed.lease.epoch().0),
+        Claim::Unknown => Said::word("unknown"),
         Claim::Held { .. } => Said::word("held"),
         Claim::NothingToDo => Said::word("nothing to do"),
         Claim::Absent => Said::word("absent"),
@@ -117,6 +124,7 @@ answers! {
     });
     Commit: this => match this {
         Commit::Done { mail, .. } => Said::number("done, mail", mail.len() as u64),
+        Commit::Unknown { .. } => Said::word("unknown"),
         Commit::Fenced => Said::word("fenced"),
         Commit::Lost => Said::word("lost"),
         Commit::Behind { seq } => Said::number("behind", *seq),

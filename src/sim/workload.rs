@@ -9,7 +9,7 @@ use std::{
 use super::{choice::Actor, fleet::process, membership::Reach, store::SimStore, world::World};
 use crate::{
     client::{Client, ClientError, Outgoing, Receipt},
-    model::{Body, MessageId, SessionId, Token},
+    model::{Body, Durability, EntryId, MessageId, SessionId, Token},
     runtime::Env,
     store::{HistoryRange, Store, memory::Meddling},
 };
@@ -42,6 +42,10 @@ pub struct Acked {
     pub message: MessageId,
     /// What it holds.
     pub body: Body,
+    /// What it had reached then.
+    pub class: Durability,
+    /// The reply that the client was told, if it was told one.
+    pub entry: Option<EntryId>,
 }
 
 impl Workload {
@@ -126,7 +130,7 @@ impl SimClient {
     pub async fn send(&self, message: Outgoing) -> Result<Receipt, ClientError> {
         let (session, body) = (message.session().clone(), message.body().clone());
         let receipt = self.client.send(message).await?;
-        self.accepted(session, receipt.message, body);
+        self.accepted(session, receipt.message, body, receipt.class, None);
         Ok(receipt)
     }
 
@@ -134,7 +138,7 @@ impl SimClient {
     pub async fn ask(&self, session: SessionId, text: &str) -> Result<Option<Body>, ClientError> {
         const LONG: Duration = Duration::from_secs(24 * 60 * 60);
         let answer = self.client.ask(Outgoing::text(session.clone(), text), LONG).await?;
-        self.accepted(session, answer.message, Body::text(text));
+        self.accepted(session, answer.message, Body::text(text), answer.class, answer.entry);
         Ok(answer.reply)
     }
 
@@ -145,8 +149,15 @@ impl SimClient {
         store.meddle(session, how);
     }
 
-    fn accepted(&self, session: SessionId, message: MessageId, body: Body) {
-        let acked = Acked { client: self.number, session, message, body };
+    fn accepted(
+        &self,
+        session: SessionId,
+        message: MessageId,
+        body: Body,
+        class: Durability,
+        entry: Option<EntryId>,
+    ) {
+        let acked = Acked { client: self.number, session, message, body, class, entry };
         self.acked.lock().expect("nobody panics with it").push(acked);
     }
 }

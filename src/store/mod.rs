@@ -18,6 +18,11 @@
 //! "Owner" is the token in the session's record; only `release`, `reap`, `delete` and a later
 //! `claim` take it away. "Runnable" is [`SessionRecord::is_runnable`](crate::model::SessionRecord::is_runnable).
 //!
+//! # Classes
+//! `send`, `relay`, `claim` and `commit` name a [`Durability`] that their outcome has reached when it is told. Where that
+//! does not come in time the outcome is `Unknown`: it is written, and may yet be lost with the server. The same again
+//! finds what was written, and waits for it anew.
+//!
 //! # An offer
 //! Where an operation "offers" a session, it goes over the workers in `idle` of that pool and
 //! agent, least loaded first (ties by name), at most three: it tells one; if somebody heard it, that
@@ -34,8 +39,8 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 
 pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, snapshot::*};
 use crate::model::{
-    AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool, ReplyTo,
-    SessionId, Settings, StreamId, WorkerId,
+    AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
+    Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
 };
 
 /// The answer of one operation.
@@ -69,6 +74,13 @@ pub trait Store: Clone + Send + Sync + 'static {
         agent: &AgentName,
         how: &AgentDeclaration,
     ) -> impl Future<Output = StoreResult<Option<AgentDeclaration>>> + Send;
+
+    /// Whether all that was written to `partition` before has reached `class`, by a write of its own and a wait behind that.
+    fn reach(
+        &self,
+        partition: Partition,
+        class: Durability,
+    ) -> impl Future<Output = StoreResult<Reach>> + Send;
 
     /// All declared agents.
     fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;

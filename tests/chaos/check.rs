@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tenure::{
     SessionId,
-    model::{Body, Entry, EntryKind, WorkerId},
+    model::{Body, Entry, EntryKind, SessionRecord, WorkerId},
     store::Snapshot,
 };
 
 use super::{
+    journal::Journal,
     ledger::{Book, Note},
+    run::Freed,
     storm::Struck,
 };
 
@@ -179,6 +181,20 @@ pub fn drains(struck: &[Struck]) -> Faults {
         let Some(how) = &drained.failed else { continue };
         let away = struck.iter().any(|other| other.takes_the_server_away() && other.overlaps(drained));
         faults.unless(away, || format!("a drain at {:.1?} ended with {how}", drained.began));
+    }
+    faults
+}
+
+/// A session was quarantined only after as many of its owners as it takes were really given up, one after the other; the
+/// agent is innocent, but that is what it takes to be suspected.
+pub fn quarantines(freed: &[Freed], journal: &Journal) -> Faults {
+    let mut faults = Faults::default();
+    for Freed { session, crashes } in freed {
+        let workers: BTreeSet<_> = crashes.iter().map(|crash| crash.worker.to_string()).collect();
+        let given_up = workers.iter().all(|worker| journal.was_given_up(worker));
+        faults.unless(workers.len() >= SessionRecord::MOST_CRASHES && given_up, || {
+            format!("{session} was quarantined for {crashes:?}")
+        });
     }
     faults
 }

@@ -30,6 +30,11 @@ impl Journal {
             }
         }
     }
+
+    /// Whether somebody buried this incarnation.
+    pub fn was_given_up(&self, worker: &str) -> bool {
+        self.by_lifeline.contains(worker) || self.by_lease.contains(worker)
+    }
 }
 
 /// What stands behind `name=`.

@@ -125,6 +125,10 @@ fn workers(outcome: &Outcome) -> String {
     rows.row("dead workers noticed by their lifeline", outcome.journal.by_lifeline.len());
     rows.row("workers given up because their lease ran out", outcome.journal.by_lease.len());
     rows.row("of all these, alive, and told so", outcome.told);
+    rows.row(
+        "sessions quarantined after three such owners in a row, and freed in the end",
+        outcome.freed.len(),
+    );
     let cut_short = outcome.struck.iter().filter(|struck| struck.failed.is_some()).count();
     rows.row("drains cut short while Redis was away", cut_short);
     rows.row("largest resident memory of a fresh worker", mib(fresh));

@@ -6,8 +6,8 @@ use redis::AsyncCommands;
 use tenure::{
     Env, SessionId,
     client::Client,
-    model::Status,
-    store::{HistoryRange, RedisStore, Snapshot, Store, redis::Options},
+    model::{Crash, Status},
+    store::{FirstMessage, HistoryRange, Look, RedisStore, Snapshot, Store, redis::Options},
 };
 use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +26,8 @@ use super::{
 const WORKERS: usize = 4;
 /// Until everything is answered, delivered and given back once nothing is wrong any more.
 const CALM_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How much more memory a worker may have in the end than the largest had when it was fresh.
 const MEMORY_SLACK: u64 = 64 << 20;
 /// How many keys a session, and a partition, may have in the end.
@@ -63,9 +65,17 @@ pub struct Outcome {
     pub journal: Journal,
     /// Incarnations that were told that they are no more, and went on as new ones.
     pub told: usize,
+    pub freed: Vec<Freed>,
     /// Keys in the end, and how many there may be.
     pub keys: (usize, usize),
     pub memory: Memory,
+}
+
+/// A session that was quarantined, and that an operator let go on.
+#[derive(Debug, Clone)]
+pub struct Freed {
+    pub session: SessionId,
+    pub crashes: Vec<Crash>,
 }
 
 /// Resident memory in bytes.
@@ -104,6 +114,14 @@ impl Scenario {
     }
 }
 
+/// What a run did to its fleet, and for how long.
+struct Endured {
+    struck: Vec<Struck>,
+    freed: Vec<Freed>,
+    stormed: Duration,
+    calmed: Duration,
+}
+
 struct Run {
     scenario: Scenario,
     ledger: Arc<Ledger>,
@@ -129,11 +147,12 @@ impl Run {
         let url = self.fleet.direct_url().await;
         let store = RedisStore::connect(Options::new(&url)).await.expect("the server answers");
         let before = self.ledger.now();
-        let snapshot = self.calm(&store, &url, &talkers, &mut broken).await;
+        let mut freed = Vec::new();
+        let snapshot = self.calm(&store, &url, &talkers, (&mut broken, &mut freed)).await;
         let calmed = self.ledger.now() - before;
         over.cancel();
         listeners.wait().await;
-        self.judge(store, sessions, snapshot, struck, broken, (stormed, calmed)).await
+        self.judge(store, sessions, snapshot, broken, Endured { struck, freed, stormed, calmed }).await
     }
 
     async fn senders(&self, enough: &CancellationToken, over: &CancellationToken) -> Vec<Arc<Sender>> {
@@ -177,12 +196,14 @@ impl Run {
         store: &RedisStore,
         url: &str,
         talkers: &TaskTracker,
-        broken: &mut Vec<String>,
+        (broken, freed): (&mut Vec<String>, &mut Vec<Freed>),
     ) -> Snapshot {
         let until = self.ledger.now() + CALM_WITHIN;
         let client = redis::Client::open(url).expect("an address");
         let mut conn = client.get_multiplexed_async_connection().await.expect("the server answers");
+        let operator = Client::new(store.clone(), Env::system());
         loop {
+            freed.extend(free(store, &operator).await);
             let seen = match self.unrest(&mut conn, talkers).await {
                 None => look(store).await,
                 Some(why) => Err(why),
@@ -193,7 +214,7 @@ impl Run {
                     broken.push(format!("not at rest {CALM_WITHIN:?} after the last fault: {why}"));
                     return store.snapshot().await.unwrap_or_default();
                 }
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(_) => tokio::time::sleep(LOOK_AGAIN_AFTER).await,
             }
         }
     }
@@ -225,10 +246,10 @@ impl Run {
         store: RedisStore,
         sessions: Vec<SessionId>,
         snapshot: Snapshot,
-        struck: Vec<Struck>,
         mut broken: Vec<String>,
-        (stormed, calmed): (Duration, Duration),
+        endured: Endured,
     ) -> Outcome {
+        let Endured { struck, freed, stormed, calmed } = endured;
         let book = self.ledger.read();
         let mut found = vec![check::ledger(&book)];
         let mut changes_of_owner = 0;
@@ -253,6 +274,7 @@ impl Run {
         let (journal, told) = self.words().await;
         broken.extend(journal.panics.iter().cloned());
         found.push(check::drains(&struck));
+        found.push(check::quarantines(&freed, &journal));
         broken.extend(found.into_iter().flat_map(|faults| faults.0));
         let (scenario, sessions) = (self.scenario, sessions.len());
         Outcome {
@@ -266,6 +288,7 @@ impl Run {
             changes_of_owner,
             journal,
             told,
+            freed,
             keys,
             memory,
         }
@@ -332,6 +355,21 @@ impl Outcome {
         write_lines(&folder.join("faults.jsonl"), self.struck.iter())?;
         write_lines(&folder.join("broken.jsonl"), self.broken.iter())
     }
+}
+
+/// Does as an operator would: lets go on what is quarantined.
+async fn free(store: &RedisStore, operator: &Client<RedisStore>) -> Vec<Freed> {
+    let mut freed = Vec::new();
+    let mut pages = operator.sessions().await.expect("the server answers");
+    while let Some(page) = pages.next_page().await.expect("the server answers") {
+        for view in page.into_iter().filter(|view| view.status == Status::Quarantined) {
+            let Ok(Look::Here(sight)) = store.look(&view.session).await else { continue };
+            if operator.unquarantine(&view.session, FirstMessage::Keep).await.is_ok() {
+                freed.push(Freed { session: view.session, crashes: sight.record.crashes });
+            }
+        }
+    }
+    freed
 }
 
 /// What the server holds, if that is at rest; it is not read in one step, so what still moves may make no sense.

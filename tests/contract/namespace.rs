@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{AgentDeclaration, Resume, Settings},
+    model::{AgentDeclaration, Durability, Resume, Settings},
     store::{Burial, Configured, Member, MemberState, Store, Tally},
 };
 
@@ -23,8 +23,11 @@ pub async fn the_first_settings_stand(w: World<impl Ground>) {
 
 pub async fn the_last_word_on_an_agent_counts(w: World<impl Ground>) {
     assert!(w.store().agents().await.unwrap().is_empty());
-    let how =
-        |resume, pool_name| AgentDeclaration { pool: pool(pool_name), resume, durability: "memory".into() };
+    let how = |resume, pool_name| AgentDeclaration {
+        pool: pool(pool_name),
+        resume,
+        durability: Durability::MEMORY,
+    };
     assert_eq!(w.store().declare(&echo(), &how(Resume::Lazy, "a")).await.unwrap(), None);
     w.store().declare(&"other".parse().unwrap(), &how(Resume::Lazy, "a")).await.unwrap();
     let before = w.store().declare(&echo(), &how(Resume::Eager, "b")).await.unwrap();

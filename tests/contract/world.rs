@@ -108,6 +108,7 @@ impl<G: Ground> World<G> {
             group: None,
             resume: None,
             pool: Pool::default(),
+            class: Default::default(),
         }
     }
 
@@ -191,6 +192,7 @@ impl<G: Ground> World<G> {
             seen: Epoch(0),
             overdue: Overdue::Bury,
             suspect: Suspect::Take,
+            class: Default::default(),
         }
     }
 
@@ -243,6 +245,7 @@ impl<G: Ground> World<G> {
             quarantine: None,
             own_ttl: OWN_TTL,
             page: PAGE,
+            class: Default::default(),
         }
     }
 

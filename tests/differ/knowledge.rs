@@ -310,6 +310,7 @@ impl Knowledge {
             done,
             own_ttl: OWN_TTL,
             page: wish.page.into(),
+            class: Default::default(),
         }
     }
 }

@@ -148,6 +148,7 @@ fn message(known: &mut Knowledge, letter: &Letter) -> NewMessage {
         resume: letter.resume.map(|eager| if eager { Resume::Eager } else { Resume::Lazy }),
         pool: known.pool_of(&session, letter.other_pool),
         session,
+        class: Default::default(),
     }
 }
 
@@ -202,6 +203,7 @@ fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
         seen: Epoch(if *seen == 0 { 0 } else { known.now.0 + u64::from(*seen) }),
         overdue: if *spare { Overdue::Spare } else { Overdue::Bury },
         suspect: if *leave_suspects { Suspect::Leave } else { Suspect::Take },
+        class: Default::default(),
     };
     Some(Call::Claim(session, claimant, (*page).into()))
 }
@@ -230,6 +232,7 @@ fn haunt(known: &mut Knowledge, worker: u8, leave_suspects: bool) -> Option<Call
         seen: Epoch(0),
         overdue: Overdue::Bury,
         suspect: if leave_suspects { Suspect::Leave } else { Suspect::Take },
+        class: Default::default(),
     };
     Some(Call::Claim(session, claimant, 1))
 }

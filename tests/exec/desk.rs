@@ -103,6 +103,7 @@ impl Desk {
             group: None,
             resume: None,
             pool: Pool::default(),
+            class: Default::default(),
         };
         let sent = self.store.send(&message).await.unwrap();
         assert!(matches!(sent, Sent::Accepted { .. }), "{sent:?}");

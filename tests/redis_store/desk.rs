@@ -54,6 +54,7 @@ pub fn message(to: &SessionId, n: u64) -> NewMessage {
         group: None,
         resume: None,
         pool: Pool::default(),
+        class: Default::default(),
     }
 }
 
@@ -79,7 +80,15 @@ pub async fn join(store: &RedisStore, partition: Partition) {
 /// Claims a session for [`worker`].
 pub async fn claim(store: &RedisStore, session: &SessionId) -> Claimed {
     join(store, store.partitions().of(session)).await;
-    let claimant = Claimant {
+    match store.claim(session, &claimant(), 10).await.expect("the server answers") {
+        Claim::Won(claimed) => *claimed,
+        other => panic!("it should have been won: {other:?}"),
+    }
+}
+
+/// [`worker`], as it asks for a session.
+pub fn claimant() -> Claimant {
+    Claimant {
         worker: worker(),
         pool: Pool::default(),
         nonce: Nonce(1),
@@ -87,11 +96,16 @@ pub async fn claim(store: &RedisStore, session: &SessionId) -> Claimed {
         seen: Epoch(0),
         overdue: Overdue::Bury,
         suspect: Suspect::Take,
-    };
-    match store.claim(session, &claimant, 10).await.expect("the server answers") {
-        Claim::Won(claimed) => *claimed,
-        other => panic!("it should have been won: {other:?}"),
+        class: Default::default(),
     }
+}
+
+/// What the server is, by the first two numbers of its version.
+pub async fn version(conn: &mut MultiplexedConnection) -> (u32, u32) {
+    let info: String = redis::cmd("INFO").arg("server").query_async(conn).await.expect("the server answers");
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("it says so");
+    let mut numbers = version.split('.').map(|number| number.trim().parse().expect("a number"));
+    (numbers.next().expect("the first"), numbers.next().expect("the second"))
 }
 
 /// The first message of a claim.
@@ -128,5 +142,6 @@ pub fn boundary(claimed: &Claimed) -> Boundary {
         quarantine: None,
         own_ttl: Duration::from_secs(60),
         page: 10,
+        class: Default::default(),
     }
 }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod classes;
 mod connections;
 mod desk;
 mod direct_door;

@@ -1,7 +1,7 @@
 //! Servers that refuse say why, and what to do; a full one still completes what was begun.
 
 use tenure::{
-    model::{AgentDeclaration, Resume, Settings},
+    model::{AgentDeclaration, Durability, Resume, Settings},
     store::{
         Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
         redis::{CheckStatus, Role, checks},
@@ -100,7 +100,7 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
     let how = AgentDeclaration {
         pool: "default".parse().unwrap(),
         resume: Resume::Lazy,
-        durability: "memory".to_owned(),
+        durability: Durability::MEMORY,
     };
     store.declare(&alice.agent(), &how).await.unwrap();
     let bob = session("echo/bob");

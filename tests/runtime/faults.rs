@@ -75,6 +75,19 @@ async fn trust_ends_on_time_though_the_server_keeps_a_look_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_after_an_outage_that_is_not_answered_is_made_again_long_before_the_lease_is_over() {
+    let fleet = Fleet::new(6);
+    let (_worker, cable) = flaky_worker(&fleet, "w").await;
+    assert_eq!(fleet.ask_text("count/a", "x").await, "1");
+    cable.cut();
+    fleet.send("count/a", "y").await;
+    cable.lose_next("refresh");
+    cable.heal();
+    fleet.until(MINUTE, async || cable.has_lost()).await;
+    fleet.until(Duration::from_secs(2), async || fleet.sight("count/a").await.record.turns == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn trust_ends_on_time_though_the_server_keeps_the_announcement_waiting() {
     let fleet = Fleet::new(5);
     let (worker, cable) = flaky_worker(&fleet, "w").await;

@@ -13,8 +13,8 @@ use std::{
 use tenure::{
     Env, SessionId,
     model::{
-        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
-        ReplyTo, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
+        Pool, ReplyTo, Settings, StreamId, WorkerId,
     },
     store::*,
 };
@@ -207,6 +207,7 @@ impl Store for Flaky {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
         fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
+        fn reach(partition: Partition, class: Durability) -> Reach;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();

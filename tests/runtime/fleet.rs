@@ -59,6 +59,7 @@ impl Fleet {
             group: None,
             resume: None,
             pool: Pool::default(),
+            class: Default::default(),
         }
     }
 

@@ -91,6 +91,7 @@ fn a_fleet_does_all_it_does_with_no_more_than_its_users_may() {
         assert!(reads(&["workers"]).contains(worker.id()));
         reads(&["dead", "ls"]);
     }
+    assert!(guarded.tenure("observer", &["top", "--json", "--count", "1"]).well().contains("sessions"));
     // Operators have what workers have.
     guarded.tenure("worker", &["delete", "nobody/a"]).well();
     guarded.tenure("worker", &["drain", worker.id()]).well();

@@ -133,6 +133,16 @@ impl RedisServer {
         self.check_clock();
     }
 
+    /// Waits until so many replicas follow.
+    pub fn wait_for_replicas(&self, count: usize) {
+        let mut conn = self.client().get_connection().expect("the server answers");
+        wait_until("its replicas follow", READY_WITHIN, || {
+            let mut ask = redis::cmd("INFO");
+            let info: String = ask.arg("replication").query(&mut conn).expect("the server answers");
+            info.matches("state=online").count() >= count
+        });
+    }
+
     fn launch(&mut self) -> Result<(), StartFailed> {
         let mut command = self.command();
         if let Some(clock) = &self.clock {

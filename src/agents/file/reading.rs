@@ -170,14 +170,13 @@ fn agent(
     let kind = section.need("type", TYPES, report, |value| kind_of(text(value)?, name));
     let policy = settings::policy(section, report);
     let pool = settings::pool(section, report);
-    let durability = settings::durability(section, report);
     section.only(
         &[Type::keys(kind), &settings::KEYS].concat(),
         |key| whose(key).filter(|_| kind.is_some()),
         report,
     );
     let kind = kind.and_then(|kind| kind.read(section, around, report))?;
-    (report.errors() == before).then_some(AgentSpec { line, kind, policy, pool, durability })
+    (report.errors() == before).then_some(AgentSpec { line, kind, policy, pool })
 }
 
 /// What `type` says.

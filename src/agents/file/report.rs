@@ -29,10 +29,6 @@ impl<'t> Report<'t> {
         self.note(Level::Error, at, agent, problem.into());
     }
 
-    pub(super) fn warning(&mut self, at: &Range<usize>, agent: Option<&str>, problem: impl Into<String>) {
-        self.note(Level::Warning, at, agent, problem.into());
-    }
-
     fn note(&mut self, level: Level, at: &Range<usize>, agent: Option<&str>, problem: String) {
         let (file, agent) = (self.file.to_owned(), agent.map(str::to_owned));
         let problem = on_one_line(&problem);

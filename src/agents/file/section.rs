@@ -113,13 +113,6 @@ impl<'t> Section<'t> {
         report.error(&self.at, self.agent, problem);
     }
 
-    /// Notes something about the value of `key` that may surprise.
-    pub(super) fn surprising(&self, key: &str, problem: &str, report: &mut Report<'_>) {
-        if let Some(value) = self.value(key) {
-            report.warning(&value.span(), self.agent, problem);
-        }
-    }
-
     /// Notes something about a value.
     pub(super) fn wrong(&self, value: &Value<'_>, problem: impl Into<String>, report: &mut Report<'_>) {
         report.error(&value.span(), self.agent, problem);

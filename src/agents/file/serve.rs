@@ -3,26 +3,19 @@
 use super::{AgentSpec, AgentsFile, BadAgentsFile, Kind, Level, Problem};
 use crate::{
     agents::{Echo, Exec, Http},
-    model::{AgentName, Durability, Pool},
+    model::{AgentName, Pool},
     runtime::WorkerBuilder,
     store::Store,
 };
 
 impl AgentsFile {
-    /// Has a worker of `pool` serve the agents that belong to it. Refused where one of them wants a
-    /// durability that this version does not give.
+    /// Has a worker of `pool` serve the agents that belong to it. Refused where one of
+    /// them cannot be.
     pub fn serve<S: Store>(
         &self,
         pool: &Pool,
         builder: WorkerBuilder<S>,
     ) -> Result<WorkerBuilder<S>, BadAgentsFile> {
-        let beyond = self.of_pool(pool).filter(|(_, spec)| spec.durability != Durability::MEMORY);
-        let lines: Vec<_> = beyond.map(|(name, _)| Some(name.as_str())).collect();
-        let refused = self.warnings.iter().filter(|warning| lines.contains(&warning.agent.as_deref()));
-        let refused: Vec<Problem> = refused.cloned().collect();
-        if !refused.is_empty() {
-            return Err(BadAgentsFile::new(refused));
-        }
         self.of_pool(pool).try_fold(builder, |builder, (name, spec)| {
             spec.serve(name, builder).map_err(|why| BadAgentsFile::new(vec![self.problem(name, spec, why)]))
         })

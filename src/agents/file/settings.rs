@@ -31,6 +31,7 @@ pub(super) fn policy(section: &Section<'_>, report: &mut Report<'_>) -> TurnPoli
         concurrency,
         idle: section.read("idle", report, duration),
         resume: section.read("resume", report, word::<Resume>).unwrap_or_default(),
+        durability: section.read("durability", report, word::<Durability>),
     }
 }
 
@@ -55,20 +56,4 @@ fn backoff(section: &Section<'_>, report: &mut Report<'_>) -> Backoff {
 /// The pool whose workers serve it.
 pub(super) fn pool(section: &Section<'_>, report: &mut Report<'_>) -> Option<Pool> {
     section.read("pool", report, word::<Pool>)
-}
-
-/// The class of its commits; warns of what this version does not give.
-pub(super) fn durability(section: &Section<'_>, report: &mut Report<'_>) -> Durability {
-    let class = section.read("durability", report, word::<Durability>).unwrap_or_default();
-    if class != Durability::MEMORY {
-        section.surprising("durability", &only_memory(class), report);
-    }
-    class
-}
-
-/// What this version says to a class that it does not give.
-pub(super) fn only_memory(class: Durability) -> String {
-    format!(
-        "`durability`: this version commits to memory only: no worker starts with {class}, write memory or leave it out"
-    )
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use url::Url;
 
 use super::Secret;
-use crate::model::{Durability, Pool, TurnPolicy};
+use crate::model::{Pool, TurnPolicy};
 
 /// One agent as its table declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +18,12 @@ pub struct AgentSpec {
     pub policy: TurnPolicy,
     /// The pool whose workers serve it; absent: that of the worker that reads the file.
     pub pool: Option<Pool>,
-    /// The class that its commits reach before they are reported.
-    pub durability: Durability,
 }
 
 impl AgentSpec {
     /// `echo`, where no file says anything of it.
     pub fn built_in() -> Self {
-        let (policy, durability) = (TurnPolicy::default(), Durability::MEMORY);
-        Self { line: 0, kind: Kind::Echo, policy, pool: None, durability }
+        Self { line: 0, kind: Kind::Echo, policy: TurnPolicy::default(), pool: None }
     }
 }
 

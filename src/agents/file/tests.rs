@@ -48,7 +48,7 @@ fn what_is_absent_has_its_default() {
     let file = sound(&exec(""));
     let support = &file.agents[&"support".parse().unwrap()];
     assert_eq!(support.policy, TurnPolicy::default());
-    assert_eq!((support.line, &support.pool, support.durability), (1, &None, Durability::MEMORY));
+    assert_eq!((support.line, &support.pool, support.policy.durability), (1, &None, None));
     assert_eq!(file.agents[&"echo".parse().unwrap()], AgentSpec::built_in());
 }
 
@@ -83,6 +83,7 @@ fn what_is_declared_is_taken() {
     assert_eq!(file.first().as_str(), "support");
     let support = &file.agents[&"support".parse().unwrap()];
     let expected = TurnPolicy {
+        durability: Some(Durability::MEMORY),
         tries: 2,
         backoff: Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) },
         history: 0,
@@ -347,15 +348,6 @@ fn all_that_is_wrong_is_said_and_what_is_sound_is_kept() {
     assert_eq!(
         refused.to_string(),
         "a.toml:4: `type`: `nono` is no type of agent: expected echo, exec or http (and 2 more: `tenure check a.toml`)"
-    );
-}
-
-#[test]
-fn a_class_that_this_version_does_not_give_is_a_warning() {
-    let file = sound(&exec("durability = \"fsync\""));
-    assert_eq!(
-        file.warnings[0].to_string(),
-        "a.toml:4: `durability`: this version commits to memory only: no worker starts with fsync, write memory or leave it out"
     );
 }
 

@@ -95,7 +95,7 @@ struct Backoff {
 }
 
 impl<'f> Row<'f> {
-    fn of(agent: &'f AgentName, AgentSpec { line, kind, policy, pool, durability }: &'f AgentSpec) -> Self {
+    fn of(agent: &'f AgentName, AgentSpec { line, kind, policy, pool }: &'f AgentSpec) -> Self {
         let shown = |duration| ShownDuration(duration).to_string();
         Self {
             agent,
@@ -104,7 +104,7 @@ impl<'f> Row<'f> {
             target: Target::of(kind),
             pool: pool.as_ref().map(ToString::to_string),
             resume: policy.resume.to_string(),
-            durability: durability.to_string(),
+            durability: policy.durability.unwrap_or_default().to_string(),
             tries: policy.tries,
             backoff: Backoff { first: shown(policy.backoff.first), max: shown(policy.backoff.max) },
             history: policy.history,

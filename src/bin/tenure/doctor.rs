@@ -2,9 +2,10 @@
 
 use tenure::{
     Env,
+    model::Durability,
     store::{
-        StoreError,
-        redis::{Check, CheckStatus, Options, Role, announce_lapses, checks},
+        Store, StoreError,
+        redis::{Check, CheckStatus, Options, Role, announce_lapses, checks, class_checks},
     },
 };
 use tracing::{debug, warn};
@@ -32,11 +33,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let options = connect::options(global)?;
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    if let Err(err @ StoreError::Unavailable(_)) = connect::reach(&options).await {
-        print(&[absent(&err)], global.json)?;
-        return Err(err.into());
-    }
-    let checks = look(&options, role).await;
+    let classes = match connect::reach(&options).await {
+        Err(err @ StoreError::Unavailable(_)) => {
+            print(&[absent(&err)], global.json)?;
+            return Err(err.into());
+        }
+        Ok(store) => declared(&store).await,
+        Err(_) => Vec::new(),
+    };
+    let checks = look(&options, role, &classes).await;
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),
@@ -56,9 +61,25 @@ pub(crate) async fn prepare(options: &Options) {
     }
 }
 
-/// A worker's look before it starts: what fails stops it, what warns is logged.
-pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
-    let checks = look(options, Role::Worker).await;
+/// The classes that agents of this namespace are declared with.
+async fn declared(store: &impl Store) -> Vec<Durability> {
+    let agents = store.agents().await.unwrap_or_default();
+    distinct(agents.into_values().map(|how| how.durability))
+}
+
+/// Each once, in order of appearance.
+pub(crate) fn distinct(classes: impl Iterator<Item = Durability>) -> Vec<Durability> {
+    classes.fold(Vec::new(), |mut distinct, class| {
+        if !distinct.contains(&class) {
+            distinct.push(class);
+        }
+        distinct
+    })
+}
+
+/// A worker's look before it starts, which is to honour these classes: what fails stops it, what warns is logged.
+pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result<(), Failure> {
+    let checks = look(options, Role::Worker, classes).await;
     for Check { check, found, advice, .. } in checks.iter().filter(|check| check.status == CheckStatus::Warn)
     {
         warn!(check, found, advice, "this Redis could serve better");
@@ -75,9 +96,11 @@ pub(crate) async fn examine(options: &Options) -> Result<(), Failure> {
     }
 }
 
-async fn look(options: &Options, role: Role) -> Vec<Check> {
+async fn look(options: &Options, role: Role, classes: &[Durability]) -> Vec<Check> {
     let env = Env::system();
-    checks(options, role, || env.now().elapsed()).await
+    let mut checks = checks(options, role, || env.now().elapsed()).await;
+    checks.extend(class_checks(options, classes).await);
+    checks
 }
 
 fn failed(checks: &[Check]) -> Vec<&Check> {

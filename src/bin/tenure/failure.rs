@@ -109,6 +109,9 @@ impl From<ClientError> for Failure {
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
             ),
+            ClientError::NotReached(_) => {
+                Self::new(Exit::Unavailable, format!("{line}: repeat the command, and see `tenure doctor`"))
+            }
             ClientError::NotQuarantined(session) | ClientError::NotSuspended { session, .. } => {
                 Self::new(Exit::Refused, format!("{line}: see `tenure show {session}`"))
             }

@@ -1,6 +1,6 @@
 //! This program again, as a process of its own.
 
-use std::{env, process::Stdio};
+use std::{env, ffi::OsStr, process::Stdio};
 
 use tokio::process::Command;
 
@@ -8,16 +8,7 @@ use crate::{failure::Failure, global::Global};
 
 /// A command that runs this program on the same Redis, and ends with this process, whatever ends that.
 pub(crate) fn command(global: &Global) -> Result<Command, Failure> {
-    let program = env::current_exe()?;
-    let mut command = match has_setpriv() {
-        // Should this process be killed, the kernel ends its children.
-        true => {
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        }
-        false => Command::new(program),
-    };
+    let mut command = guarded(env::current_exe()?);
     // The address may hold a password, so it does not go where `ps` shows it.
     command.env("TENURE_REDIS", global.address()?).env_remove("TENURE_REDIS_FILE");
     command.env("TENURE_NAMESPACE", global.namespace.as_str());
@@ -36,8 +27,23 @@ pub(crate) fn command(global: &Global) -> Result<Command, Failure> {
     if env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "error");
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.stdout(Stdio::piped());
     Ok(command)
+}
+
+/// A command that runs `program`, which is told nothing and ends with this process, whatever ends that.
+pub(crate) fn guarded(program: impl AsRef<OsStr>) -> Command {
+    let mut command = match has_setpriv() {
+        // Should this process be killed, the kernel ends its children.
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 fn has_setpriv() -> bool {

@@ -168,7 +168,7 @@ async fn class_of<S: Store>(
 ) -> Option<String> {
     let Ok(Outcome::Answered(_)) = sent else { return None };
     let mut agents = client.agents().await.ok()?;
-    agents.remove(&session.agent()).map(|how| how.durability)
+    agents.remove(&session.agent()).map(|how| how.durability.to_string())
 }
 
 fn error_reply(err: &ClientError) -> ErrorReply {
@@ -176,7 +176,7 @@ fn error_reply(err: &ClientError) -> ErrorReply {
         ClientError::Failed { error, .. } => return error.clone(),
         ClientError::Refused(refusal) => refusal.as_str(),
         ClientError::NoAnswer { .. } => "no_answer",
-        ClientError::Unknown(_) => "unknown",
+        ClientError::Unknown(_) | ClientError::NotReached(_) => "unknown",
         ClientError::Store(StoreError::OutOfMemory) => "out_of_memory",
         ClientError::Store(StoreError::Unreadable { .. }) => "unreadable",
         _ => "unavailable",
@@ -189,6 +189,10 @@ fn failure(err: ClientError, id: &IdempotencyKey) -> Failure {
         ClientError::Unknown(cause) => Failure::new(
             Exit::Unavailable,
             format!("{cause}: the message may have been accepted; send it again with --id {id}"),
+        ),
+        err @ ClientError::NotReached(_) => Failure::new(
+            Exit::Unavailable,
+            format!("{err}: send it again with --id {id}, and see `tenure doctor`"),
         ),
         err => err.into(),
     }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tenure::{
     StartError, Worker, WorkerEvent, WorkerHandle,
     agents::file::AgentsFile,
-    model::{LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
+    model::{Durability, LeaseTimes, Pool, WorkerConfig, WorkerId, WorkerName},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// How long turns may go on when it is told to end
     #[arg(long, default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     grace: Duration,
+    /// What has a turn before its reply is told, where the agent's table does not say: memory, replicas:N, fsync, fsync+replicas:N
+    #[arg(long, default_value = "memory", value_name = "CLASS")]
+    durability: Durability,
     #[command(flatten)]
     extra: ExtraArgs,
     /// Tell by HTTP at this address how it is: /readyz and /healthz
@@ -107,18 +110,25 @@ async fn start(
 ) -> Result<WorkerHandle, Failure> {
     let store = connect::store(global).await?;
     doctor::prepare(&connect::options(global)?).await;
-    doctor::examine(&connect::options(global)?).await?;
+    doctor::examine(&connect::options(global)?, &classes(&config, agents)).await?;
     let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();
     extra.serve(builder).start().await.map_err(not_started)
 }
 
+/// What the agents that this worker serves ask of the server.
+fn classes(config: &WorkerConfig, agents: &AgentsFile) -> Vec<Durability> {
+    let served = agents.of_pool(&config.pool);
+    doctor::distinct(served.map(|(_, spec)| spec.policy.durability.unwrap_or(config.durability)))
+}
+
 impl Args {
     fn config(self) -> Result<WorkerConfig, Failure> {
-        let Self { pool, name, capacity, lease, idle, grace, .. } = self;
+        let Self { pool, name, capacity, lease, idle, grace, durability, .. } = self;
         let lease =
             LeaseTimes::new(lease).map_err(|err| Failure::new(Exit::Usage, format!("--lease: {err}")))?;
         let name = name.unwrap_or_else(values::own_name);
-        let config = WorkerConfig { pool, capacity, lease, idle, grace, ..WorkerConfig::named(name) };
+        let config =
+            WorkerConfig { pool, capacity, lease, idle, grace, durability, ..WorkerConfig::named(name) };
         config.check().map_err(|err| Failure::new(Exit::Usage, format!("--{err}")))
     }
 }

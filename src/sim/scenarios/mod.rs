@@ -2,6 +2,7 @@
 
 mod backoff;
 mod broken_lifeline;
+mod classes;
 mod crowded;
 mod epochs;
 mod failover;
@@ -52,6 +53,8 @@ pub(super) const ALL: &[Scenario] = &[
     failover::SCENARIO,
     old_deadlines::FAILOVER,
     old_deadlines::LEAP,
+    classes::FAILOVER,
+    classes::HEALED,
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,

@@ -8,8 +8,8 @@ use std::{
 use super::partition::{Keyspace, Outgoing, Remembered, Session, Step};
 use crate::{
     model::{
-        Body, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage, Partition, Pool,
-        ReplyTo, SessionId, StreamId,
+        Body, Durability, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage,
+        Partition, Pool, ReplyTo, SessionId, StreamId,
     },
     planted::{Bug, planted},
     store::{
@@ -227,6 +227,7 @@ impl Keyspace {
         }
         let Some(stored) = self.dead.get(letter.id) else { return Ok(Revive::Gone) };
         let new = NewMessage {
+            class: Durability::MEMORY,
             session,
             message,
             id: None,

@@ -1,13 +1,13 @@
 //! A second store that begins where the first one stands: what a replica has that does not follow any more.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, atomic::AtomicU8};
 
 use tokio::sync::Notify;
 
-use super::{MemoryStore, Shared, hints::Hints, namespace::State};
+use super::{MemoryStore, Shared, class, hints::Hints, namespace::State};
 
 impl MemoryStore {
-    /// A store of its own that holds what this one holds now, by the same clock. Nobody listens to it, and it has no journal.
+    /// A store of its own that holds what this one holds now, by the same clock. It has replicas of its own. Nobody listens to it, and it has no journal.
     pub fn fork(&self) -> Self {
         let Shared { partitions, settings, clock, .. } = &*self.shared;
         let shared = Shared {
@@ -18,6 +18,7 @@ impl MemoryStore {
             replied: Notify::new(),
             posted: Notify::new(),
             appended: Notify::new(),
+            following: AtomicU8::new(class::ALL),
         };
         Self { shared: shared.into() }
     }

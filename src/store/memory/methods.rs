@@ -7,13 +7,15 @@ use tokio::sync::Notify;
 use super::{MemoryListener, MemoryStore, door::check_fields, workers::RUN};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
-        ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
+        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
+    planted::{Bug, planted},
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed, Reap,
-        Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
+        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+        Vitals,
     },
 };
 
@@ -42,6 +44,10 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
+        self.run(format_args!("reach {partition} {class}"), |_, _| Ok(self.reaches(class)))
+    }
+
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
         self.run(format_args!("agents"), |state, _| Ok(state.agents.clone()))
     }
@@ -66,7 +72,9 @@ impl Store for MemoryStore {
 
     async fn send(&self, message: &NewMessage) -> StoreResult<Sent> {
         let partition = self.shared.partitions.of(&message.session);
-        self.run_in(partition, format_args!("send {message:?}"), |keys, step| keys.send(step, message))
+        let sent =
+            self.run_in(partition, format_args!("send {message:?}"), |keys, step| keys.send(step, message));
+        sent.map(|sent| sent.acknowledged(self.reaches(message.class)))
     }
 
     async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
@@ -121,9 +129,10 @@ impl Store for MemoryStore {
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        self.run_in(partition, format_args!("relay {partition} {previous:?} {batch:?}"), |keys, step| {
-            keys.relay(step, partition, previous, batch)
-        })
+        let asked = format_args!("relay {partition} {previous:?} {batch:?}");
+        let relayed =
+            self.run_in(partition, asked, |keys, step| keys.relay(step, partition, previous, batch));
+        relayed.map(|relayed| relayed.acknowledged(self.reaches(Relayed::class(batch))))
     }
 
     async fn join(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
@@ -172,9 +181,11 @@ impl Store for MemoryStore {
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
         let partition = self.shared.partitions.of(session);
-        self.run_in(partition, format_args!("claim {session} {claimant:?} {page}"), |keys, step| {
-            Ok(keys.claim(step, session, claimant, page))
-        })
+        let claimed =
+            self.run_in(partition, format_args!("claim {session} {claimant:?} {page}"), |keys, step| {
+                Ok(keys.claim(step, session, claimant, page))
+            });
+        claimed.map(|claim| claim.acknowledged(self.reaches(claimant.class)))
     }
 
     async fn release(&self, lease: &Lease, leaving: Leaving, page: usize) -> StoreResult<Release> {
@@ -200,12 +211,16 @@ impl Store for MemoryStore {
 
     async fn commit(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
         let partition = self.shared.partitions.of(lease.session());
+        let mut reach = self.reaches(boundary.class);
         let committed =
             self.run_in(partition, format_args!("commit {lease:?} {boundary:?}"), |keys, step| {
+                if planted(Bug::WaitAfterRead) && keys.has_commit(lease.session(), &boundary.commit) {
+                    reach = Reach::Reached;
+                }
                 keys.commit(step, partition, lease, boundary)
             });
         self.shared.appended.notify_waiters();
-        committed
+        committed.map(|commit| commit.acknowledged(reach))
     }
 
     async fn survey(&self, partition: Partition, agents: &[(Pool, AgentName)]) -> StoreResult<Survey> {

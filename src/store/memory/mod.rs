@@ -9,6 +9,7 @@
 //! operation is a method of `Keyspace` (all keys of one partition) that
 //! changes records and then *settles* the session, which restores the invariant in one place.
 
+mod class;
 mod clock;
 mod delete;
 mod door;
@@ -30,7 +31,7 @@ mod workers;
 
 use std::{
     fmt::{Arguments, Debug},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicU8},
 };
 
 use tokio::sync::Notify;
@@ -66,6 +67,8 @@ struct Shared {
     posted: Notify,
     /// Told whenever a history grew.
     appended: Notify,
+    /// How many replicas have all that is here.
+    following: AtomicU8,
 }
 
 impl MemoryStore {
@@ -94,6 +97,7 @@ impl MemoryStore {
             replied: Notify::new(),
             posted: Notify::new(),
             appended: Notify::new(),
+            following: AtomicU8::new(class::ALL),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -67,6 +67,11 @@ impl Keyspace {
         Ok(Commit::Done { out, mail: self.sessions[id].mail(boundary.page) })
     }
 
+    /// Whether this is the session's last commit.
+    pub(super) fn has_commit(&self, session: &SessionId, commit: &str) -> bool {
+        self.sessions.get(session).is_some_and(|session| session.record.commit.as_deref() == Some(commit))
+    }
+
     /// Takes the finished message out of the inbox and answers it.
     fn finish(&mut self, step: &Step, partition: Partition, lease: &Lease, done: &Done) -> Vec<OutReply> {
         let id = lease.session();

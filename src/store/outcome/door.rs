@@ -1,7 +1,7 @@
 //! Doors: how messages come in, and what becomes of them.
 
 use crate::model::{
-    Body, IdempotencyKey, Message, MessageId, NewMessage, Pool, ReplyTo, SessionId, StreamId,
+    Body, Durability, IdempotencyKey, Message, MessageId, NewMessage, Pool, ReplyTo, SessionId, StreamId,
 };
 
 /// What became of a message at a door.
@@ -21,6 +21,8 @@ pub enum Sent {
         /// The first's answer.
         answer: Option<String>,
     },
+    /// It was accepted, now or before, but that did not reach its class in time. Ask again.
+    Unknown,
     /// It was refused; nothing was changed (at the plain door: it is in `dead`).
     Refused(Refusal),
     /// The session belongs to another pool than the sender named; nothing was changed.
@@ -104,6 +106,17 @@ pub struct Relayed {
     pub what: RelayedKind,
 }
 
+impl Relayed {
+    /// What covers all messages of a batch.
+    pub fn class(batch: &[Self]) -> Durability {
+        let class = |relayed: &Self| match &relayed.what {
+            RelayedKind::Message(message) => message.class,
+            RelayedKind::Refuse(_) => Durability::MEMORY,
+        };
+        batch.iter().map(class).fold(Durability::MEMORY, Durability::with)
+    }
+}
+
 /// What an entry of the plain door is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayedKind {
@@ -135,6 +148,8 @@ pub struct Refused {
 pub enum Relay {
     /// All of it was taken, each with its own outcome, and the cursor moved.
     Taken(Vec<Sent>),
+    /// All of it was taken, but that did not reach the class of its messages in time: its entries must stay.
+    Unknown,
     /// The cursor is elsewhere than the caller thought; nothing was taken.
     Elsewhere(Option<StreamId>),
     /// The session of this entry belongs to another pool than named; nothing was taken.

@@ -1,5 +1,6 @@
 //! What operations take and give. Losing is an answer, so every outcome is a variant.
 
+mod class;
 mod door;
 mod hint;
 mod namespace;
@@ -9,6 +10,7 @@ mod turn;
 mod upkeep;
 mod worker;
 
+pub use class::*;
 pub use door::*;
 pub use hint::*;
 pub use namespace::*;

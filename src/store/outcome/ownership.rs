@@ -1,7 +1,7 @@
 //! Ownership of sessions: claimed, given back, looked after, taken.
 
 use super::{Mail, Run};
-use crate::model::{Epoch, Lease, Nonce, Pool, SessionRecord, WorkerId};
+use crate::model::{Durability, Epoch, Lease, Nonce, Pool, SessionRecord, WorkerId};
 
 /// Who asks for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Claimant {
     pub overdue: Overdue,
     /// What to do if the session is a suspect.
     pub suspect: Suspect,
+    /// What the claim reaches before it is `Won`.
+    pub class: Durability,
 }
 
 /// What a claim does with a session that may kill its owner.
@@ -48,6 +50,8 @@ pub enum Overdue {
 pub enum Claim {
     /// The session is the claimant's.
     Won(Box<Claimed>),
+    /// The session is the claimant's, but that did not reach its class in time: nothing may run yet. Ask again.
+    Unknown,
     /// Somebody else has it.
     Held {
         /// Who.

@@ -1,7 +1,7 @@
 //! The boundary write and what it releases.
 
 use super::Mail;
-use crate::model::{Cause, IdempotencyKey, MessageId, NewEntry, ReplyTo, StreamId, Unfinished};
+use crate::model::{Cause, Durability, IdempotencyKey, MessageId, NewEntry, ReplyTo, StreamId, Unfinished};
 
 /// A point where the session becomes durable: everything one `commit` writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Boundary {
     pub own_ttl: std::time::Duration,
     /// How many waiting messages to return.
     pub page: usize,
+    /// What has it before it is `Done`.
+    pub class: Durability,
 }
 
 /// A message at the head of an inbox, as it must be found there.
@@ -86,12 +88,17 @@ impl Boundary {
 /// What a commit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Commit {
-    /// It is written, now or by an earlier call with the same commit id (then `out` is empty: the duty delivers).
+    /// It is written, now or by an earlier call with the same commit id (then `out` is empty: the duty delivers), and has reached its class.
     Done {
         /// Replies that may be handed out now.
         out: Vec<OutReply>,
         /// The first waiting messages.
         mail: Vec<Mail>,
+    },
+    /// It is written, as for `Done`, but did not reach its class in time: nothing of it may be told yet. Ask again.
+    Unknown {
+        /// Replies that may be handed out once it is `Done`.
+        out: Vec<OutReply>,
     },
     /// A later claim came, or the session was reaped or deleted; nothing was changed, and never will be by this lease.
     Fenced,

@@ -6,19 +6,54 @@ use redis::Value;
 
 use super::{
     RedisStore,
+    commit_lane::Written,
     lanes::Lane,
     replies::{Reply, names},
     scripts::{Call, Name},
+    target::Server,
 };
 use crate::{
-    model::Partition,
-    store::{Run, StoreError, StoreResult},
+    model::{Durability, Partition},
+    store::{Reach, Run, StoreError, StoreResult},
 };
 
 impl RedisStore {
     /// The beginning of a call.
     pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
         self.shared.target.scripts.call(name, keys)
+    }
+
+    /// Calls a script and waits for `class`: on `lane` where that is reached at once, else on its commit lane.
+    pub(super) async fn ask_at(
+        &self,
+        class: Durability,
+        lane: &Lane,
+        call: Call,
+    ) -> StoreResult<(Reply, Reach)> {
+        if class == Durability::MEMORY {
+            return Ok((ask(lane, call).await?, Reach::Reached));
+        }
+        let name = call.name;
+        let Written { value, reach } = self.commits(class).write(Some(call)).await?;
+        Ok((Reply::of(name, value)?, reach))
+    }
+
+    /// Whether all that was written before has reached `class`.
+    pub(super) async fn has_reached(&self, class: Durability) -> StoreResult<Reach> {
+        if class == Durability::MEMORY {
+            return Ok(Reach::Reached);
+        }
+        Ok(self.commits(class).write(None).await?.reach)
+    }
+
+    /// The same of what was written to `server`, by any connection: another server's word says nothing of it.
+    pub(super) async fn has_reached_on(&self, server: &Server, class: Durability) -> StoreResult<Reach> {
+        if class == Durability::MEMORY {
+            return Ok(Reach::Reached);
+        }
+        let reach = self.has_reached(class).await?;
+        let is_same = *self.commits(class).server().await? == *server;
+        Ok(if is_same { reach } else { Reach::Unknown })
     }
 }
 

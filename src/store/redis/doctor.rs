@@ -103,7 +103,7 @@ async fn look(
     ])
 }
 
-async fn ask(
+pub(super) async fn ask(
     target: &Target,
     connection: &mut MultiplexedConnection,
     command: &[&str],
@@ -114,10 +114,10 @@ async fn ask(
 }
 
 /// The text of `INFO`.
-struct Info(String);
+pub(super) struct Info(pub(super) String);
 
 impl Info {
-    fn get(&self, name: &str) -> &str {
+    pub(super) fn get(&self, name: &str) -> &str {
         let value = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.unwrap_or_default().trim()
     }
@@ -127,17 +127,24 @@ impl Info {
     }
 }
 
-fn version(info: &Info) -> Check {
-    let (name, version, needed) = match info.get("valkey_version") {
-        "" => ("Redis", info.get("redis_version"), (7, 0)),
-        version => ("Valkey", version, (7, 2)),
+/// What the server calls its version, and that by its first two numbers.
+pub(super) fn named_version(info: &Info) -> (String, (u32, u32)) {
+    let (name, version) = match info.get("valkey_version") {
+        "" => ("Redis", info.get("redis_version")),
+        version => ("Valkey", version),
     };
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
     let is = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    (format!("{name} {version}"), is)
+}
+
+fn version(info: &Info) -> Check {
+    let (found, is) = named_version(info);
+    let needed = if found.starts_with("Valkey") { (7, 2) } else { (7, 0) };
     Check {
         check: "version",
         status: if is >= needed { CheckStatus::Ok } else { CheckStatus::Fail },
-        found: format!("{name} {version}"),
+        found,
         advice: (is < needed).then_some("upgrade to Redis 7.0 or Valkey 7.2, or newer"),
     }
 }

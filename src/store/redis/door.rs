@@ -56,7 +56,9 @@ impl RedisStore {
             .maybe(new.reply_to.as_ref())
             .maybe(new.group.as_ref())
             .maybe(new.resume);
-        sent(&mut ask(&self.shared.turns, call).await?)?.map_err(|(reply, word)| reply.unknown(&word))
+        let (mut reply, reach) = self.ask_at(new.class, &self.shared.turns, call).await?;
+        let sent = sent(&mut reply)?.map_err(|(reply, word)| reply.unknown(&word))?;
+        Ok(sent.acknowledged(reach))
     }
 
     pub(super) async fn take_reply_at(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
@@ -189,14 +191,14 @@ impl RedisStore {
             RelayedKind::Message(new) => with_message(call, new),
             RelayedKind::Refuse(refused) => with_refused(call, refused),
         });
-        let mut reply = ask(&self.shared.turns, call).await?;
+        let (mut reply, reach) = self.ask_at(Relayed::class(batch), &self.shared.turns, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "taken" => {
                 let each = reply.rest().map(|one| {
                     sent(&mut Reply::of(Name::Relay, one)?)?.map_err(|(reply, word)| reply.unknown(&word))
                 });
-                Ok(Relay::Taken(each.collect::<StoreResult<_>>()?))
+                Ok(Relay::Taken(each.collect::<StoreResult<_>>()?).acknowledged(reach))
             }
             "elsewhere" => Ok(Relay::Elsewhere(reply.maybe()?)),
             "other_pool" => Ok(Relay::OtherPool { index: reply.parse()?, pool: reply.parse()? }),

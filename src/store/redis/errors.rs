@@ -84,6 +84,11 @@ pub(super) fn is_no_script(error: &RedisError) -> bool {
     of_server.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOSCRIPT"))
 }
 
+/// The same of one answer in a pipeline.
+pub(super) fn is_no_script_value(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
 fn refused_login(address: &str) -> StoreError {
     StoreError::Refused(format!(
         "{address} wants a user name and password, or does not know the ones given: check --redis, where user:password@ stands before the host"

@@ -114,6 +114,11 @@ impl PartitionKeys {
         self.key("cursor")
     }
 
+    /// Hash: written where nothing else is, so that a wait has something to wait for.
+    pub fn mark(&self) -> String {
+        self.key("mark")
+    }
+
     /// String: who does the partition's upkeep.
     pub fn duty(&self) -> String {
         self.key("duty")

@@ -9,6 +9,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use futures_util::{
@@ -18,8 +19,8 @@ use futures_util::{
 use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
-    errors::{again, ends_connection, is_forbidden, is_no_script, store_error},
-    scripts::Call,
+    errors::{again, ends_connection, is_demotion, is_forbidden, is_no_script, store_error},
+    scripts::{Call, Name},
     target::{Server, Target},
 };
 use crate::store::{Run, StoreError, StoreResult};
@@ -103,7 +104,7 @@ impl Lane {
         }
     }
 
-    /// Calls a script if this start of the server answers (any, if none is named). A connection knows one alone, so
+    /// Calls a script, if this start of the server answers (any, if none is named). A connection knows one alone, so
     /// that what it sends is never answered by another.
     pub(super) async fn call_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Value>> {
         let link = self.link().await?;
@@ -148,10 +149,38 @@ impl Lane {
 
     /// Runs a pipeline whose commands may fail by themselves: their errors stand among the values.
     pub(super) async fn each(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        self.each_within(pipeline, Duration::ZERO).await
+    }
+
+    /// The same, for a pipeline that blocks for so long at most.
+    pub(super) async fn each_within(&self, pipeline: &Pipeline, blocks: Duration) -> StoreResult<Vec<Value>> {
         let link = self.link().await?;
         let mut connection = link.connection.clone();
         let asked = connection.send_packed_commands(pipeline, 0, pipeline.len());
-        self.answer(&link, asked).await?.map_err(|error| self.error(error))
+        let values = self.answer_within(&link, blocks, asked).await?.map_err(|error| self.error(error))?;
+        if values.iter().any(is_demoted) {
+            self.give_up(&link);
+        }
+        Ok(values)
+    }
+
+    /// Makes sure that the server knows all scripts.
+    pub(super) async fn load_all(&self) -> StoreResult<()> {
+        let mut load = redis::pipe();
+        for command in self.target.scripts.load_all() {
+            load.add_command(command);
+        }
+        self.all(&load).await.map(drop)
+    }
+
+    /// The beginning of a call.
+    pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
+        self.target.scripts.call(name, keys)
+    }
+
+    /// Host and port, for people.
+    pub(super) fn address(&self) -> &str {
+        self.target.address()
     }
 
     async fn reload(&self, link: &Link, call: &Call) -> StoreResult<()> {
@@ -182,7 +211,17 @@ impl Lane {
         link: &Link,
         asked: impl Future<Output = Result<T, RedisError>>,
     ) -> StoreResult<Result<T, RedisError>> {
-        let Ok(answered) = tokio::time::timeout(self.target.timeout, asked).await else {
+        self.answer_within(link, Duration::ZERO, asked).await
+    }
+
+    /// The same, where the server blocks for so long at most.
+    async fn answer_within<T>(
+        &self,
+        link: &Link,
+        blocks: Duration,
+        asked: impl Future<Output = Result<T, RedisError>>,
+    ) -> StoreResult<Result<T, RedisError>> {
+        let Ok(answered) = tokio::time::timeout(self.target.timeout + blocks, asked).await else {
             self.give_up(link);
             return Err(self.target.too_late());
         };
@@ -239,6 +278,11 @@ impl Lane {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics with the lock held")
     }
+}
+
+/// Whether an answer in a pipeline says that the server became a replica.
+fn is_demoted(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if is_demotion(Some(error.code())))
 }
 
 /// One attempt, which all who wait for it share. It ends within the target's time-out.

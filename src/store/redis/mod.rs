@@ -6,12 +6,14 @@
 //! # Connections
 //! A *lane* is one multiplexed connection that is rebuilt when it breaks or does not answer
 //! in time. There is one for messages and commits, one for leases and upkeep, which must never queue
-//! behind those, and one for reads. What blocks has connections of its own, hints come in
+//! behind those, and one for reads. Writes of a durability class above `memory` have a *commit lane* of their own. What blocks has connections of its own, hints come in
 //! on another, and administration goes through a pool. Each connection looks at
 //! who answers before its first use, and refuses a replica.
 
 mod admin;
 mod ask;
+mod class_checks;
+mod commit_lane;
 mod doctor;
 mod door;
 mod errors;
@@ -43,8 +45,9 @@ use std::{
     time::Duration,
 };
 
-use self::{admin::Admin, lanes::Lane, target::Target, waiting::Waiting};
+use self::{admin::Admin, commit_lane::CommitLane, lanes::Lane, target::Target, waiting::Waiting};
 pub use self::{
+    class_checks::class_checks,
     doctor::{Check, CheckStatus, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
@@ -55,7 +58,7 @@ pub use self::{
     tls::{BadTls, Identity, Tls},
 };
 use super::{StoreError, StoreResult};
-use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
+use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, Settings};
 
 /// How a store reaches its server.
 #[derive(Clone)]
@@ -131,6 +134,8 @@ struct Shared {
     /// Leases and upkeep.
     leases: Lane,
     reads: Lane,
+    /// Writes that wait for replicas or a disk, by class.
+    commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
     admin: Admin,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
@@ -165,6 +170,7 @@ impl RedisStore {
             turns: lane(),
             leases: lane(),
             reads,
+            commits: Mutex::default(),
             waiting: Waiting::new(target.clone()),
             admin: Admin::new(target.clone())?,
             pools: Mutex::default(),
@@ -186,6 +192,13 @@ impl RedisStore {
     /// Who answers on the lane that leases go through.
     pub async fn server(&self) -> StoreResult<Arc<Server>> {
         self.shared.leases.server().await
+    }
+
+    /// Where writes of `class` go.
+    fn commits(&self, class: Durability) -> Arc<CommitLane> {
+        let mut lanes = self.shared.commits.lock().expect("nobody panics with the lock held");
+        let lane = || CommitLane::new(Lane::new(self.shared.target.clone()), class, self.shared.keys.clone());
+        lanes.entry((class.fsync, class.replicas)).or_insert_with(|| Arc::new(lane())).clone()
     }
 
     fn limits(&self) -> Limits {

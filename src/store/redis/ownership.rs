@@ -64,6 +64,7 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect);
+            let before = self.shared.leases.server().await?;
             let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
                 let sparing = Claimant { overdue: Overdue::Spare, ..claimant.clone() };
                 return Box::pin(self.claim_session(session, &sparing, page)).await;
@@ -72,7 +73,8 @@ impl RedisStore {
             return match word.as_str() {
                 "won" => {
                     self.saw_pool(session.agent(), &claimant.pool);
-                    won(session, reply)
+                    let reach = self.has_reached_on(&before, claimant.class).await?;
+                    won(session, reply).map(|won| won.acknowledged(reach))
                 }
                 "held" => Ok(Claim::Held { by: reply.parse()? }),
                 "nothing" => Ok(Claim::NothingToDo),

@@ -53,9 +53,12 @@ const ENDS_PROBING: [&str; 3] = ["+multi", "+exec", "+discard"];
 const READING: &[&str] =
     &["evalsha_ro", "exists", "hget", "hgetall", "llen", "xrange", "xread", "xrevrange", "zrange"];
 
+/// What `top` looks at besides.
+const WATCHING: &[&str] = &["get", "time", "xlen", "zcard", "zcount"];
+
 const WAITING: &[&str] = &["blpop", "lpop"];
 
-const SENDING: &[&str] = &["evalsha"];
+const SENDING: &[&str] = &["evalsha", "wait"];
 
 const WORKING: &[&str] = &[
     "hkeys",
@@ -72,7 +75,7 @@ const WORKING: &[&str] = &[
 ];
 
 /// The kinds of a partition's keys that sending writes.
-const SENT_TO: &[&str] = &["meta:*", "in:*", "ids:*", "ready:*", "idle:*", "index", "out"];
+const SENT_TO: &[&str] = &["meta:*", "in:*", "ids:*", "ready:*", "idle:*", "index", "out", "mark"];
 
 impl Role {
     /// In a word.
@@ -87,10 +90,10 @@ impl Role {
 
     fn commands(self, scripts: &Scripts) -> BTreeSet<String> {
         let (plain, called): (&[&[&str]], Vec<Name>) = match self {
-            Self::Worker => (&[READING, WAITING, SENDING, WORKING], Name::all().collect()),
-            Self::Client => (&[READING, WAITING, SENDING], vec![Name::Look, Name::Send]),
+            Self::Worker => (&[READING, WATCHING, WAITING, SENDING, WORKING], Name::all().collect()),
+            Self::Client => (&[READING, WAITING, SENDING], vec![Name::Look, Name::Mark, Name::Send]),
             Self::Sender => (&[WAITING, &["xadd"]], Vec::new()),
-            Self::Observer => (&[READING], vec![Name::Look]),
+            Self::Observer => (&[READING, WATCHING], vec![Name::Look]),
         };
         let plain = plain.iter().copied().chain([EVERYBODY]).flatten().map(|&name| name.to_owned());
         plain.chain(called.into_iter().flat_map(|name| scripts.commands(name))).collect()

@@ -20,6 +20,7 @@ pub(super) enum Name {
     Fire,
     Free,
     Look,
+    Mark,
     Mend,
     Offer,
     Reap,
@@ -36,7 +37,7 @@ pub(super) enum Name {
 const PRELUDE: &str = include_str!("../../../lua/prelude.lua");
 
 /// In the order of [`Name`].
-const SOURCES: [(&str, &str); 24] = [
+const SOURCES: [(&str, &str); 25] = [
     ("advance", include_str!("../../../lua/advance.lua")),
     ("announce", include_str!("../../../lua/announce.lua")),
     ("bury", include_str!("../../../lua/bury.lua")),
@@ -50,6 +51,7 @@ const SOURCES: [(&str, &str); 24] = [
     ("fire", include_str!("../../../lua/fire.lua")),
     ("free", include_str!("../../../lua/free.lua")),
     ("look", include_str!("../../../lua/look.lua")),
+    ("mark", include_str!("../../../lua/mark.lua")),
     ("mend", include_str!("../../../lua/mend.lua")),
     ("offer", include_str!("../../../lua/offer.lua")),
     ("reap", include_str!("../../../lua/reap.lua")),
@@ -73,12 +75,14 @@ impl Name {
             Self::Claim,
             Self::Commit,
             Self::Configure,
+            Self::Continue,
             Self::Declare,
             Self::Delete,
             Self::Deliver,
             Self::Fire,
             Self::Free,
             Self::Look,
+            Self::Mark,
             Self::Mend,
             Self::Offer,
             Self::Reap,

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{RedisListener, RedisStore, workers::Renewing};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Entry, Lease, MessageId, NewMessage, Partition, Partitions, Pool,
-        ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
+        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed, Reap,
-        Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
+        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
+        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
+        Vitals,
     },
 };
 
@@ -36,6 +37,11 @@ impl Store for RedisStore {
         how: &AgentDeclaration,
     ) -> StoreResult<Option<AgentDeclaration>> {
         self.declare_agent(agent, how).await
+    }
+
+    async fn reach(&self, _: Partition, class: Durability) -> StoreResult<Reach> {
+        // One server has them all.
+        self.has_reached(class).await
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

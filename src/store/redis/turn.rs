@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, unreadable},
+    ask::{at_least_a_millisecond, unreadable},
     ownership::read_mail,
     replies::text,
     scripts::{Call, Name},
@@ -64,12 +64,13 @@ impl RedisStore {
         let call = boundary.entries.iter().fold(call, |call, entry| {
             call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
         });
-        let mut reply = ask(&self.shared.turns, call).await?;
+        let (mut reply, reach) = self.ask_at(boundary.class, &self.shared.turns, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "done" => {
                 let out = written(reply.list()?, boundary.done.as_ref())?;
-                Ok(Commit::Done { out, mail: read_mail(session, reply.rest())? })
+                let done = Commit::Done { out, mail: read_mail(session, reply.rest())? };
+                Ok(done.acknowledged(reach))
             }
             "fenced" => Ok(Commit::Fenced),
             "lost" => Ok(Commit::Lost),

@@ -130,6 +130,7 @@ impl Args {
             body: Body::text(&"x".repeat(self.payload)),
             in_flight: self.in_flight,
             messages: self.messages,
+            class: Default::default(),
         }
     }
 

@@ -16,6 +16,9 @@ use crate::{
 /// How long a worker may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// What a worker has said by now is read within this time.
+const SAID_WITHIN: Duration = Duration::from_millis(200);
+
 /// How each is run.
 const ARGS: [&str; 4] = ["worker", "--json", "--capacity", "1000000"];
 
@@ -86,11 +89,20 @@ impl Fleet {
 
     /// Sends `signal` to all of them.
     pub(super) fn signal(&self, signal: Signal) -> Result<(), Failure> {
-        for pid in self.pids() {
-            let mut kill = std::process::Command::new("kill");
-            kill.args(["-s", signal.name(), &pid.to_string()]).status()?;
+        self.pids().into_iter().try_for_each(|pid| self::signal(pid, signal))
+    }
+
+    /// How many times any of them said to have been buried, since somebody last looked at what they say.
+    pub(super) async fn lost(&mut self) -> usize {
+        let mut lost = 0;
+        for output in &mut self.outputs {
+            let mut line = String::new();
+            while let Ok(Ok(1..)) = tokio::time::timeout(SAID_WITHIN, output.read_line(&mut line)).await {
+                lost += usize::from(event(&line) == "lost");
+                line.clear();
+            }
         }
-        Ok(())
+        lost
     }
 
     /// The next `count` events of the first worker, by their names.
@@ -103,8 +115,7 @@ impl Fleet {
                 names.push("nothing".to_owned());
                 break;
             }
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            names.push(event["event"].as_str().unwrap_or("?").to_owned());
+            names.push(event(&line));
         }
         Ok(names.join(", then "))
     }
@@ -126,6 +137,18 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// Sends a process of ours a signal.
+pub(super) fn signal(pid: u32, signal: Signal) -> Result<(), Failure> {
+    std::process::Command::new("kill").args(["-s", signal.name(), &pid.to_string()]).status()?;
+    Ok(())
+}
+
+/// The name of an event.
+fn event(line: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    event["event"].as_str().unwrap_or("?").to_owned()
 }
 
 /// CPU time of a process, where `/proc` tells.

@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 use serde::Deserialize;
 use tenure::{
     Env,
-    model::{Body, MessageId, NewMessage, Pool, ReplyTo, SessionId},
+    model::{Body, Durability, MessageId, NewMessage, Pool, ReplyTo, SessionId},
     store::{Sent, Store},
 };
 use tokio::sync::oneshot;
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) body: Body,
     pub(super) in_flight: usize,
     pub(super) messages: usize,
+    /// What an acceptance reaches before it counts.
+    pub(super) class: Durability,
 }
 
 /// Messages under way.
@@ -71,13 +73,13 @@ impl<'a, S: Store> Load<'a, S> {
                 return Ok(latencies);
             }
             let session = &plan.sessions[number % plan.sessions.len()];
-            latencies.push(self.turn(session, &plan.body).await?);
+            latencies.push(self.turn(session, plan).await?);
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    async fn turn(&self, session: &SessionId, body: &Body) -> Result<Duration, Failure> {
-        let message = message(self.env, session, body, Some(self.list.clone()));
+    async fn turn(&self, session: &SessionId, plan: &Plan) -> Result<Duration, Failure> {
+        let message = message(self.env, session, plan, Some(self.list.clone()));
         let (answered, answer) = oneshot::channel();
         self.waiting.lock().expect("nobody panics while waiting").insert(message.message, answered);
         let began = self.env.now();
@@ -115,16 +117,17 @@ impl<'a, S: Store> Load<'a, S> {
 }
 
 /// A message to `session`.
-pub(super) fn message(env: &Env, session: &SessionId, body: &Body, reply_to: Option<ReplyTo>) -> NewMessage {
+pub(super) fn message(env: &Env, session: &SessionId, plan: &Plan, reply_to: Option<ReplyTo>) -> NewMessage {
     NewMessage {
         session: session.clone(),
         message: env.message_id(),
         id: None,
         reply_to,
-        body: body.clone(),
+        body: plan.body.clone(),
         group: None,
         resume: None,
         pool: Pool::default(),
+        class: plan.class,
     }
 }
 

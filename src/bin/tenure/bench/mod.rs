@@ -1,6 +1,7 @@
 //! `tenure bench`: what a turn costs here, measured.
 
 mod bare;
+mod durability;
 mod exec;
 mod failover;
 mod figures;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Failover(failover::Args),
     Turns(turns::Args),
     Exec(exec::Args),
+    Durability(durability::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
@@ -27,5 +29,6 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure
         Command::Failover(args) => failover::run(args, global).await,
         Command::Turns(args) => turns::run(args, global).await,
         Command::Exec(args) => exec::run(args, global).await,
+        Command::Durability(args) => durability::run(args, global).await,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::try_join_all;
 use tenure::{
     Env,
-    model::{EntryKind, Epoch, Lease, NewEntry, NewMessage, Pool, SessionId, WorkerId},
+    model::{Durability, EntryKind, Epoch, Lease, NewEntry, NewMessage, Pool, SessionId, WorkerId},
     store::{
         Boundary, Claim, Claimant, Commit, Done, DutyWish, Overdue, Presence, Renewal, StateChange, Store,
         Suspect,
@@ -51,7 +51,7 @@ impl<'a, S: Store> Raw<'a, S> {
         let mut slots: Vec<_> = (0..plan.in_flight.min(plan.sessions.len())).map(|_| Vec::new()).collect();
         let count = slots.len();
         for (index, session) in plan.sessions.iter().enumerate() {
-            let first = message(env, session, &plan.body, None);
+            let first = message(env, session, plan, None);
             let number = accepted(store.send(&first).await?)?;
             let lease = claim(store, env, session, &worker).await?;
             let mut owned = Owned { lease, seq: 0, turns: 0 };
@@ -85,7 +85,7 @@ async fn run_slot<S: Store>(
         let at = turn % slot.len();
         let owned = &mut slot[at];
         let began = env.now();
-        let message = message(env, owned.lease.session(), &plan.body, None);
+        let message = message(env, owned.lease.session(), plan, None);
         let number = accepted(store.send(&message).await?)?;
         commit(store, env, owned, &message, number).await?;
         latencies.push(env.now().since(began));
@@ -120,6 +120,7 @@ async fn claim<S: Store>(
         seen: Epoch(0),
         overdue: Overdue::Spare,
         suspect: Suspect::Take,
+        class: Durability::MEMORY,
     };
     match store.claim(session, &claimant, PAGE).await? {
         Claim::Won(claimed) => Ok(claimed.lease),
@@ -160,6 +161,7 @@ async fn commit<S: Store>(
         quarantine: None,
         own_ttl: LEASE,
         page: PAGE,
+        class: message.class,
     };
     match store.commit(&owned.lease, &boundary).await? {
         Commit::Done { .. } => {

@@ -33,6 +33,12 @@ impl Server {
         Ok(read_cpu(&info))
     }
 
+    /// What stands at `list` from number `first` on, and stays there.
+    pub(super) async fn standing(&mut self, list: &ReplyTo, first: usize) -> Result<Vec<String>, Failure> {
+        let first = isize::try_from(first).expect("a list that fits into memory");
+        self.conn.lrange(list.as_str(), first, -1).await.map_err(unavailable)
+    }
+
     /// The next replies at `list`; none if a second passed without one.
     pub(super) async fn replies(&mut self, list: &ReplyTo) -> Result<Vec<String>, Failure> {
         let taken: Option<(String, Vec<String>)> =

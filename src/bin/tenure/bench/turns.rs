@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use tenure::{
     Env,
-    model::{Body, Namespace, ReplyTo},
+    model::{Body, Durability, Namespace, ReplyTo},
     store::Store,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// How many worker processes there are
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     workers: usize,
+    /// What has a turn before it counts: memory, replicas:N, fsync, fsync+replicas:N
+    #[arg(long, default_value = "memory", value_name = "CLASS")]
+    durability: Durability,
     /// Also run the same scripts (`send`, then `commit`) without a worker, and compare
     #[arg(long)]
     raw: bool,
@@ -86,6 +89,7 @@ struct Report {
     in_flight: usize,
     messages: usize,
     workers: usize,
+    class: Durability,
     #[serde(flatten)]
     turns: Figures,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,19 +100,34 @@ struct Report {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let (turns, raw) = measured(&args, global).await?;
+    args.print(turns, raw, global.json)
+}
+
+/// The figures of one run, with workers and, if asked for, without.
+pub(super) async fn measured(args: &Args, global: &Global) -> Result<(Figures, Option<Figures>), Failure> {
     args.check()?;
     let env = Env::system();
     let namespace: Namespace = format!("bench-{:08x}", env.random_u32()).parse().expect("a short word");
     let list: ReplyTo = format!("reply:{namespace}").parse().expect("not one of ours");
     let global = Global { namespace, ..global.clone() };
     Server::connect(&global).await?;
-    let measured = measure(&args, &global, &env, &list, Interrupt::listen()?).await;
+    let measured = measure(args, &global, &env, &list, Interrupt::listen()?).await;
     forget::namespace(&global, &[list.to_string()]).await?;
-    let (turns, raw) = measured?;
-    args.print(turns, raw, global.json)
+    measured
+}
+
+/// Turns a second with workers over those without.
+pub(super) fn ratio(turns: &Figures, raw: &Figures) -> f64 {
+    (turns.turns_per_second / raw.turns_per_second * 1e3).round() / 1e3
 }
 
 impl Args {
+    /// One worker, beside the same without one.
+    pub(super) fn of_class(class: Durability, in_flight: usize, messages: usize, payload: usize) -> Self {
+        Self { sessions: 256, payload, in_flight, messages, workers: 1, durability: class, raw: true }
+    }
+
     fn check(&self) -> Result<(), Failure> {
         let counts = [
             (self.sessions, "--sessions"),
@@ -122,6 +141,11 @@ impl Args {
         }
     }
 
+    /// What its workers are told.
+    fn options(&self) -> [String; 2] {
+        ["--durability".to_owned(), self.durability.to_string()]
+    }
+
     /// Messages to the sessions of `agent`.
     fn plan(&self, agent: &str) -> Plan {
         let session = |n| format!("{agent}/{n}").parse().expect("a session's id");
@@ -130,12 +154,13 @@ impl Args {
             body: Body::text(&"x".repeat(self.payload)),
             in_flight: self.in_flight,
             messages: self.messages,
+            class: self.durability,
         }
     }
 
     fn print(self, turns: Figures, raw: Option<Figures>, json: bool) -> Result<(), Failure> {
-        let Self { sessions, payload, in_flight, messages, workers, .. } = self;
-        let ratio = raw.map(|raw| (turns.turns_per_second / raw.turns_per_second * 1e3).round() / 1e3);
+        let Self { sessions, payload, in_flight, messages, workers, durability: class, .. } = self;
+        let ratio = raw.as_ref().map(|raw| ratio(&turns, raw));
         if json {
             let bench = "turns";
             return output::json(&Report {
@@ -145,6 +170,7 @@ impl Args {
                 in_flight,
                 messages,
                 workers,
+                class,
                 turns,
                 raw,
                 ratio,
@@ -179,7 +205,7 @@ async fn measure(
     list: &ReplyTo,
     mut interrupt: Interrupt,
 ) -> Result<(Figures, Option<Figures>), Failure> {
-    let fleet = interrupt.or(Fleet::start(args.workers, None, global)).await?;
+    let fleet = interrupt.or(Fleet::start_with(args.workers, &args.options(), global)).await?;
     let store = connect::store(global).await?;
     let (mut meter, mut replies) = (Server::connect(global).await?, Server::connect(global).await?);
 

@@ -56,7 +56,7 @@ pub(crate) async fn run(Args { every, count }: Args, global: &Global) -> Result<
         let line = "top needs a terminal, as input and as output: add --json to print one object a look";
         return Err(Failure::new(Exit::Usage, line));
     }
-    let title = format!("{}  namespace {}", redacted(&global.redis), global.namespace);
+    let title = format!("{}  namespace {}", redacted(&global.address()?), global.namespace);
     terminal::show(gatherer, every, count, &title).await
 }
 

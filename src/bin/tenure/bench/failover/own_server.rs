@@ -1,0 +1,136 @@
+//! A `redis-server` of the benchmark's own, which it may freeze, kill and start again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tenure::Env;
+use tokio::process::Child;
+
+use super::super::fleet::{Signal, signal};
+use crate::{
+    failure::{Exit, Failure},
+    own_process,
+};
+
+/// How long it may take to answer.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Between two looks whether it does.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Ports below what systems hand to outgoing connections: they stay ours while the server is away.
+const PORTS: std::ops::Range<u64> = 12_000..30_000;
+
+/// Whether it keeps what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Nothing,
+    /// An append-only file, synchronised before each answer.
+    Everything,
+}
+
+/// The server; ends with this value.
+pub(super) struct OwnServer {
+    // Before its folder: a server that is gone writes nothing more.
+    process: Option<Child>,
+    program: PathBuf,
+    port: u64,
+    keeps: Keeps,
+    folder: Folder,
+    env: Env,
+}
+
+/// A folder that goes with its owner.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be deleted is left where the system deletes it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl OwnServer {
+    pub(super) async fn start(program: &Path, keeps: Keeps, env: &Env) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("tenure-bench-{:08x}", env.random_u32()));
+        fs::create_dir(&folder)?;
+        let port = PORTS.start + env.random_below(PORTS.end - PORTS.start);
+        let (program, folder, env) = (program.to_owned(), Folder(folder), env.clone());
+        let mut server = Self { process: None, program, port, keeps, folder, env };
+        server.launch().await?;
+        Ok(server)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Everything stands still; connections stay open and nothing is answered.
+    pub(super) fn freeze(&self) -> Result<(), Failure> {
+        self.signal(Signal::Stop)
+    }
+
+    pub(super) fn thaw(&self) -> Result<(), Failure> {
+        self.signal(Signal::Continue)
+    }
+
+    fn signal(&self, what: Signal) -> Result<(), Failure> {
+        match self.process.as_ref().and_then(Child::id) {
+            Some(pid) => signal(pid, what),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn kill(&mut self) -> Result<(), Failure> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it; returns when it answers.
+    pub(super) async fn launch(&mut self) -> Result<(), Failure> {
+        let keeps = if self.keeps == Keeps::Everything { "yes" } else { "no" };
+        let mut command = own_process::guarded(&self.program);
+        command
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--dir"])
+            .arg(&self.folder.0)
+            .args(["--maxmemory-policy", "noeviction", "--logfile", "server.log"])
+            .args(["--appendonly", keeps, "--appendfsync", "always"])
+            .stdout(Stdio::null());
+        self.process = Some(command.spawn().map_err(|err| self.unusable(&err.to_string()))?);
+        let env = self.env.clone();
+        let answered = env.timeout(READY_WITHIN, self.until_it_answers()).await;
+        match answered {
+            Some(true) => Ok(()),
+            _ => Err(self.unusable("it does not answer")),
+        }
+    }
+
+    /// Whether it did, before it ended.
+    async fn until_it_answers(&mut self) -> bool {
+        let Ok(client) = redis::Client::open(self.url()) else { return false };
+        loop {
+            if !matches!(self.process.as_mut().map(Child::try_wait), Some(Ok(None))) {
+                return false;
+            }
+            // While it loads its file it answers with an error.
+            if let Ok(mut conn) = client.get_multiplexed_async_connection().await
+                && redis::cmd("PING").exec_async(&mut conn).await.is_ok()
+            {
+                return true;
+            }
+            self.env.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn unusable(&self, cause: &str) -> Failure {
+        let line =
+            format!("{}: {cause}: name a Redis server's program with --redis-server", self.program.display());
+        Failure::new(Exit::Failed, line)
+    }
+}

@@ -1,0 +1,59 @@
+use super::ground::{Draw, counting, ms};
+use crate::{
+    model::{Durability, WorkerConfig},
+    sim::{End, Fault, Faults, Planned, Scenario, Simulation, Workload},
+};
+
+/// The class that all of it is about.
+const CLASS: Durability = Durability { fsync: false, replicas: 1 };
+
+/// Writes that no replica has are repeated, and the repeat finds them there: that alone acknowledges nothing.
+pub(super) const FAILOVER: Scenario = Scenario {
+    name: "what-a-replica-was-said-to-have-survives-a-failover",
+    about: "The replica is cut off, writes go on without it, and it takes over.",
+    holds: "What was told to be accepted or answered at `replicas:1` is there afterwards.",
+    made: |seed| {
+        let mut draw = Draw::of(seed);
+        let cut = draw.between_ms(300, 3_000);
+        let over = cut + draw.between_ms(1, 2_500);
+        let plan = vec![Planned::at(cut, Fault::CutReplica), Planned::at(over, Fault::Failover)];
+        replicated(seed).faults(Faults::Plan(plan)).check("what was told is there", told)
+    },
+};
+
+/// Nothing leaves while its class is not reached; then all of it does, once.
+pub(super) const HEALED: Scenario = Scenario {
+    name: "a-reply-waits-for-its-class-and-comes-once",
+    about: "The replica is cut off for a while, longer than clients are patient.",
+    holds: "Each message is one turn, and is answered once the replica has it.",
+    made: |seed| {
+        let mut draw = Draw::of(seed);
+        let cut = draw.between_ms(300, 3_000);
+        let healed = cut + draw.between_ms(1, 8_000);
+        let plan = vec![Planned::at(cut, Fault::CutReplica), Planned::at(healed, Fault::HealReplica)];
+        replicated(seed).faults(Faults::Plan(plan)).check("what was told is there", told)
+    },
+};
+
+fn replicated(seed: u64) -> Simulation {
+    counting(seed, ms(300))
+        .configure(|_, config| WorkerConfig { durability: CLASS, ..config })
+        .workload(Workload::messages("count", 6, 40))
+}
+
+/// Every message and every reply that a client was told of at the class is in its session's history.
+fn told(end: &End) -> Result<(), String> {
+    for told in end.acked().iter().filter(|told| told.class >= CLASS) {
+        let (session, message) = (&told.session, told.message);
+        let history = end.history(session);
+        if !history.iter().any(|entry| entry.message == Some(message)) {
+            return Err(format!("{session}: {message} was accepted at {}, and is lost", told.class));
+        }
+        if let Some(reply) = told.entry
+            && !history.iter().any(|entry| entry.id == reply && entry.message == Some(message))
+        {
+            return Err(format!("{session}: reply {reply} was told at {}, and is lost", told.class));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Whether a server can honour the durability classes that are asked of it.
+
+use redis::Value;
+
+use super::{
+    Options,
+    doctor::{Check, CheckStatus, Info, ask, named_version},
+    records::Fields,
+    replies::text,
+    target::Target,
+};
+use crate::{model::Durability, store::StoreResult};
+
+/// The server's word on what classes depend on.
+struct Found {
+    /// Version, by its own count.
+    version: (u32, u32),
+    /// Replicas that follow now.
+    replicas: u64,
+    appends: bool,
+    /// `always`, `everysec` or `no`; none where it may not be read.
+    fsync: Option<String>,
+    /// How many replicas must follow for a write to be taken; none where it may not be read.
+    min_replicas: Option<u64>,
+}
+
+/// One finding for each class above `memory`, and what else is to be said of them. Nothing where nobody answers: that is
+/// another check's.
+pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Check> {
+    let wanted: Vec<_> = classes.iter().copied().filter(|class| *class != Durability::MEMORY).collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let found = match options.target() {
+        Ok(target) => look(&target).await,
+        Err(error) => Err(error),
+    };
+    let Ok(found) = found else { return Vec::new() };
+    let mut checks: Vec<_> = wanted.iter().map(|class| found.honours(*class)).collect();
+    let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
+    checks.extend(found.min_replicas(most));
+    checks
+}
+
+async fn look(target: &Target) -> StoreResult<Found> {
+    let mut connection = target.connect_any().await?;
+    let info = ask(target, &mut connection, &["INFO"]).await?;
+    let info = Info(text(info).unwrap_or_default());
+    let fsync = ask(target, &mut connection, &["CONFIG", "GET", "appendfsync"]).await;
+    let fewest = ask(target, &mut connection, &["CONFIG", "GET", "min-replicas-to-write"]).await;
+    let setting = |answer: StoreResult<Value>, name| {
+        let fields = Fields::read(answer.ok()?).ok()?;
+        Some(String::from_utf8_lossy(fields.get(name)?).into_owned())
+    };
+    Ok(Found {
+        version: named_version(&info).1,
+        replicas: info.0.lines().filter(|line| is_online(line)).count() as u64,
+        appends: info.get("aof_enabled") == "1",
+        fsync: setting(fsync, "appendfsync"),
+        min_replicas: setting(fewest, "min-replicas-to-write").and_then(|fewest| fewest.parse().ok()),
+    })
+}
+
+/// `slave0:ip=…,port=…,state=online,…`
+fn is_online(line: &str) -> bool {
+    line.starts_with("slave") && line.split(',').any(|field| field == "state=online")
+}
+
+impl Found {
+    /// Whether what `class` waits for is there.
+    fn honours(&self, class: Durability) -> Check {
+        let missing = self.missing(class);
+        Check {
+            check: "durability",
+            status: if missing.is_some() { CheckStatus::Fail } else { CheckStatus::Ok },
+            found: match &missing {
+                None => class.to_string(),
+                Some((what, _)) => format!("{class} is asked for: {what}"),
+            },
+            advice: missing.map(|(_, advice)| advice),
+        }
+    }
+
+    /// What a class would wait for in vain, or be told without it, and what to do.
+    fn missing(&self, class: Durability) -> Option<(String, &'static str)> {
+        let Self { version, replicas, appends, fsync, .. } = self;
+        if *replicas < class.replicas.into() {
+            let found = format!("{replicas} replicas follow");
+            return Some((found, "add replicas (REPLICAOF), or ask for fewer"));
+        }
+        if !class.fsync {
+            return None;
+        }
+        if *version < (7, 2) {
+            let advice = "upgrade to Redis 7.2 or newer, which has WAITAOF, or ask for replicas:N";
+            return Some(("the server is too old".to_owned(), advice));
+        }
+        if !appends {
+            return Some(("appendonly no".to_owned(), "CONFIG SET appendonly yes"));
+        }
+        let advice = "CONFIG SET appendfsync always, and allow CONFIG GET: with everysec a wait takes a second, or is answered without the disk";
+        match fsync.as_deref() {
+            Some("always") => None,
+            Some(other) => Some((format!("appendfsync {other}"), advice)),
+            None => Some(("appendfsync cannot be read".to_owned(), advice)),
+        }
+    }
+
+    /// Whether a primary that lost its replicas goes on taking writes.
+    fn min_replicas(&self, wanted: u8) -> Option<Check> {
+        let set = self.min_replicas.filter(|_| wanted > 0)?;
+        let few = set < wanted.into();
+        Some(Check {
+            check: "min-replicas-to-write",
+            status: if few { CheckStatus::Warn } else { CheckStatus::Ok },
+            found: set.to_string(),
+            advice: few.then_some(
+                "CONFIG SET min-replicas-to-write to what the classes ask for, and min-replicas-max-lag 2: a primary without replicas then says so at once",
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Found {
+        let fsync = Some("always".to_owned());
+        Found { version: (7, 2), replicas: 2, appends: true, fsync, min_replicas: Some(1) }
+    }
+
+    fn class(word: &str) -> Durability {
+        word.parse().unwrap()
+    }
+
+    #[test]
+    fn a_class_is_refused_where_what_it_waits_for_is_not_there() {
+        let old = || Found { version: (7, 0), ..sound() };
+        let fails = |found: Found, word| found.honours(class(word)).status == CheckStatus::Fail;
+        assert!(!fails(sound(), "fsync+replicas:2"));
+        assert!(fails(sound(), "replicas:3"));
+        assert!(fails(old(), "fsync") && !fails(old(), "replicas:2"));
+        assert!(fails(Found { appends: false, ..sound() }, "fsync"));
+        for fsync in [Some("everysec".to_owned()), None] {
+            assert!(fails(Found { fsync: fsync.clone(), ..sound() }, "fsync+replicas:1"), "{fsync:?}");
+            assert!(!fails(Found { fsync, ..sound() }, "replicas:1"));
+        }
+    }
+
+    #[test]
+    fn a_primary_that_would_write_alone_is_a_warning() {
+        assert_eq!(sound().min_replicas(2).unwrap().status, CheckStatus::Warn);
+        assert_eq!(sound().min_replicas(1).unwrap().status, CheckStatus::Ok);
+        assert_eq!(sound().min_replicas(0), None);
+        assert_eq!(Found { min_replicas: None, ..sound() }.min_replicas(1), None);
+    }
+
+    #[test]
+    fn a_replica_counts_when_it_is_online() {
+        assert!(is_online("slave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0"));
+        assert!(!is_online("slave1:ip=127.0.0.1,port=1,state=wait_bgsave,offset=0,lag=0"));
+    }
+}

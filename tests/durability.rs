@@ -1,0 +1,184 @@
+//! Workers, clients and a primary whose replica stands still: nothing leaves before the replica has it.
+
+mod support;
+
+use std::{process::Command, time::Duration};
+
+use redis::AsyncCommands;
+use serde_json::Value;
+use support::{RedisServer, WorkerProcess, eventually};
+use tenure::{
+    SessionId,
+    model::{Body, Durability, NewMessage, ReplyTo},
+    store::{HistoryRange, RedisStore, Sent, Store, redis::Options},
+};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Longer than the duty leaves a reply to the worker that wrote it.
+const LONG_ENOUGH_FOR_ANYBODY: Duration = Duration::from_secs(4);
+
+fn followed() -> (RedisServer, RedisServer) {
+    let primary = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&primary).start();
+    primary.wait_for_replicas(1);
+    (primary, replica)
+}
+
+fn tenure(server: &RedisServer, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let ended = command.args(args).env("TENURE_REDIS", server.url()).env_remove("RUST_LOG").output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
+}
+
+async fn store(server: &RedisServer) -> RedisStore {
+    RedisStore::connect(Options::new(server.url())).await.unwrap()
+}
+
+/// A message that is accepted at `memory`, whatever its agent declares: so that it is the turn that has to wait.
+fn plain(session: &SessionId, text: &str, reply_to: &ReplyTo) -> NewMessage {
+    NewMessage {
+        session: session.clone(),
+        message: tenure::Env::system().message_id(),
+        id: None,
+        reply_to: Some(reply_to.clone()),
+        body: Body::text(text),
+        group: None,
+        resume: None,
+        pool: Default::default(),
+        class: Durability::MEMORY,
+    }
+}
+
+#[tokio::test]
+async fn no_reply_leaves_while_the_replica_stands_still_and_one_turn_is_made_of_it() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &["--durability", "replicas:1"]);
+    let (store, alice) = (store(&primary).await, "echo/alice".parse().unwrap());
+    let replies: ReplyTo = "my:replies".parse().unwrap();
+    let (code, said, _) = tenure(&primary, &["send", "echo/alice", "first", "--wait", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["class"], &said["reply"]["text"]), (0, &"replicas:1".into(), &"first".into()));
+
+    replica.pause();
+    let sent = store.send(&plain(&alice, "second", &replies)).await.unwrap();
+    assert!(matches!(sent, Sent::Accepted { .. }), "{sent:?}");
+    let sent = store.send(&plain(&alice, "third", &replies)).await.unwrap();
+    assert!(matches!(sent, Sent::Accepted { .. }), "{sent:?}");
+    let history = async || store.history(&alice, HistoryRange::Newest(0), Duration::ZERO).await.unwrap();
+    eventually("the turn is written", BOUND, async || history().await.len() == 4).await;
+    assert_eq!(
+        store.take_reply(&replies, LONG_ENOUGH_FOR_ANYBODY).await.unwrap(),
+        None,
+        "nobody may be told"
+    );
+    assert_eq!(history().await.len(), 4, "and no other turn begins");
+
+    replica.resume();
+    for text in ["second", "third"] {
+        let reply = store.take_reply(&replies, BOUND).await.unwrap().expect("a reply");
+        let reply: Value = serde_json::from_str(&reply).unwrap();
+        assert_eq!(reply["reply"]["text"], text);
+    }
+    assert_eq!(history().await.len(), 6, "each is one turn");
+    assert_eq!(store.take_reply(&replies, Duration::ZERO).await.unwrap(), None, "and is answered once");
+}
+
+#[tokio::test]
+async fn a_sender_is_told_that_the_outcome_is_unknown_and_asking_again_with_the_same_id_converges() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &["--durability", "replicas:1"]);
+    replica.pause();
+    let send = ["send", "echo/bob", "hi", "--id", "k1", "--json", "--timeout", "2s"];
+    let (code, said, error) = tenure(&primary, &send);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["accepted"], &said["error"]["reason"]), (5, &false.into(), &"unknown".into()));
+    assert!(error.contains("replicas:1") && error.contains("--id k1"), "{error}");
+
+    replica.resume();
+    primary.wait_for_replicas(1);
+    let (code, said, error) = tenure(&primary, &[&send[..], &["--wait"]].concat());
+    assert_eq!(code, 0, "{error}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["reply"]["text"], &said["class"]), (&"hi".into(), &"replicas:1".into()));
+    let (store, bob) = (store(&primary).await, "echo/bob".parse().unwrap());
+    let history = store.history(&bob, HistoryRange::Newest(0), Duration::ZERO).await.unwrap();
+    assert_eq!(history.len(), 2, "one turn");
+}
+
+#[tokio::test]
+async fn an_entry_of_the_plain_door_stays_until_the_replica_has_what_became_of_it() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &["--durability", "replicas:1"]);
+    let mut conn = primary.client().get_multiplexed_async_connection().await.unwrap();
+    replica.pause();
+    let fields = [("to", "echo/carol"), ("body", "hi"), ("reply_to", "my:replies")];
+    let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.unwrap();
+    let store = store(&primary).await;
+    eventually("it is taken", BOUND, async || !store.cursors().await.unwrap().is_empty()).await;
+    let replies: ReplyTo = "my:replies".parse().unwrap();
+    assert_eq!(store.take_reply(&replies, LONG_ENOUGH_FOR_ANYBODY).await.unwrap(), None);
+    let left: usize = conn.xlen("tenure:default:ingress").await.unwrap();
+    assert_eq!(left, 1);
+
+    replica.resume();
+    assert!(store.take_reply(&replies, BOUND).await.unwrap().is_some());
+    eventually("the door is empty", BOUND, async || {
+        let left: usize = conn.xlen("tenure:default:ingress").await.unwrap();
+        left == 0
+    })
+    .await;
+    assert_eq!(store.take_reply(&replies, Duration::ZERO).await.unwrap(), None, "it was relayed once");
+}
+
+#[test]
+fn a_worker_does_not_start_with_a_class_that_the_server_cannot_honour_and_doctor_says_the_same() {
+    let server = RedisServer::start();
+    let start = |class: &str| tenure(&server, &["worker", "--durability", class]);
+    let (code, _, error) = start("replicas:1");
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("replicas:1 is asked for: 0 replicas follow: add replicas"), "{error}");
+    let (code, _, error) = start("fsync");
+    assert_eq!(code, 1, "{error}");
+    let (code, _, error) = start("disk");
+    assert_eq!((code, error.contains("is not a durability class")), (2, true), "{error}");
+
+    // A replica that went away after the worker had started.
+    let (primary, mut replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &["--durability", "replicas:1"]);
+    let durability = || {
+        let (code, said, _) = tenure(&primary, &["doctor", "--json"]);
+        let checks = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mine: Vec<_> = checks
+            .filter(|check| check["check"] == "durability" || check["check"] == "min-replicas-to-write")
+            .map(|check| check["status"].as_str().unwrap().to_owned())
+            .collect();
+        (code, mine)
+    };
+    assert_eq!(durability(), (0, vec!["ok".to_owned(), "warn".to_owned()]));
+    replica.kill();
+    support::wait_until("the primary notices", BOUND, || durability().0 == 1);
+    assert_eq!(durability().1, ["fail", "warn"]);
+}
+
+#[test]
+fn an_agent_says_its_class_in_the_file_and_the_worker_for_those_that_do_not() {
+    let (primary, _replica) = followed();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agents.toml");
+    let text = "[agents.safe]\ntype = \"echo\"\ndurability = \"replicas:1\"\n[agents.plain]\ntype = \"echo\"\ndurability = \"memory\"\n[agents.usual]\ntype = \"echo\"\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let class = |agent: &str| {
+        let (code, said, error) =
+            tenure(&primary, &["send", &format!("{agent}/a"), "hi", "--wait", "--json"]);
+        assert_eq!(code, 0, "{error}");
+        serde_json::from_str::<Value>(&said).unwrap()["class"].as_str().unwrap().to_owned()
+    };
+    let mut first = WorkerProcess::start(&primary.url(), &["--agents", file]);
+    assert_eq!(["safe", "plain", "usual"].map(class), ["replicas:1", "memory", "memory"]);
+    assert!(first.drain(BOUND).success());
+    let _second = WorkerProcess::start(&primary.url(), &["--agents", file, "--durability", "replicas:1"]);
+    assert_eq!(["safe", "plain", "usual"].map(class), ["replicas:1", "memory", "replicas:1"]);
+}
