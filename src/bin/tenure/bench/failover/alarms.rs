@@ -43,9 +43,13 @@ impl Scene<'_> {
                 self.env.sleep(BETWEEN).await;
                 pauses += 1;
             }
-            eprint!("\r{pauses} pauses");
+            if !self.global.json {
+                eprint!("\r{pauses} pauses");
+            }
         }
-        eprintln!();
+        if !self.global.json {
+            eprintln!();
+        }
         drop(busy);
         let adopted = self.all_told().await?;
         let measured = Measured {

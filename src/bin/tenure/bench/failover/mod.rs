@@ -140,7 +140,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let (mut interrupt, before) = (Interrupt::listen()?, load_average());
     let mut reports = Vec::new();
     for (case, sessions) in args.cases() {
-        eprintln!("{case}: {sessions} sessions");
+        if !global.json {
+            eprintln!("{case}: {sessions} sessions");
+        }
         reports.push(args.measure(case, sessions, &mut interrupt, global).await?);
     }
     if let Some(file) = &args.report {
