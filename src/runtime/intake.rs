@@ -16,9 +16,8 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, mut hints: S::Lis
             hint = hints.recv() => hint,
         };
         let Some(command) = shared.heed(hint) else { continue };
-        if shared.commands.send(command).await.is_err() {
-            return;
-        }
+        // Nobody acts on it any more while a drain ends: but as long as this lives, the lifeline must.
+        _ = shared.commands.send(command).await;
     }
 }
 
