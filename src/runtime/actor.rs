@@ -176,11 +176,11 @@ impl<S: Store> SessionActor<S> {
             suspect,
             class: self.hosted.class,
         };
-        let _place = tokio::select! {
+        let mut place = tokio::select! {
             biased;
             () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),
             () = window.ended(&self.shared.env) => return Err(Departure::Distrusted),
-            place = self.shared.admission.enter(&self.shared.env) => place,
+            place = self.shared.admission.enter(&self.shared.env) => Some(place),
         };
         loop {
             let answer = tokio::select! {
@@ -223,6 +223,8 @@ impl<S: Store> SessionActor<S> {
                 }
                 Err(err) => debug!(session = %self.session, error = %err, "claiming again"),
             }
+            // Whoever has to wait holds up nobody: a class that is not reached is one agent's trouble, not its worker's.
+            drop(place.take());
             self.shared.env.sleep(REPEAT_AFTER).await;
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Reaped {
     pub(super) sessions: usize,
     /// Whether something is left that may be taken if it is tried again.
     pub(super) again: bool,
+    /// Whether anything left the list of what is held.
+    moved: bool,
 }
 
 impl<S: Store> Reaper<'_, S> {
@@ -54,8 +56,9 @@ impl<S: Store> Reaper<'_, S> {
             let taken = self.take_each(self.in_order(&held, from), worker).await;
             reaped.sessions += taken.sessions;
             reaped.again |= taken.again;
-            // A page that was full may have more behind it; one that could not be reaped is no better next time.
-            left = match taken.again {
+            // A page that was full may have more behind it; one that could not be reaped is no better next time, and one
+            // of which nothing went (all that it holds is unreadable) would be the same again for ever.
+            left = match taken.again || !taken.moved {
                 true => Vec::new(),
                 false => {
                     held.into_iter().filter(|(_, page)| page.len() == PAGE).map(|(one, _)| one).collect()
@@ -113,8 +116,8 @@ impl<S: Store> Reaper<'_, S> {
         let mut reaped = Reaped::default();
         while let Some((session, answer)) = takes.next().await {
             match answer {
-                Ok(Reap::Reaped { .. }) => reaped.sessions += 1,
-                Ok(Reap::NotTheirs) => (),
+                Ok(Reap::Reaped { .. }) => (reaped.sessions, reaped.moved) = (reaped.sessions + 1, true),
+                Ok(Reap::NotTheirs) => reaped.moved = true,
                 // Asking ten times a second makes it no more readable.
                 Err(err @ StoreError::Unreadable { .. }) => {
                     debug!(%session, %worker, error = %err, "left for a newer version to reap");

@@ -8,7 +8,6 @@
 use std::{
     collections::VecDeque,
     ops::ControlFlow,
-    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -289,7 +288,7 @@ impl<S: Store> Owner<S> {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
         };
-        let mut run = pin!(async {
+        let mut run = Box::pin(async {
             let _slot = hosted.slots.acquire().await.expect("slots are never closed");
             shared.counted(&hosted);
             context.deadline = env.now().plus(limit);
@@ -306,6 +305,8 @@ impl<S: Store> Owner<S> {
                 // Right after the run, and before the grace may end it: what it asked for is not lost.
                 request = desk.left() => self.make_boundary(request, message, turn).await?,
                 () = stops.grace_over.cancelled() => {
+                    // First the run: what it does outside ends before the next owner can begin.
+                    drop(run);
                     self.leave(Leaving::HandOff).await?;
                     return ControlFlow::Break(Departure::HandedOff);
                 }

@@ -52,8 +52,14 @@ impl RedisStore {
             return Ok(Reach::Reached);
         }
         let reach = self.has_reached(class).await?;
-        let is_same = *self.commits(class).server().await? == *server;
-        Ok(if is_same { reach } else { Reach::Unknown })
+        let waited = self.commits(class).server().await?;
+        if *waited == *server {
+            return Ok(reach);
+        }
+        // A server may begin a new line of history while connections stay: then the older one is told so by connecting anew.
+        self.commits(class).connect_again(&waited);
+        self.shared.leases.connect_again(server);
+        Ok(Reach::Unknown)
     }
 }
 

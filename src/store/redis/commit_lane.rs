@@ -87,6 +87,11 @@ impl CommitLane {
         self.lane.server().await
     }
 
+    /// Connects anew for the next group, unless that was done since `seen` answered.
+    pub(super) fn connect_again(&self, seen: &Server) {
+        self.lane.connect_again(seen);
+    }
+
     async fn send_group(&self) {
         let group = self.next_group();
         if group.is_empty() {

@@ -267,6 +267,15 @@ impl Lane {
     }
 
     /// Takes a connection away, unless that has been done.
+    /// Connects anew for the next call, unless that was done since `seen` answered.
+    pub(super) fn connect_again(&self, seen: &Server) {
+        let mut state = self.state();
+        if matches!(&state.line, Line::Up(link) if *link.server == *seen) {
+            drop(mem::replace(&mut state.line, Line::Down));
+            tracing::debug!(address = self.target.address(), "whose history it is must be asked again");
+        }
+    }
+
     fn give_up(&self, broken: &Link) {
         let mut state = self.state();
         if matches!(&state.line, Line::Up(link) if link.number == broken.number) {
