@@ -113,8 +113,13 @@ fn a_worker_that_is_killed_leaves_neither_a_gap_nor_a_repeat() {
 }
 
 #[test]
-fn a_server_that_restarts_is_told_of_and_leaves_neither_a_gap_nor_a_repeat() {
-    let mut server = RedisServer::builder().appendonly("always").start();
+fn a_server_that_restarts_and_loads_for_a_while_is_told_of_and_leaves_neither_a_gap_nor_a_repeat() {
+    let mut server = RedisServer::builder().appendonly("always").args(&["--key-load-delay", "400"]).start();
+    let mut ballast = redis::pipe();
+    (0..5_000).for_each(|n| _ = ballast.set(n, "x").ignore());
+    ballast
+        .exec(&mut server.client().get_connection().expect("the server answers"))
+        .expect("SET is answered");
     let _worker = RunningWorker::start(&server, &["--lease", "1s"]);
     send(&server, "before");
     let mut following = Following::start(&server, &["--limit", "1"]);

@@ -78,7 +78,9 @@ async fn go_on<S: Store>(mut added: Follow<'_, S>, json: bool) -> Result<Infalli
                 back(&mut away);
                 print(&entries, json)?;
             }
-            Err(ClientError::Store(err @ (StoreError::Unavailable(_) | StoreError::Refused(_)))) => {
+            Err(ClientError::Store(
+                err @ (StoreError::Unavailable(_) | StoreError::Loading(_) | StoreError::Refused(_)),
+            )) => {
                 gone(&mut away, &err);
                 env.sleep(AGAIN).await;
             }
