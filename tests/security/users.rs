@@ -232,6 +232,15 @@ fn doctor_says_what_a_user_lacks_for_its_role() {
 }
 
 #[test]
+fn each_role_with_what_is_printed_for_it_is_well_by_doctor() {
+    let guarded = Guarded::new();
+    for role in ROLES {
+        let said = guarded.tenure(role, &["doctor", "--as", role]);
+        assert_eq!(said.code, Some(0), "{role}: {said:?}");
+    }
+}
+
+#[test]
 fn doctor_runs_nothing_of_what_it_asks_for() {
     let guarded = Guarded::new();
     guarded.run("SET 0 kept");

@@ -89,18 +89,18 @@ async fn look(
         ask(target, &mut connection, &["PING"]).await?;
         fastest = fastest.min(clock().saturating_sub(start));
     }
-    Ok(vec![
-        version(&info),
-        standing(&info),
-        eviction(&info),
-        scripting(script),
+    // Who sends by the plain door alone runs no script.
+    let scripting = (role != Role::Sender).then(|| scripting(script));
+    let first = [version(&info), standing(&info), eviction(&info)];
+    let rest = [
         rights(role, &missing),
         persistence(&info),
         memory(&info),
         notifications(events),
         replicas(&info),
         round_trip(fastest),
-    ])
+    ];
+    Ok(first.into_iter().chain(scripting).chain(rest).collect())
 }
 
 pub(super) async fn ask(
@@ -188,14 +188,14 @@ async fn script(target: &Target, connection: &mut MultiplexedConnection) -> Stor
 /// What this user lacks to be a `role`. Where replies go is the fleet's choice: a list of `send --wait` alone is no failure.
 fn rights(role: Role, missing: &[String]) -> Check {
     let lists = format!("~{REPLIES}");
-    let role = role.as_str();
+    let role = format!("{} {role}", if role == Role::Observer { "an" } else { "a" }, role = role.as_str());
     let (status, found, advice) = if missing.is_empty() {
-        (CheckStatus::Ok, format!("all that a {role} needs"), None)
+        (CheckStatus::Ok, format!("all that {role} needs"), None)
     } else if *missing == [lists.as_str()] {
-        let found = format!("all that a {role} needs, but not {lists}");
+        let found = format!("all that {role} needs, but not {lists}");
         (CheckStatus::Warn, found, Some("give it those lists too: replies to `tenure send --wait` go there"))
     } else {
-        let found = format!("a {role} needs more: {}", missing.join(" "));
+        let found = format!("{role} needs more: {}", missing.join(" "));
         let advice = "give this user what `tenure acl` prints for its role, or connect as another";
         (CheckStatus::Fail, found, Some(advice))
     };
