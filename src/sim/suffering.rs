@@ -49,7 +49,7 @@ impl State {
             }
             Fault::SetServerClock { by_ms } => {
                 self.server.set_clock(now, by_ms);
-                self.watch.doubt_deadlines(now);
+                self.watch.clock_set(now);
             }
             Fault::RestartServer => {
                 self.server.restart(now);
