@@ -24,7 +24,7 @@ async fn a_containerised_redis_keeps_what_it_has_over_pause_kill_and_restart() {
         return;
     }
     let redis = RedisContainer::start_with(&["--appendfsync", "always"]).await;
-    let mut conn = connect(&redis).await;
+    let mut conn = connect(&redis, SOON).await;
     let one: u32 = incr(&mut conn).await.expect("a running server counts");
     assert_eq!(one, 1);
 
@@ -32,18 +32,18 @@ async fn a_containerised_redis_keeps_what_it_has_over_pause_kill_and_restart() {
     incr(&mut conn).await.expect_err("a paused server does not answer");
     redis.unpause().await;
     // The increment that got no answer was done all the same.
-    let mut conn = connect(&redis).await;
+    let mut conn = connect(&redis, SOON).await;
     assert_eq!(incr(&mut conn).await.expect("it goes on"), 3);
 
     redis.kill().await;
     incr(&mut conn).await.expect_err("a dead server does not answer");
     redis.restart().await;
-    let mut conn = connect(&redis).await;
+    let mut conn = connect(&redis, SOON).await;
     assert_eq!(incr(&mut conn).await.expect("it is back"), 4);
 }
 
-async fn connect(redis: &RedisContainer) -> redis::aio::MultiplexedConnection {
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(SOON));
+async fn connect(redis: &RedisContainer, patience: Duration) -> redis::aio::MultiplexedConnection {
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(patience));
     let client = redis.client();
     let connected = client.get_multiplexed_async_connection_with_config(&config).await;
     connected.expect("the server answers")
@@ -153,7 +153,8 @@ async fn members_of(store: &RedisStore) -> usize {
 
 /// Numbers as messages to nine sessions in turn, by the plain door.
 async fn post(redis: &RedisContainer, numbers: std::ops::Range<usize>) {
-    let mut conn = connect(redis).await;
+    // A server that has just been started again, on a busy machine, may be slow.
+    let mut conn = connect(redis, Duration::from_secs(30)).await;
     for n in numbers {
         let fields = [("to", format!("echo/{}", n % 9)), ("body", n.to_string())];
         let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.expect("XADD is answered");

@@ -81,8 +81,10 @@ impl RedisContainer {
 
     /// Where other containers connect.
     pub async fn url_in_network(&self) -> String {
-        let address = self.container.get_bridge_ip_address().await.expect("it is in Docker's own network");
-        format!("redis://{address}:{REDIS_PORT}")
+        let seen = self.docker.inspect_container(self.container.id(), None).await.expect("it is there");
+        let networks = seen.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address = networks.into_values().find_map(|network| network.ip_address);
+        format!("redis://{}:{REDIS_PORT}", address.expect("it is in Docker's own network"))
     }
 
     /// A client of this server.
