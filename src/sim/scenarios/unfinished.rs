@@ -4,7 +4,7 @@ use super::ground::{Draw, ms, tell};
 use crate::{
     Agent, AgentError, Message, Reply, SessionId, Turn,
     client::ClientError,
-    model::{Body, EntryKind, Resume, Status, TurnPolicy},
+    model::{Body, Cause, EntryKind, Hold, Resume, Status, TurnPolicy},
     sim::{End, Fault, Faults, Planned, Scenario, SimClient, Simulation, Workload},
 };
 
@@ -135,9 +135,15 @@ fn walked(end: &End) -> Result<(), String> {
             let steps = entries.iter().filter(|entry| entry.kind == EntryKind::ToolCall);
             let steps: Vec<_> = steps.filter_map(|entry| entry.body.as_text()).collect();
             let expected: Vec<_> = (0..STEPS).map(|step| step.to_string()).collect();
-            let is_whole =
-                kinds.first() == Some(&EntryKind::User) && kinds.last() == Some(&EntryKind::Assistant);
-            if !is_whole || steps != expected {
+            let is_whole = kinds.first() == Some(&EntryKind::User)
+                && kinds.last() == Some(&EntryKind::Assistant)
+                && steps == expected;
+            // Three owners that died one after the other, before the next boundary, are taken for its doing.
+            let is_set_aside = kinds.first() == Some(&EntryKind::User)
+                && kinds.last() != Some(&EntryKind::Assistant)
+                && matches!(held.record.hold, Some(Hold::Quarantined { cause: Cause::Poison, .. }))
+                && expected.starts_with(&steps);
+            if !is_whole && !is_set_aside {
                 return Err(format!("{session}: turn {} is {kinds:?} with steps {steps:?}", turn + 1));
             }
         }
