@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tenure::{
     Agent, AgentError, Body, Message, Reply, Turn, Worker, WorkerHandle,
     model::{EntryKind, NewMessage, Resume, Status, TurnPolicy, WorkerConfig},
-    store::{Ground, Proceed, Store},
+    store::{Ground, MemoryStore, Proceed, Store, memory::SessionSight},
 };
 
 use crate::{flaky::Flaky, fleet::Fleet};
@@ -283,4 +283,46 @@ async fn a_state_that_is_again_what_it_was_before_a_boundary_is_written_again() 
     for _ in 0..3 {
         assert_eq!(fleet.ask_text("fickle/a", "x").await, "0");
     }
+}
+
+/// Never ends; notes whether its session has an owner in the moment when it is dropped.
+#[derive(Clone)]
+struct Endless {
+    store: MemoryStore,
+    owned_at_end: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        let session = "endless/a".parse().unwrap();
+        let is_owned =
+            |sight: Option<SessionSight<'_>>| sight.is_some_and(|sight| sight.record.owner.is_some());
+        self.owned_at_end.lock().unwrap().push(self.store.inspect(&session, is_owned));
+    }
+}
+
+/// Makes one of those in each run.
+struct Starts(MemoryStore, Arc<Mutex<Vec<bool>>>);
+
+impl Agent for Starts {
+    type State = ();
+
+    async fn turn(&self, _: &mut Turn<()>, _: Message) -> Result<Reply, AgentError> {
+        let _endless = Endless { store: self.0.clone(), owned_at_end: self.1.clone() };
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_broken_off_by_a_drain_ends_before_its_session_is_given_away() {
+    let fleet = Fleet::new(21);
+    let owned_at_end = Arc::default();
+    let config = WorkerConfig { grace: STEP, ..WorkerConfig::named("first".parse().unwrap()) };
+    let builder = Worker::builder(fleet.store.clone()).env(fleet.env.fork()).config(config);
+    let agent = Starts(fleet.store.clone(), Arc::clone(&owned_at_end));
+    let worker = builder.agent("endless", agent).start().await.unwrap();
+    fleet.send("endless/a", "x").await;
+    fleet.until(MINUTE, async || worker.load().running == 1).await;
+    worker.drain().await;
+    assert_eq!(*owned_at_end.lock().unwrap(), [true]);
 }
