@@ -123,8 +123,9 @@ mod tests {
         let pulse = Arc::new(Pulse::default());
         pulse.beat(env.now());
         let trust = Trust::none(&Partitions::new(&Namespace::default(), 1));
-        trust.extend(Partition(0), env.now(), env.now().plus(lease.trusted_for()));
-        let until = env.now().plus(lease.trusted_for());
+        let asked = env.now();
+        let until = asked.plus(lease.trusted_for());
+        trust.extend(Partition(0), asked, until);
         let mut watchdog = Watchdog { env: env.clone(), lease, pulse, barked: false };
         while trust.next_lapse().is_some() {
             watchdog.look(&trust);
