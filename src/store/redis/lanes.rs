@@ -80,11 +80,11 @@ impl Lane {
     }
 
     /// Calls a script; loads it again and repeats the call if the server has forgotten it.
-    pub(super) async fn call(&self, call: Call) -> StoreResult<Value> {
+    pub(super) async fn call(&self, call: &Call) -> StoreResult<Value> {
         let link = self.link().await?;
         match self.ask(&link, &call.command).await? {
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.run(&call.command).await
             }
             answered => answered.map_err(|error| self.error(error)),
@@ -92,12 +92,12 @@ impl Lane {
     }
 
     /// Calls a script; nothing where the server forbids that, or what the script does, to this user.
-    pub(super) async fn call_if_allowed(&self, call: Call) -> StoreResult<Option<Value>> {
+    pub(super) async fn call_if_allowed(&self, call: &Call) -> StoreResult<Option<Value>> {
         let link = self.link().await?;
         match self.ask(&link, &call.command).await? {
             Err(error) if is_forbidden(&error) => Ok(None),
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.run(&call.command).await.map(Some)
             }
             answered => answered.map(Some).map_err(|error| self.error(error)),
@@ -106,14 +106,14 @@ impl Lane {
 
     /// Calls a script, if this start of the server answers (any, if none is named). A connection knows one alone, so
     /// that what it sends is never answered by another.
-    pub(super) async fn call_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Value>> {
+    pub(super) async fn call_under(&self, run: Option<Run>, call: &Call) -> StoreResult<Option<Value>> {
         let link = self.link().await?;
         if run.is_some_and(|run| run != Run::named(&link.server.run_id)) {
             return Ok(None);
         }
         match self.ask(&link, &call.command).await? {
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.ask(&link, &call.command).await?.map(Some).map_err(|error| self.error(error))
             }
             answered => answered.map(Some).map_err(|error| self.error(error)),
@@ -123,11 +123,11 @@ impl Lane {
     /// Calls a script several times, all or none: in one transaction, so that a script which the server
     /// has forgotten is forgotten for all of them, and all are repeated in order.
     /// Nothing where the server forbids one of them, or what it does, to this user.
-    pub(super) async fn call_all_if_allowed(&self, calls: Vec<Call>) -> StoreResult<Option<Vec<Value>>> {
+    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
         let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        for call in &calls {
+        for call in calls {
             pipeline.add_command(call.command.clone());
         }
         let link = self.link().await?;

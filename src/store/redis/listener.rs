@@ -90,7 +90,8 @@ enum Heard {
 
 impl RedisStore {
     pub(super) async fn listen_for(&self, worker: &WorkerId) -> StoreResult<RedisListener> {
-        let target = &self.shared.target;
+        let master = self.shared.masters.of(self.keys().conf().as_bytes()).await?;
+        let target = &master.target;
         let partitions = self.keys().partitions().all();
         let wakes = partitions.map(|partition| self.keys().partition(partition).wake(worker));
         let life = self.keys().life(worker);

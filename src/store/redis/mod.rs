@@ -20,6 +20,7 @@ mod errors;
 mod keys;
 mod lanes;
 mod listener;
+mod masters;
 mod namespace;
 mod ownership;
 mod pulse;
@@ -45,7 +46,6 @@ use std::{
     time::Duration,
 };
 
-use self::{admin::Admin, commit_lane::CommitLane, lanes::Lane, target::Target, waiting::Waiting};
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, announce_lapses, checks},
@@ -57,8 +57,12 @@ pub use self::{
     target::Server,
     tls::{BadTls, Identity, Tls},
 };
+use self::{
+    masters::{Masters, Traffic},
+    target::Target,
+};
 use super::{StoreError, StoreResult};
-use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, Settings};
+use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 
 /// How a store reaches its server.
 #[derive(Clone)]
@@ -128,16 +132,8 @@ struct Shared {
     keys: Keys,
     configured: bool,
     limits: Mutex<Limits>,
-    target: Arc<Target>,
-    /// Messages and commits.
-    turns: Lane,
-    /// Leases and upkeep.
-    leases: Lane,
-    reads: Lane,
-    /// Writes that wait for replicas or a disk, by class.
-    commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
-    waiting: Waiting,
-    admin: Admin,
+    scripts: Scripts,
+    masters: Masters,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -149,12 +145,10 @@ impl RedisStore {
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
-        let target = Arc::new(options.target()?);
-        let Options { namespace, settings, .. } = options;
-        let lane = || Lane::new(target.clone());
-        let reads = lane();
+        let masters = Masters::new(Arc::new(options.target()?))?;
+        let Options { namespace, settings, scripts, .. } = options;
         let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
-        let found = namespace::settings(&reads, &keys(1).conf()).await?;
+        let found = namespace::settings(&masters, Traffic::Reads, &keys(1).conf()).await?;
         if let Some(found) = &found
             && found.layout != Settings::LAYOUT
         {
@@ -167,14 +161,9 @@ impl RedisStore {
             configured,
             keys: keys(settings.partitions),
             limits: Mutex::new(settings.limits),
-            turns: lane(),
-            leases: lane(),
-            reads,
-            commits: Mutex::default(),
-            waiting: Waiting::new(target.clone()),
-            admin: Admin::new(target.clone())?,
+            scripts,
+            masters,
             pools: Mutex::default(),
-            target,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -189,16 +178,9 @@ impl RedisStore {
         self.shared.configured
     }
 
-    /// Who answers on the lane that leases go through.
+    /// Who answers on the lane that leases go through, where the namespace's own keys are.
     pub async fn server(&self) -> StoreResult<Arc<Server>> {
-        self.shared.leases.server().await
-    }
-
-    /// Where writes of `class` go.
-    fn commits(&self, class: Durability) -> Arc<CommitLane> {
-        let mut lanes = self.shared.commits.lock().expect("nobody panics with the lock held");
-        let lane = || CommitLane::new(Lane::new(self.shared.target.clone()), class, self.shared.keys.clone());
-        lanes.entry((class.fsync, class.replicas)).or_insert_with(|| Arc::new(lane())).clone()
+        self.shared.masters.server(&self.keys().conf()).await
     }
 
     fn limits(&self) -> Limits {

@@ -6,7 +6,8 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, ask_under, at_least_a_millisecond},
+    ask::at_least_a_millisecond,
+    masters::Traffic,
     records::{Fields, mails, session_record},
     replies::{Reply, newer_layout},
     scripts::Name,
@@ -64,8 +65,8 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect);
-            let before = self.shared.leases.server().await?;
-            let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
+            let before = self.shared.masters.server(&keys.meta()).await?;
+            let Some(mut reply) = self.ask_under(under, call).await? else {
                 let sparing = Claimant { overdue: Overdue::Spare, ..claimant.clone() };
                 return Box::pin(self.claim_session(session, &sparing, page)).await;
             };
@@ -73,7 +74,7 @@ impl RedisStore {
             return match word.as_str() {
                 "won" => {
                     self.saw_pool(session.agent(), &claimant.pool);
-                    let reach = self.has_reached_on(&before, claimant.class).await?;
+                    let reach = self.has_reached_on(&before, partition, claimant.class).await?;
                     won(session, reply).map(|won| won.acknowledged(reach))
                 }
                 "held" => Ok(Claim::Held { by: reply.parse()? }),
@@ -124,7 +125,7 @@ impl RedisStore {
                 .arg(page)
                 .arg(pool.as_str())
                 .arg(keys.partition().wake_prefix());
-            let mut reply = ask(&self.shared.leases, call).await?;
+            let mut reply = self.ask(Traffic::Leases, call).await?;
             let word = reply.text()?;
             match word.as_str() {
                 "released" => return Ok(Release::Released),
@@ -153,7 +154,7 @@ impl RedisStore {
             .arg(lease.token().to_string())
             .arg(at_least_a_millisecond(own_ttl))
             .arg(page);
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "held" => {
@@ -187,7 +188,7 @@ impl RedisStore {
             .arg(from.as_str())
             .arg(pool.as_str())
             .arg(keys.partition().wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "reaped" => Ok(Reap::Reaped { runnable: reply.maybe_text()?.is_some() }),

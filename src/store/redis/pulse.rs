@@ -73,29 +73,23 @@ impl RedisStore {
         first.cmd("TIME").cmd("INFO").arg("memory").arg("stats").arg("clients");
         let ingress = self.keys().ingress();
         first.cmd("XLEN").arg(&ingress).cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(1);
-        let mut answers = Answers::of(self.shared.admin.all(&first).await?);
+        let mut answers = Answers::of(self.shared.masters.administer_all(&ingress, &first).await?);
         let now = answers.time()?;
         let server = answers.server()?;
         let (door, door_since) = (answers.number()?, answers.oldest()?);
         let mut pulse = Pulse { now, server, door, door_since, ..Pulse::default() };
 
-        let partitions: Vec<_> = self.keys().partitions().all().collect();
-        let mut look = redis::pipe();
-        for partition in &partitions {
-            self.ask_partition(&mut look, *partition, now, agents);
-        }
-        let mut answers = Answers::of(self.shared.admin.all(&look).await?);
         let mut queues: Vec<Option<Queue>> = vec![None; agents.len()];
-        for _ in &partitions {
-            pulse.take_partition(&mut answers)?;
-            for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
-                let (sessions, first) = (answers.number()?, answers.first()?);
-                let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
-                let found = Queue { pool: pool.clone(), agent: agent.clone(), sessions, first, since };
-                *queue = Some(match queue.take() {
-                    Some(before) => before.and(found),
-                    None => found,
-                });
+        for together in self.shared.masters.groups(self.keys().partitions().all()) {
+            let mut look = redis::pipe();
+            for partition in &together {
+                self.ask_partition(&mut look, *partition, now, agents);
+            }
+            let first = self.keys().partition(together[0]).index();
+            let mut answers = Answers::of(self.shared.masters.administer_all(&first, &look).await?);
+            for _ in &together {
+                pulse.take_partition(&mut answers)?;
+                take_queues(&mut queues, agents, &mut answers)?;
             }
         }
         pulse.queues = queues.into_iter().flatten().collect();
@@ -147,6 +141,24 @@ impl Queue {
         let longest = if self.since <= other.since { self } else { other };
         Self { sessions, ..longest }
     }
+}
+
+/// Takes in the queues of one partition, in the order in which they were asked for.
+fn take_queues(
+    queues: &mut [Option<Queue>],
+    agents: &[(Pool, AgentName)],
+    answers: &mut Answers,
+) -> StoreResult<()> {
+    for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
+        let (sessions, first) = (answers.number()?, answers.first()?);
+        let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
+        let found = Queue { pool: pool.clone(), agent: agent.clone(), sessions, first, since };
+        *queue = Some(match queue.take() {
+            Some(before) => before.and(found),
+            None => found,
+        });
+    }
+    Ok(())
 }
 
 fn earlier(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {

@@ -191,6 +191,15 @@ impl Scripts {
 }
 
 impl Call {
+    /// The first of its keys: where that is, all are.
+    pub(super) fn key(&self) -> &[u8] {
+        // Behind the command, the script's hash and how many keys there are.
+        match self.command.args_iter().nth(3) {
+            Some(redis::Arg::Simple(key)) => key,
+            _ => &[],
+        }
+    }
+
     /// Adds an argument.
     pub(super) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.command.arg(arg);

@@ -39,9 +39,8 @@ impl Store for RedisStore {
         self.declare_agent(agent, how).await
     }
 
-    async fn reach(&self, _: Partition, class: Durability) -> StoreResult<Reach> {
-        // One server has them all.
-        self.has_reached(class).await
+    async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
+        self.has_reached(partition, class).await
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
