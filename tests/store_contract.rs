@@ -265,3 +265,4 @@ macro_rules! claims {
 store_contract!(memory, ground::Memory::start());
 store_contract!(simulated, ground::Simulated::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());
+store_contract!(cluster, contract::on_redis::OnRedis::start_clustered());

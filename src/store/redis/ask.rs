@@ -69,7 +69,7 @@ impl RedisStore {
             return Ok(Reach::Reached);
         }
         let reach = self.has_reached(partition, class).await?;
-        let master = self.shared.masters.of(self.keys().partition(partition).mark().as_bytes()).await?;
+        let master = self.shared.masters.of(&self.keys().partition(partition).mark())?;
         let commits = master.commits(class, self.keys());
         let waited = commits.server().await?;
         if *waited == *server {

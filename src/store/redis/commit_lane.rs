@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 use super::{
     errors::{again, checked, is_no_script_value},
     keys::Keys,
+    keys::mark_beside,
     lanes::Lane,
     scripts::{Call, Name},
     target::Server,
@@ -144,7 +145,10 @@ impl CommitLane {
         for call in calls.iter().flatten() {
             pipeline.add_command(call.command.clone());
         }
-        let mark = self.keys.partition(Partition(0)).mark();
+        // Where the first of them writes: in a cluster that is where all do.
+        let first = calls.iter().flatten().next();
+        let mark =
+            first.map_or_else(|| self.keys.partition(Partition(0)).mark(), |call| mark_beside(call.key()));
         pipeline.add_command(self.lane.script(Name::Mark, &[mark]).command);
         self.add_waits(&mut pipeline);
         self.lane.each_within(&pipeline, 2 * WITHIN).await

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a reply waits to be taken, after the last push to its list.
-const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
+pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// How many replies one script delivers.
 const DELIVERED_AT_ONCE: usize = 100;
@@ -220,6 +220,9 @@ impl RedisStore {
         partition: Partition,
         replies: &[OutReply],
     ) -> StoreResult<()> {
+        if self.shared.masters.is_cluster() {
+            return self.deliver_across(partition, replies).await;
+        }
         let of = self.keys().partition(partition);
         let calls = replies.chunks(DELIVERED_AT_ONCE).map(|some| {
             let mut names = vec![of.out(), of.dead()];

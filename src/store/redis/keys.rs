@@ -1,5 +1,6 @@
 //! Names of keys and channels: the one file that builds them.
 
+use super::slots::hash_tag;
 use crate::{
     model::{
         AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
@@ -272,6 +273,11 @@ impl Lapses {
         let (_, session) = key.strip_prefix(&self.tags)?.split_once("}:own:")?;
         session.parse().ok().map(Lapsed::Session)
     }
+}
+
+/// The mark in the partition of `key`.
+pub(super) fn mark_beside(key: &[u8]) -> String {
+    PartitionKeys { prefix: format!("tenure:{{{}}}:", String::from_utf8_lossy(hash_tag(key))) }.mark()
 }
 
 /// The list that a reply is pushed to: a key of the sender's own.

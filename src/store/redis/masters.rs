@@ -10,12 +10,16 @@ use std::{
 use redis::{Cmd, Pipeline, Value};
 
 use super::{
+    Options,
     admin::Admin,
+    cluster::Cluster,
     commit_lane::{CommitLane, Written},
-    errors::checked,
+    errors::{again, alone, checked, elsewhere},
     keys::Keys,
     lanes::Lane,
-    scripts::Call,
+    scripts::{Call, Name},
+    seeds::Seeds,
+    slots::Slot,
     target::{Server, Target},
     waiting::Waiting,
 };
@@ -48,8 +52,10 @@ pub(super) struct Master {
 }
 
 /// All of them.
-pub(super) struct Masters {
-    one: Arc<Master>,
+pub(super) enum Masters {
+    /// A server by itself.
+    One(Arc<Master>),
+    Cluster(Arc<Cluster>),
 }
 
 impl Master {
@@ -83,26 +89,43 @@ impl Master {
 }
 
 impl Masters {
-    pub(super) fn new(target: Arc<Target>) -> StoreResult<Self> {
-        Ok(Self { one: Arc::new(Master::new(target)?) })
+    /// Those that `options` lead to. A server by itself is not asked yet.
+    pub(super) async fn connect(options: &Options) -> StoreResult<Self> {
+        match Seeds::of(&options.url) {
+            Some(seeds) => Ok(Self::Cluster(Cluster::connect(seeds, options.clone()).await?)),
+            None => Ok(Self::One(Arc::new(Master::new(Arc::new(options.target()?))?))),
+        }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
     }
 
     /// All that are known now.
     pub(super) fn all(&self) -> Vec<Arc<Master>> {
-        vec![self.one.clone()]
+        match self {
+            Self::One(master) => vec![master.clone()],
+            Self::Cluster(cluster) => cluster.masters(),
+        }
     }
 
     /// The one that is believed to have `key`.
-    pub(super) async fn of(&self, _key: &[u8]) -> StoreResult<Arc<Master>> {
-        Ok(self.one.clone())
+    pub(super) fn of(&self, key: &str) -> StoreResult<Arc<Master>> {
+        match self {
+            Self::One(master) => Ok(master.clone()),
+            Self::Cluster(cluster) => cluster.master(Slot::of(key.as_bytes())),
+        }
     }
 
     /// Asks the master that has `key`.
-    async fn on<T, F>(&self, _key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
+    async fn on<T, F>(&self, key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
     where
         F: Future<Output = StoreResult<T>>,
     {
-        ask(self.one.clone()).await
+        match self {
+            Self::One(master) => ask(master.clone()).await.map_err(alone),
+            Self::Cluster(cluster) => cluster.on(key, ask).await,
+        }
     }
 
     /// Who answers for `key` on the lane that leases go through.
@@ -133,12 +156,28 @@ impl Masters {
 
     /// Calls a script, and waits for the class.
     pub(super) async fn write(&self, class: Durability, keys: &Keys, call: Call) -> StoreResult<Written> {
-        self.one.commits(class, keys).write(Some(call)).await
+        match self {
+            Self::One(master) => master.commits(class, keys).write(Some(call)).await.map_err(alone),
+            Self::Cluster(cluster) => {
+                let call = &call;
+                let ask = move |master: Arc<Master>| async move {
+                    master.commits(class, keys).write(Some(call.clone())).await
+                };
+                cluster.on(call.key(), ask).await
+            }
+        }
     }
 
-    /// Waits for the class of what was written before where `key` is.
-    pub(super) async fn settle(&self, class: Durability, keys: &Keys, _key: &str) -> StoreResult<Written> {
-        self.one.commits(class, keys).write(None).await
+    /// Waits for the class of what was written before where the key `mark` is.
+    pub(super) async fn settle(&self, class: Durability, keys: &Keys, mark: &str) -> StoreResult<Written> {
+        match self {
+            Self::One(master) => master.commits(class, keys).write(None).await.map_err(alone),
+            Self::Cluster(cluster) => {
+                let call =
+                    cluster.master(Slot::of(mark.as_bytes()))?.target.scripts.call(Name::Mark, &[mark]);
+                self.write(class, keys, call).await
+            }
+        }
     }
 
     /// Runs a command about `key`.
@@ -152,7 +191,7 @@ impl Masters {
         self.on(key.as_bytes(), move |master| async move { master.leases.run_on(command).await }).await
     }
 
-    /// Runs a pipeline about `key`, whose commands may fail by themselves.
+    /// Runs a pipeline about `key`, whose commands may fail by themselves; not where one would be done elsewhere.
     pub(super) async fn each(
         &self,
         traffic: Traffic,
@@ -161,14 +200,25 @@ impl Masters {
     ) -> StoreResult<Vec<StoreResult<Value>>> {
         let ask = move |master: Arc<Master>| async move {
             let values = master.lane(traffic).each(pipeline).await?;
-            Ok(values.into_iter().map(|value| checked(master.target.address(), value)).collect())
+            let values = values.into_iter().map(|value| checked(master.target.address(), value));
+            let values: Vec<_> = values.collect();
+            match values
+                .iter()
+                .find_map(|value| value.as_ref().err().filter(|error| elsewhere(error).is_some()))
+            {
+                Some(error) => Err(again(error)),
+                None => Ok(values),
+            }
         };
         self.on(key.as_bytes(), ask).await
     }
 
     /// The partitions that one pipeline may be about.
     pub(super) fn groups(&self, partitions: impl Iterator<Item = Partition>) -> Vec<Vec<Partition>> {
-        vec![partitions.collect()]
+        match self {
+            Self::One(_) => vec![partitions.collect()],
+            Self::Cluster(_) => partitions.map(|partition| vec![partition]).collect(),
+        }
     }
 
     /// Runs a pipeline about `key`; a command's error fails it all.

@@ -10,13 +10,16 @@
 //! on another, and administration goes through a pool. Each connection looks at
 //! who answers before its first use, and refuses a replica.
 
+mod across;
 mod admin;
 mod ask;
 mod class_checks;
+mod cluster;
 mod commit_lane;
 mod doctor;
 mod door;
 mod errors;
+mod follow;
 mod keys;
 mod lanes;
 mod listener;
@@ -29,6 +32,8 @@ mod records;
 mod replies;
 mod rights;
 mod scripts;
+mod seeds;
+mod slots;
 mod snapshot;
 mod store;
 mod target;
@@ -59,6 +64,7 @@ pub use self::{
 };
 use self::{
     masters::{Masters, Traffic},
+    seeds::Seeds,
     target::Target,
 };
 use super::{StoreError, StoreResult};
@@ -67,7 +73,8 @@ use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`;
+    /// of a cluster some nodes, `redis+cluster://[user:password@]host[:port],host[:port]…`, `rediss+cluster://` for TLS.
     pub url: String,
     /// Whom a `rediss://` connection trusts, and what it shows of itself.
     pub tls: Tls,
@@ -105,7 +112,11 @@ impl Options {
         Ok(self.target()?.client().clone())
     }
 
+    /// What leads to the server; of a cluster to the node that is named first.
     fn target(&self) -> StoreResult<Target> {
+        if let Some(seeds) = Seeds::of(&self.url) {
+            return Ok(seeds.targets(self)?.remove(0));
+        }
         Target::new(&self.url, &self.tls, self.timeout, self.scripts.clone())
     }
 }
@@ -145,8 +156,9 @@ impl RedisStore {
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
-        let masters = Masters::new(Arc::new(options.target()?))?;
+        let masters = Masters::connect(&options).await?;
         let Options { namespace, settings, scripts, .. } = options;
+        let scripts = if masters.is_cluster() { scripts.guarded() } else { scripts };
         let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
         let found = namespace::settings(&masters, Traffic::Reads, &keys(1).conf()).await?;
         if let Some(found) = &found

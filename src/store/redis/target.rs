@@ -3,7 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisError,
     aio::{AsyncPushSender, MultiplexedConnection},
     io::tcp::TcpSettings,
 };
@@ -55,6 +56,14 @@ impl Target {
     /// Host and port, for people.
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The host alone; nothing where it is a socket's path.
+    pub(super) fn host(&self) -> &str {
+        match self.connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host,
+            _ => "",
+        }
     }
 
     /// The number of the database.
