@@ -328,7 +328,7 @@ impl<S: Store> Duty<S> {
         let (run, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
             _ if overdue.is_empty() => return overdue,
             Judgement::Bury(run) => (run, overdue),
-            Judgement::BuryUnheard(run) => (run, self.unheard(run, overdue).await),
+            Judgement::BuryUnheard(run) => (run, self.unheard(overdue).await),
             Judgement::Spare => return Vec::new(),
         };
         let mut buried = Vec::new();
@@ -346,10 +346,10 @@ impl<S: Store> Duty<S> {
     }
 
     /// Those of `workers` whose lifeline is broken too, as far as this worker can tell: it must be heard itself.
-    async fn unheard(&self, run: Run, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
+    async fn unheard(&self, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
         workers.insert(0, self.shared.worker.clone());
         let Ok(seen) = self.shared.store.vital(&workers).await else { return Vec::new() };
-        if Run::named(&seen.run) != run || seen.present.first() != Some(&true) {
+        if !self.shared.brake.is_served_by(Run::named(&seen.run)) || seen.present.first() != Some(&true) {
             return Vec::new();
         }
         workers

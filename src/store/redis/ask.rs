@@ -58,6 +58,15 @@ impl RedisStore {
         Ok(self.shared.masters.settle(class, self.keys(), &mark).await?.reach)
     }
 
+    /// Which start of which master has `partition`. None where there is but one server.
+    pub(super) async fn run_of(&self, partition: Partition) -> Option<Run> {
+        if !self.shared.masters.is_cluster() {
+            return None;
+        }
+        let server = self.shared.masters.server(&self.keys().partition(partition).workers()).await.ok()?;
+        Some(Run::named(&server.run_id))
+    }
+
     /// The same of what was written to `server`, by any connection: another server's word says nothing of it.
     pub(super) async fn has_reached_on(
         &self,

@@ -11,8 +11,8 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
-        Vitals,
+        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store, StoreResult,
+        Survey, Vitals,
     },
 };
 
@@ -25,6 +25,10 @@ impl Store for RedisStore {
 
     async fn uptime(&self) -> StoreResult<Duration> {
         self.server_uptime().await
+    }
+
+    async fn run(&self, partition: Partition) -> Option<Run> {
+        self.run_of(partition).await
     }
 
     async fn configure(&self, wanted: &Settings) -> StoreResult<Configured> {
