@@ -99,12 +99,15 @@ impl RedisCluster {
     /// The slots that a node has.
     pub fn slots_of(&self, index: usize) -> Vec<usize> {
         let id = self.id(index);
-        let said: Vec<(usize, usize, Vec<redis::Value>)> = ask(&self.nodes[index], &["CLUSTER", "SLOTS"]);
-        let own = said.into_iter().filter(|(_, _, nodes)| {
-            let redis::Value::Array(master) = &nodes[0] else { return false };
-            matches!(&master[2], redis::Value::BulkString(name) if *name == id.as_bytes())
+        let said: Vec<Vec<redis::Value>> = ask(&self.nodes[index], &["CLUSTER", "SLOTS"]);
+        let own = said.iter().filter_map(|range| match &range[..] {
+            [redis::Value::Int(first), redis::Value::Int(last), redis::Value::Array(master), ..] => {
+                let is_own = matches!(&master[2], redis::Value::BulkString(name) if *name == id.as_bytes());
+                is_own.then(|| *first as usize..=*last as usize)
+            }
+            other => panic!("not a range of slots: {other:?}"),
         });
-        own.flat_map(|(first, last, _)| first..=last).collect()
+        own.flatten().collect()
     }
 
     /// Moves a slot with all that is in it, as `redis-cli --cluster reshard` does.

@@ -1,0 +1,217 @@
+//! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
+
+mod support;
+
+use std::{collections::BTreeSet, process::Command, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use support::{RedisCluster, WorkerProcess, eventually};
+use tenure::{
+    Env, SessionId,
+    client::{Client, Outgoing},
+    model::EntryKind,
+    store::{HistoryRange, RedisStore, Store, redis::Options},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Short, so that nothing waits long for the dead.
+const WORKER: [&str; 4] = ["--lease", "3s", "--timeout", "2s"];
+
+/// How many sessions talk at once.
+const SESSIONS: usize = 12;
+
+async fn client(url: &str) -> Client<RedisStore> {
+    let options = Options { timeout: Duration::from_secs(2), ..Options::new(url) };
+    let store = RedisStore::connect(options).await.expect("the cluster answers");
+    Client::new(store, Env::system()).with_patience(BOUND)
+}
+
+fn tenure(url: &str, args: &[&str]) -> (i32, Vec<Value>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let ended = command.args(args).arg("--json").env("TENURE_REDIS", url).env_remove("RUST_LOG");
+    let ended = ended.output().expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    let lines = text(ended.stdout);
+    let lines = lines.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    (ended.status.code().expect("it ended by itself"), lines, text(ended.stderr))
+}
+
+/// Sessions that talk until they are told to end. Each message is repeated by its id until it is answered.
+struct Load {
+    sessions: Vec<SessionId>,
+    enough: CancellationToken,
+    talkers: TaskTracker,
+    client: Client<RedisStore>,
+}
+
+impl Load {
+    async fn start(url: &str) -> Self {
+        let session = |n| format!("echo/s{n}").parse::<SessionId>().expect("a good session");
+        let sessions: Vec<_> = (0..SESSIONS).map(session).collect();
+        let load = Self {
+            sessions,
+            enough: CancellationToken::new(),
+            talkers: TaskTracker::new(),
+            client: client(url).await,
+        };
+        for session in &load.sessions {
+            let (session, client, enough) = (session.clone(), load.client.clone(), load.enough.clone());
+            load.talkers.spawn(async move {
+                for n in 1.. {
+                    if enough.is_cancelled() {
+                        return;
+                    }
+                    say(&client, &session, n).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+        }
+        load
+    }
+
+    /// Lets everybody finish, and checks that each message is one turn, in order, answered by itself.
+    async fn end(self) -> usize {
+        self.enough.cancel();
+        self.talkers.close();
+        tokio::time::timeout(BOUND, self.talkers.wait()).await.expect("everybody is answered");
+        let mut turns = 0;
+        for session in &self.sessions {
+            let history =
+                self.client.store().history(session, HistoryRange::Newest(0), Duration::ZERO).await.unwrap();
+            let said = |kind: EntryKind| {
+                let of_kind = history.iter().filter(move |entry| entry.kind == kind);
+                of_kind.map(|entry| entry.body.as_json().to_owned()).collect::<Vec<_>>()
+            };
+            let (asked, answered) = (said(EntryKind::User), said(EntryKind::Assistant));
+            let wanted: Vec<_> = (1..=asked.len()).map(|n| format!("{{\"text\":\"{n}\"}}")).collect();
+            assert_eq!(asked, wanted, "{session}: each once and in order");
+            assert_eq!(answered, wanted, "{session}");
+            assert!(!asked.is_empty(), "{session} has said something");
+            turns += asked.len();
+        }
+        turns
+    }
+
+    /// Waits until every session has been answered `more` times from now on.
+    async fn go_on(&self, more: usize) {
+        for session in &self.sessions {
+            let count = async || {
+                let history = self.client.store().history(session, HistoryRange::Newest(0), Duration::ZERO);
+                history.await.map_or(0, |entries| entries.len())
+            };
+            let before = count().await;
+            eventually("every session goes on", BOUND, async || count().await >= before + 2 * more).await;
+        }
+    }
+}
+
+/// Says `n`, again and again by the same id, until that is answered.
+async fn say(client: &Client<RedisStore>, session: &SessionId, n: usize) {
+    let id = format!("{session}-{n}");
+    loop {
+        let message = Outgoing::text(session.clone(), &n.to_string()).id(id.parse().expect("a good id"));
+        match client.ask(message, Duration::from_secs(5)).await {
+            Ok(answer) => {
+                let reply = answer.reply.expect("echo answers");
+                assert_eq!(reply.as_json(), format!("{{\"text\":\"{n}\"}}"), "{session}");
+                return;
+            }
+            Err(error) => eprintln!("{session} {n}: {error}"),
+        }
+    }
+}
+
+/// The slots of a namespace's partitions and of its own keys, by what a store says of its keys.
+fn used_slots(client: &Client<RedisStore>) -> BTreeSet<usize> {
+    let keys = client.store().keys();
+    let all = client.store().partitions().all().map(|partition| keys.partition(partition).out());
+    let own = [keys.conf(), keys.ingress()];
+    all.chain(own).map(|key| slot(&key)).collect()
+}
+
+fn slot(key: &str) -> usize {
+    let tag = key.split_once('{').and_then(|(_, rest)| Some(rest.split_once('}')?.0)).unwrap_or(key);
+    let crc = tag.bytes().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+        })
+    });
+    usize::from(crc) % 16_384
+}
+
+#[tokio::test]
+async fn a_cluster_serves_what_one_server_does() {
+    let cluster = RedisCluster::start(3, 0);
+    let url = cluster.url();
+    let _worker = WorkerProcess::start(&url, &WORKER);
+    for n in 0..SESSIONS {
+        let (session, text) = (format!("echo/c{n}"), format!("hello {n}"));
+        let (code, said, error) = tenure(&url, &["send", &session, &text, "--wait"]);
+        assert_eq!((code, error.as_str()), (0, ""));
+        assert_eq!(said[0]["reply"]["text"], text.as_str());
+    }
+    let (code, sessions, _) = tenure(&url, &["sessions"]);
+    assert_eq!((code, sessions.len()), (0, SESSIONS));
+    let (_, history, _) = tenure(&url, &["history", "echo/c3"]);
+    assert_eq!(history.len(), 2);
+    let (_, workers, _) = tenure(&url, &["workers"]);
+    assert_eq!(workers[0]["sessions"], SESSIONS);
+    let client = client(&url).await;
+    let fields = [("to", "echo/plain"), ("body", "by the plain door")];
+    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    client.store().post(&fields).await.unwrap();
+    let plain = "echo/plain".parse().unwrap();
+    let history = async || client.store().history(&plain, HistoryRange::Newest(0), Duration::ZERO).await;
+    eventually("the plain door is relayed", BOUND, async || history().await.is_ok_and(|all| all.len() == 2))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_of_the_slots_move_to_a_new_master_and_no_turn_is_lost_or_made_twice() {
+    let mut cluster = RedisCluster::start(3, 0);
+    let url = cluster.url();
+    let _workers = [WorkerProcess::start(&url, &WORKER), WorkerProcess::start(&url, &WORKER)];
+    let load = Load::start(&url).await;
+    load.go_on(1).await;
+    let used = used_slots(&load.client);
+    let added = cluster.add_master();
+    let cluster = Arc::new(cluster);
+    let moving = cluster.clone();
+    let moved = tokio::task::spawn_blocking(move || {
+        let mut moved = 0;
+        for from in 0..3 {
+            let slots: Vec<_> =
+                moving.slots_of(from).into_iter().filter(|slot| used.contains(slot)).collect();
+            for slot in slots.iter().step_by(2) {
+                moving.move_slot(*slot, from, added);
+                moved += 1;
+            }
+        }
+        moved
+    });
+    let moved = moved.await.expect("slots can be moved");
+    assert!(moved > 30, "{moved}");
+    load.go_on(2).await;
+    assert!(load.end().await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_is_killed_and_what_was_answered_at_a_replica_is_there() {
+    let mut cluster = RedisCluster::start(3, 1);
+    let url = cluster.url();
+    let args = [&WORKER[..], &["--durability", "replicas:1"]].concat();
+    let _workers = [WorkerProcess::start(&url, &args), WorkerProcess::start(&url, &args)];
+    let load = Load::start(&url).await;
+    load.go_on(1).await;
+    for killed in 0..2 {
+        cluster.node_mut(killed).kill();
+        eventually("its replica takes over", BOUND, async || cluster.is_master(3 + killed)).await;
+        // It has no replica any more, and so no turn is acknowledged there, before the old one is back.
+        cluster.node_mut(killed).restart();
+        cluster.nodes()[3 + killed].wait_for_replicas(1);
+        load.go_on(2).await;
+    }
+    assert!(load.end().await > 0);
+}
