@@ -116,7 +116,7 @@ impl Cluster {
         let mut waited = Duration::ZERO;
         loop {
             let next = match self.master(slot) {
-                Ok(master) => match ask(master.clone()).await {
+                Ok(master) => match self.ask_along(master.clone(), &ask).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => self.learn(slot, &master, error).await,
                 },
@@ -138,6 +138,21 @@ impl Cluster {
         }
     }
 
+    /// Asks a master, and where that sends one on for this once, the other.
+    async fn ask_along<T, F>(&self, master: Arc<Master>, ask: &impl Fn(Arc<Master>) -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        let error = match ask(master).await {
+            Err(error) => error,
+            answered => return answered,
+        };
+        match elsewhere(&error) {
+            Some(Elsewhere::Ask { to, .. }) => ask(Arc::new(self.known_at(to)?.asking())).await,
+            _ => Err(error),
+        }
+    }
+
     async fn wait_anew(&self, error: StoreError) -> Next {
         self.refresh().await;
         Next::Wait(error)
@@ -151,7 +166,7 @@ impl Cluster {
                 Ok(false) => Next::Wait(error),
                 Err(error) => Next::GiveUp(error),
             },
-            Some(Elsewhere::OnItsWay { .. }) => Next::Wait(error),
+            Some(Elsewhere::Ask { .. } | Elsewhere::OnItsWay { .. }) => Next::Wait(error),
             Some(Elsewhere::Down { .. }) => self.wait_anew(error).await,
             None if matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_)) => {
                 self.refresh().await;
@@ -168,21 +183,26 @@ impl Cluster {
 
     /// Takes in where a slot is; whether that is news.
     fn moved(&self, slot: Slot, to: &str) -> StoreResult<bool> {
-        let Some(target) = (!to.starts_with(':')).then_some(to) else { return Ok(false) };
+        let master = self.known_at(to)?;
         let mut map = self.map.write().expect("nobody panics with the lock held");
-        let master = match map.masters.get(target) {
-            Some(master) => master.clone(),
-            None => self.master_at(target)?,
-        };
-        map.masters.entry(target.to_owned()).or_insert_with(|| master.clone());
         let before = map.slots[slot.index()].replace(master.clone());
         drop(map);
         let news = before.is_none_or(|before| !Arc::ptr_eq(&before, &master));
         if news {
-            debug!(%slot, to = target, "moved");
+            debug!(%slot, to, "moved");
             self.changes.send_modify(|changes| *changes += 1);
         }
         Ok(news)
+    }
+
+    /// The node at an address, as a master: it is one, or about to be.
+    fn known_at(&self, address: &str) -> StoreResult<Arc<Master>> {
+        if let Some(master) = self.read(|map| map.masters.get(address).cloned()) {
+            return Ok(master);
+        }
+        let master = self.master_at(address)?;
+        let mut map = self.map.write().expect("nobody panics with the lock held");
+        Ok(map.masters.entry(address.to_owned()).or_insert(master).clone())
     }
 
     /// Asks for all slots anew, unless somebody does already: then waits for that. What is known stands if nobody answers.

@@ -19,9 +19,12 @@ pub(super) enum Elsewhere {
     /// Another node has the slot.
     #[error("{address}: slot {slot} is at {to}")]
     Moved { address: String, slot: Slot, to: String },
-    /// The slot is on its way to another node.
-    #[error("{address}: its slot is on its way to another node ({code})")]
-    OnItsWay { address: String, code: String },
+    /// The slot is on its way to another node, and what was asked for is not here any more.
+    #[error("{address}: slot {slot} is on its way to {to}")]
+    Ask { address: String, slot: Slot, to: String },
+    /// The slot is on its way to another node, and what was asked for is not all in one place.
+    #[error("{address}: its slot is on its way to another node")]
+    OnItsWay { address: String },
     /// The cluster as a whole takes nothing now.
     #[error("{address}: the cluster is down: {detail}")]
     Down { address: String, detail: String },
@@ -143,14 +146,8 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
-        "MOVED" => moved(address, detail),
-        "ASK" | "TRYAGAIN" => {
-            let (address, code) = (address.to_owned(), code.to_owned());
-            StoreError::Unavailable(Box::new(Elsewhere::OnItsWay { address, code }))
-        }
-        "CLUSTERDOWN" => {
-            let (address, detail) = (address.to_owned(), detail.to_owned());
-            StoreError::Unavailable(Box::new(Elsewhere::Down { address, detail }))
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
+            StoreError::Unavailable(Box::new(redirected(address, code, detail)))
         }
         "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
@@ -158,14 +155,20 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
     }
 }
 
-/// `MOVED` names the slot and who has it.
-fn moved(address: &str, detail: &str) -> StoreError {
-    let known = detail.split_once(' ').and_then(|(slot, to)| Some((Slot::numbered(slot)?, to.to_owned())));
-    let address = address.to_owned();
-    StoreError::Unavailable(Box::new(match known {
-        Some((slot, to)) => Elsewhere::Moved { address, slot, to },
-        None => Elsewhere::OnItsWay { address, code: format!("MOVED {detail}") },
-    }))
+/// `MOVED` and `ASK` name the slot and who has it.
+fn redirected(address: &str, code: &str, detail: &str) -> Elsewhere {
+    let (host, address) = (address.rsplit_once(':').map_or(address, |(host, _)| host), address.to_owned());
+    let known = detail.split_once(' ').and_then(|(slot, to)| {
+        // A node that does not know by what host it is reached leaves it out.
+        let to = if to.starts_with(':') { format!("{host}{to}") } else { to.to_owned() };
+        Some((Slot::numbered(slot)?, to))
+    });
+    match (code, known) {
+        ("MOVED", Some((slot, to))) => Elsewhere::Moved { address, slot, to },
+        ("ASK", Some((slot, to))) => Elsewhere::Ask { address, slot, to },
+        ("CLUSTERDOWN", _) => Elsewhere::Down { address, detail: detail.to_owned() },
+        _ => Elsewhere::OnItsWay { address },
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +187,11 @@ mod tests {
             assert!(elsewhere(&of(code)).is_some() && of(code).passes(), "{code}");
             assert!(matches!(alone(of(code)), StoreError::Refused(why) if why.contains("redis+cluster://")));
         }
+        let to = |detail| match redirected("h:1", "MOVED", detail) {
+            Elsewhere::Moved { to, .. } => to,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((to("3 g:2").as_str(), to("3 :2").as_str()), ("g:2", "h:2"));
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
     }
 

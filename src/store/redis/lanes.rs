@@ -30,6 +30,8 @@ use crate::store::{Run, StoreError, StoreResult};
 pub(super) struct Lane {
     target: Arc<Target>,
     state: Arc<Mutex<State>>,
+    /// Whether each command is for a slot that is still on its way to this node.
+    asking: bool,
 }
 
 /// A connection in use, and who answers it.
@@ -58,7 +60,12 @@ impl Lane {
     /// A lane that connects when it is first used.
     pub(super) fn new(target: Arc<Target>) -> Self {
         let state = State { attempts: 0, line: Line::Down };
-        Self { target, state: Arc::new(Mutex::new(state)) }
+        Self { target, state: Arc::new(Mutex::new(state)), asking: false }
+    }
+
+    /// The same connection for commands to a slot that is still on its way to this node.
+    pub(super) fn asking(&self) -> Self {
+        Self { asking: true, ..self.clone() }
     }
 
     /// Who answers; connects if need be.
@@ -196,6 +203,15 @@ impl Lane {
 
     async fn ask(&self, link: &Link, command: &Cmd) -> StoreResult<Result<Value, RedisError>> {
         let mut connection = link.connection.clone();
+        if self.asking {
+            let mut both = redis::pipe();
+            both.cmd("ASKING").add_command(command.clone());
+            let asked = async {
+                let answers = connection.send_packed_commands(&both, 0, 2).await?;
+                answers.into_iter().last().unwrap_or(Value::Nil).extract_error()
+            };
+            return self.answer(link, asked).await;
+        }
         let asked = async { connection.send_packed_command(command).await?.extract_error() };
         self.answer(link, asked).await
     }

@@ -72,6 +72,19 @@ impl Master {
         })
     }
 
+    /// The same connections, for what is still on its way to this node.
+    pub(super) fn asking(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            turns: self.turns.asking(),
+            leases: self.leases.asking(),
+            reads: self.reads.asking(),
+            commits: Mutex::default(),
+            waiting: self.waiting.clone(),
+            admin: self.admin.clone(),
+        }
+    }
+
     pub(super) fn lane(&self, traffic: Traffic) -> &Lane {
         match traffic {
             Traffic::Turns => &self.turns,
