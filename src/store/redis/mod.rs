@@ -25,13 +25,19 @@ mod ownership;
 mod pulse;
 mod reading;
 mod records;
+mod replicated;
 mod replies;
 mod rights;
 mod scripts;
+mod sentinel;
+mod sentinel_checks;
 mod snapshot;
 mod store;
+mod switch;
 mod target;
+mod term;
 mod tls;
+mod topology;
 mod turn;
 mod upkeep;
 mod vital;
@@ -45,7 +51,9 @@ use std::{
     time::Duration,
 };
 
-use self::{admin::Admin, commit_lane::CommitLane, lanes::Lane, target::Target, waiting::Waiting};
+use self::{
+    admin::Admin, commit_lane::CommitLane, lanes::Lane, switch::Watch, target::Target, waiting::Waiting,
+};
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, announce_lapses, checks},
@@ -63,7 +71,9 @@ use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, S
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`; behind
+    /// sentinels `redis+sentinel://[user:password@]host[:port],…/name[/db][?sentinel_user=…&sentinel_password=…]`, or
+    /// `rediss+sentinel://` where both they and Redis are reached by TLS.
     pub url: String,
     /// Whom a `rediss://` connection trusts, and what it shows of itself.
     pub tls: Tls,
@@ -94,11 +104,20 @@ impl Options {
         }
     }
 
-    /// What opens connections to the server, for programs that have business there besides the namespace.
+    /// Whether the address is one, and the certificates fit it.
     ///
-    /// Fails with [`StoreError::Refused`] at an address that is none.
-    pub fn client(&self) -> StoreResult<redis::Client> {
-        Ok(self.target()?.client().clone())
+    /// Fails with [`StoreError::Refused`] if not.
+    pub fn check(&self) -> StoreResult<()> {
+        self.target().map(drop)
+    }
+
+    /// What opens connections to the server, for programs that have business there besides the namespace: behind sentinels,
+    /// to the one that is the primary now.
+    ///
+    /// Fails with [`StoreError::Refused`] at an address that is none, and with [`StoreError::Unavailable`] where no
+    /// sentinel names a primary.
+    pub async fn client(&self) -> StoreResult<redis::Client> {
+        Ok(self.target()?.client().await?.0)
     }
 
     fn target(&self) -> StoreResult<Target> {
@@ -138,6 +157,8 @@ struct Shared {
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
     admin: Admin,
+    /// Ends with the store.
+    _watch: Option<Watch>,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -172,7 +193,8 @@ impl RedisStore {
             reads,
             commits: Mutex::default(),
             waiting: Waiting::new(target.clone()),
-            admin: Admin::new(target.clone())?,
+            admin: Admin::new(target.clone()),
+            _watch: Watch::over(&target),
             pools: Mutex::default(),
             target,
         };
