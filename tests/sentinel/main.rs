@@ -96,13 +96,13 @@ fn a_message_is_served_by_way_of_sentinels_though_one_is_away_one_hangs_and_one_
 
     // Alone it leads nowhere, and that is said.
     let (code, _, error) = tenure(&at(&[liar.port()]), &["sessions", "--timeout", "1s"]);
-    assert!(code == 3 && error.contains("the sentinels name a replica"), "{code} {error}");
+    assert!(code == 5 && error.contains("the sentinels name a replica"), "{code} {error}");
     watched.sentinels[1].resume();
 
     // A name that they do not know.
     let unknown = at(&[ports[2]]).replace(NAME, "other");
     let (code, _, error) = tenure(&unknown, &["sessions"]);
-    assert!(code == 3 && error.contains("no sentinel knows a primary `other`"), "{code} {error}");
+    assert!(code == 5 && error.contains("no sentinel knows a primary `other`"), "{code} {error}");
 }
 
 #[test]
@@ -116,13 +116,13 @@ fn sentinels_have_users_of_their_own() {
         redis::cmd("ACL").arg("SETUSER").arg("default").arg("off").exec(&mut conn).unwrap();
     }
     let (code, _, error) = tenure(&watched.url(), &["sessions"]);
-    assert!(code == 3 && error.contains("user name and password"), "{code} {error}");
+    assert!(code == 5 && error.contains("?sentinel_user="), "{code} {error}");
     let known = watched.url() + "?sentinel_user=watcher&sentinel_password=its-own";
     let (code, _, error) = tenure(&known, &["sessions"]);
     assert_eq!(code, 0, "{error}");
     let wrong = watched.url() + "?sentinel_user=watcher&sentinel_password=another-one";
     let (code, _, error) = tenure(&wrong, &["sessions"]);
-    assert!(code == 3 && !error.contains("another-one"), "{code} {error}");
+    assert!(code == 5 && !error.contains("another-one"), "{code} {error}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn without_a_sentinel_that_answers_the_error_names_them_and_no_password() {
     let ports = [support::port::free(), support::port::free()];
     let url = at(&ports).replace("://", "://user:its-secret@") + "?sentinel_password=its-secret";
     let (code, _, error) = tenure(&url, &["sessions", "--timeout", "500ms"]);
-    assert_eq!(code, 3, "{error}");
+    assert_eq!(code, 5, "{error}");
     assert!(error.contains(&format!("no sentinel of `{NAME}` answers")), "{error}");
     assert!(ports.iter().all(|port| error.contains(&port.to_string())), "{error}");
     assert!(!error.contains("its-secret"), "{error}");

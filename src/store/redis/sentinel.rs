@@ -5,11 +5,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::{AsyncConnectionConfig, Client, RedisError, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use super::{
-    errors::{checked, store_error, unanswered},
+    errors::{store_error, unanswered},
     term::Address,
     tls::{self, Tls},
     topology::Watched,
@@ -154,7 +154,11 @@ impl Sentinel {
         let mut answers = self.in_time(connection.send_packed_commands(&ask, 0, 2)).await?.into_iter();
         let (address, more) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
         // A user may lack the right to know more.
-        self.read(checked(&self.address, address)?, more.extract_error().unwrap_or_default())
+        self.read(self.checked(address)?, more.extract_error().unwrap_or_default())
+    }
+
+    fn checked(&self, value: Value) -> StoreResult<Value> {
+        value.extract_error().map_err(|error| self.error(error))
     }
 
     fn read(&self, address: Value, more: Value) -> Said {
@@ -177,8 +181,20 @@ impl Sentinel {
         asked: impl Future<Output = Result<T, RedisError>>,
     ) -> StoreResult<T> {
         match timeout(self.patience, asked).await {
-            Ok(answered) => answered.map_err(|error| store_error(&self.address, error)),
+            Ok(answered) => answered.map_err(|error| self.error(error)),
             Err(_) => Err(unanswered(&self.address, format!("no answer within {:?}", self.patience))),
         }
+    }
+
+    fn error(&self, error: RedisError) -> StoreError {
+        let login = error.kind() == ErrorKind::AuthenticationFailed
+            || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
+        if !login {
+            return store_error(&self.address, error);
+        }
+        StoreError::Refused(format!(
+            "the sentinel at {} wants a user name and password of its own, or does not know the ones given: put ?sentinel_user=…&sentinel_password=… behind the name in --redis",
+            self.address
+        ))
     }
 }
