@@ -15,9 +15,10 @@ use liar::Liar;
 use load::{Load, Tally};
 use serde_json::Value;
 use support::{
-    WorkerProcess,
+    WorkerProcess, eventually,
     sentinel::{NAME, Watched},
 };
+use tenure::store::{Hint, Listener, RedisStore, Store, redis::Options};
 
 /// How long anything may take on a machine that is busy with everything else.
 const BOUND: Duration = Duration::from_secs(90);
@@ -79,8 +80,8 @@ fn a_message_is_served_by_way_of_sentinels_though_one_is_away_one_hangs_and_one_
     let (status, found) = finding(&url, "sentinels");
     assert_eq!(status, "ok", "{found}");
     assert_eq!(found, format!("3 of 3 name 127.0.0.1:{primary} as `{NAME}`, quorum 2"));
-    let (status, found) = finding(&url, "failover");
-    assert_eq!((status.as_str(), found.as_str()), ("warn", "min-replicas-to-write 0"));
+    let (status, found) = finding(&url, "min-replicas-to-write");
+    assert_eq!((status.as_str(), found.as_str()), ("warn", "0"));
 
     // The one that lies is believed by nobody: what it names says that it is a replica.
     let liar = Liar::naming(replica);
@@ -137,6 +138,21 @@ fn without_a_sentinel_that_answers_the_error_names_them_and_no_password() {
     let (code, _, error) = tenure("redis+sentinel://user:its-secret@host:1", &["sessions"]);
     assert!(code == 2 && error.contains("not an address of sentinels"), "{code} {error}");
     assert!(!error.contains("its-secret"), "{error}");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_leave_a_primary_that_was_replaced_by_hand_too() {
+    let watched = Watched::start();
+    let store = RedisStore::connect(Options::new(watched.url())).await.unwrap();
+    let mut listener = store.listen(&"idle".parse().unwrap()).await.unwrap();
+    let before = store.server().await.unwrap().run_id.clone();
+    _ = watched.fail_over();
+    eventually("it is left", BOUND, async || {
+        store.server().await.is_ok_and(|server| server.run_id != before)
+    })
+    .await;
+    let missed = async { while listener.recv().await != Hint::Missed {} };
+    tokio::time::timeout(BOUND, missed).await.expect("hints come from the new one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,9 +74,9 @@ fn advice(named: &[&Named], silent: usize) -> Option<&'static str> {
 /// Whether a primary that was cut off goes on taking writes.
 fn alone(fewest: u64) -> Check {
     Check {
-        check: "failover",
+        check: MIN_REPLICAS,
         status: if fewest == 0 { CheckStatus::Warn } else { CheckStatus::Ok },
-        found: format!("{MIN_REPLICAS} {fewest}"),
+        found: fewest.to_string(),
         advice: (fewest == 0).then_some(
             "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 2, on the replicas too: a primary that was replaced takes writes for seconds without it, and they are lost",
         ),
