@@ -138,6 +138,16 @@ impl RedisServer {
         self.check_clock();
     }
 
+    /// Starts the server again on the same port and folder, as one that follows the server at `primary`.
+    pub fn restart_as_replica_of(&mut self, primary: u16) {
+        let args = &mut self.options.args;
+        if let Some(before) = args.iter().position(|arg| arg == "--replicaof") {
+            args.drain(before..before + 3);
+        }
+        args.extend(["--replicaof", "127.0.0.1", &primary.to_string()].map(String::from));
+        self.restart();
+    }
+
     /// Waits until so many replicas follow.
     pub fn wait_for_replicas(&self, count: usize) {
         let mut conn = self.client().get_connection().expect("the server answers");
@@ -340,7 +350,7 @@ impl StartFailed {
 }
 
 /// A path is taken from where the tests run, not from the server's folder.
-fn binary() -> String {
+pub(super) fn binary() -> String {
     let named = std::env::var("TENURE_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
     match fs::canonicalize(&named) {
         Ok(path) if named.contains('/') => path.to_string_lossy().into_owned(),

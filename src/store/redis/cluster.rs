@@ -284,7 +284,7 @@ impl Cluster {
     }
 
     fn master_at(&self, address: &str) -> StoreResult<Arc<Master>> {
-        Ok(Arc::new(Master::new(Arc::new(self.seeds.target_at(address, &self.options)?))?))
+        Ok(Arc::new(Master::new(Arc::new(self.seeds.target_at(address, &self.options)?))))
     }
 
     fn read<T>(&self, look: impl FnOnce(&Map) -> T) -> T {

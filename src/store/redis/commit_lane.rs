@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tracing::{debug, warn};
 
 use super::{
-    errors::{again, checked, is_no_script_value},
+    errors::{again, is_no_script_value},
     keys::Keys,
     keys::mark_beside,
     lanes::Lane,
@@ -130,13 +130,13 @@ impl CommitLane {
         let mut answers = answers.into_iter();
         let mut of_scripts: Vec<_> = answers.by_ref().take(scripts).collect();
         let values = calls.iter().rev().map(|call| match call {
-            Some(_) => checked(self.lane.address(), of_scripts.pop().unwrap_or_default()),
+            Some(_) => self.lane.checked(of_scripts.pop().unwrap_or_default()),
             None => Ok(Value::Nil),
         });
         let mut values: Vec<_> = values.collect();
         values.reverse();
         // The mark's.
-        checked(self.lane.address(), answers.next().unwrap_or_default())?;
+        self.lane.checked(answers.next().unwrap_or_default())?;
         Ok((values, self.reach(answers.collect())))
     }
 

@@ -14,12 +14,13 @@ use super::{
     admin::Admin,
     cluster::Cluster,
     commit_lane::{CommitLane, Written},
-    errors::{again, alone, checked, elsewhere},
+    errors::{again, alone, elsewhere},
     keys::Keys,
     lanes::Lane,
     scripts::{Call, Name},
     seeds::Seeds,
     slots::Slot,
+    switch::Watch,
     target::{Server, Target},
     waiting::Waiting,
 };
@@ -49,6 +50,8 @@ pub(super) struct Master {
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
     admin: Admin,
+    /// Ends with it.
+    _watch: Option<Watch>,
 }
 
 /// All of them.
@@ -59,17 +62,18 @@ pub(super) enum Masters {
 }
 
 impl Master {
-    pub(super) fn new(target: Arc<Target>) -> StoreResult<Self> {
+    pub(super) fn new(target: Arc<Target>) -> Self {
         let lane = || Lane::new(target.clone());
-        Ok(Self {
+        Self {
             turns: lane(),
             leases: lane(),
             reads: lane(),
             commits: Mutex::default(),
             waiting: Waiting::new(target.clone()),
-            admin: Admin::new(target.clone())?,
+            admin: Admin::new(target.clone()),
+            _watch: Watch::over(&target),
             target,
-        })
+        }
     }
 
     /// The same connections, for what is still on its way to this node.
@@ -82,6 +86,7 @@ impl Master {
             commits: Mutex::default(),
             waiting: self.waiting.clone(),
             admin: self.admin.clone(),
+            _watch: None,
         }
     }
 
@@ -106,7 +111,7 @@ impl Masters {
     pub(super) async fn connect(options: &Options) -> StoreResult<Self> {
         match Seeds::of(&options.url) {
             Some(seeds) => Ok(Self::Cluster(Cluster::connect(seeds, options.clone()).await?)),
-            None => Ok(Self::One(Arc::new(Master::new(Arc::new(options.target()?))?))),
+            None => Ok(Self::One(Arc::new(Master::new(Arc::new(options.target()?))))),
         }
     }
 
@@ -213,7 +218,7 @@ impl Masters {
     ) -> StoreResult<Vec<StoreResult<Value>>> {
         let ask = move |master: Arc<Master>| async move {
             let values = master.lane(traffic).each(pipeline).await?;
-            let values = values.into_iter().map(|value| checked(master.target.address(), value));
+            let values = values.into_iter().map(|value| master.lane(traffic).checked(value));
             let values: Vec<_> = values.collect();
             match values
                 .iter()

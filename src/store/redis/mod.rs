@@ -29,15 +29,21 @@ mod ownership;
 mod pulse;
 mod reading;
 mod records;
+mod replicated;
 mod replies;
 mod rights;
 mod scripts;
 mod seeds;
+mod sentinel;
+mod sentinel_checks;
 mod slots;
 mod snapshot;
 mod store;
+mod switch;
 mod target;
+mod term;
 mod tls;
+mod topology;
 mod turn;
 mod upkeep;
 mod vital;
@@ -73,8 +79,10 @@ use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`;
-    /// of a cluster some nodes, `redis+cluster://[user:password@]host[:port],host[:port]…`, `rediss+cluster://` for TLS.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`; behind
+    /// sentinels `redis+sentinel://[user:password@]host[:port],…/name[/db][?sentinel_user=…&sentinel_password=…]`, or
+    /// `rediss+sentinel://` where both they and Redis are reached by TLS; of a cluster some nodes,
+    /// `redis+cluster://[user:password@]host[:port],…`, or `rediss+cluster://`.
     pub url: String,
     /// Whom a `rediss://` connection trusts, and what it shows of itself.
     pub tls: Tls,
@@ -105,11 +113,20 @@ impl Options {
         }
     }
 
-    /// What opens connections to the server, for programs that have business there besides the namespace.
+    /// Whether the address is one, and the certificates fit it.
     ///
-    /// Fails with [`StoreError::Refused`] at an address that is none.
-    pub fn client(&self) -> StoreResult<redis::Client> {
-        Ok(self.target()?.client().clone())
+    /// Fails with [`StoreError::Refused`] if not.
+    pub fn check(&self) -> StoreResult<()> {
+        self.target().map(drop)
+    }
+
+    /// What opens connections to the server, for programs that have business there besides the namespace: behind sentinels,
+    /// to the one that is the primary now.
+    ///
+    /// Fails with [`StoreError::Refused`] at an address that is none, and with [`StoreError::Unavailable`] where no
+    /// sentinel names a primary.
+    pub async fn client(&self) -> StoreResult<redis::Client> {
+        Ok(self.target()?.client().await?.0)
     }
 
     /// What leads to the server; of a cluster to the node that is named first.

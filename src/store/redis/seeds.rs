@@ -42,12 +42,16 @@ impl Seeds {
         self.hosts.iter().map(|host| self.target_at(host, options)).collect()
     }
 
+    fn url(&self, address: &str) -> String {
+        let Self { scheme, user, rest, .. } = self;
+        format!("{scheme}{user}{}{rest}", bracketed(address))
+    }
+
     /// What leads to one node, by host and port.
     pub(super) fn target_at(&self, address: &str, options: &Options) -> StoreResult<Target> {
-        let Self { scheme, user, rest, .. } = self;
-        let url = format!("{scheme}{user}{}{rest}", bracketed(address));
-        let target = Target::new(&url, &options.tls, options.timeout, options.scripts.guarded())
-            .map_err(|_| not_an_address())?;
+        let target =
+            Target::new(&self.url(address), &options.tls, options.timeout, options.scripts.guarded())
+                .map_err(|_| not_an_address())?;
         match target.database() {
             0 => Ok(target),
             _ => Err(StoreError::Refused(
@@ -86,9 +90,8 @@ mod tests {
     fn every_host_is_a_seed_and_has_the_same_user() {
         assert_eq!(addresses("redis+cluster://a:1,b:2,c"), ["a:1", "b:2", "c:6379"]);
         let seeds = Seeds::of("redis+cluster://u:p%40ss@a:1,b:2/0").unwrap();
-        let target = seeds.target_at("::1:7000", &Options::new("")).unwrap();
-        assert_eq!(target.address(), "::1:7000");
-        assert_eq!(target.connection_info().redis_settings().password(), Some("p@ss"));
+        assert_eq!(seeds.url("::1:7000"), "redis://u:p%40ss@[::1]:7000/0");
+        assert_eq!(seeds.target_at("::1:7000", &Options::new("")).unwrap().address(), "::1:7000");
     }
 
     #[test]
