@@ -10,7 +10,10 @@ use tenure::{
     Env, SessionId,
     client::{Client, Outgoing},
     model::EntryKind,
-    store::{HistoryRange, RedisStore, Store, redis::Options},
+    store::{
+        HistoryRange, RedisStore, Store, StoreError,
+        redis::{Options, REPLIES, Rights, Role},
+    },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -166,6 +169,87 @@ async fn a_cluster_serves_what_one_server_does() {
     let history = async || client.store().history(&plain, HistoryRange::Newest(0), Duration::ZERO).await;
     eventually("the plain door is relayed", BOUND, async || history().await.is_ok_and(|all| all.len() == 2))
         .await;
+}
+
+#[tokio::test]
+async fn while_a_slot_moves_plain_reads_follow_it_and_no_script_begins_in_it() {
+    let cluster = RedisCluster::start(2, 0);
+    let client = client(&cluster.url()).await;
+    let session: SessionId = "echo/moving".parse().unwrap();
+    let send = async |id: &str| {
+        let message = Outgoing::text(session.clone(), id).id(id.parse().unwrap());
+        client.send(message).await.map(|receipt| receipt.repeat)
+    };
+    assert!(!send("first").await.unwrap());
+    let keys = client.store().keys().session(&session);
+    let slot = slot(&keys.meta());
+    let from = usize::from(!cluster.slots_of(0).contains(&slot));
+    cluster.begin_to_move(slot, from, 1 - from);
+    // A read of one key finds it where it is.
+    let index = client.store().sessions(client.store().partitions().of(&session), None, 10).await;
+    assert_eq!(index.unwrap(), [session.clone()]);
+    let looked = client.store().look(&session).await.unwrap_err();
+    assert!(looked.passes(), "on its way is not absent: {looked:?}");
+    // Whoever sends meanwhile is accepted when the slot has arrived.
+    let sent = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        cluster.finish_moving(slot, from, 1 - from);
+    };
+    let (second, ()) = tokio::join!(send("second"), sent);
+    assert!(!second.unwrap());
+    assert!(send("first").await.unwrap() && send("second").await.unwrap(), "both are known");
+}
+
+#[tokio::test]
+async fn who_has_the_rights_of_its_role_and_no_more_works_on_a_cluster() {
+    let cluster = RedisCluster::start(2, 0);
+    let options = |user: &str| {
+        let hosts = cluster.url().replace("redis+cluster://", "");
+        Options::new(format!("redis+cluster://{user}:secret@{hosts}"))
+    };
+    for (user, role) in [("worker", Role::Worker), ("client", Role::Client)] {
+        let rights = Rights::of(role, &options(user), &[REPLIES]).unwrap();
+        let mut line = rights.line(user);
+        line.push_str(" >secret");
+        cluster.tell_all(&line.split(' ').collect::<Vec<_>>());
+    }
+    let _worker = WorkerProcess::start(&options("worker").url, &WORKER);
+    let url = options("client").url;
+    let (code, said, error) = tenure(&url, &["send", "echo/a", "hello", "--wait"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert_eq!(said[0]["reply"]["text"], "hello");
+    let (code, said, _) = tenure(&url, &["doctor", "--as", "client"]);
+    assert_eq!(code, 0, "{said:?}");
+    let masters = said.iter().find(|check| check["check"] == "cluster").expect("it names the masters");
+    let found = masters["found"].as_str().unwrap();
+    let named = cluster.nodes().iter().all(|node| found.contains(&node.port().to_string()));
+    assert!(named && found.starts_with("2 masters"), "{found}");
+}
+
+#[tokio::test]
+async fn any_node_that_answers_leads_to_the_others_and_one_alone_says_what_it_is() {
+    let cluster = RedisCluster::start(2, 0);
+    let nobody = "127.0.0.1:1";
+    let url = cluster.url().replace("redis+cluster://", &format!("redis+cluster://{nobody},"));
+    let session = "echo/a".parse().unwrap();
+    client(&url).await.send(Outgoing::text(session, "hello")).await.unwrap();
+    let refused = async |url: String| match RedisStore::connect(Options::new(url)).await.map(drop) {
+        Err(StoreError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(format!("{}/3", cluster.url())).await.contains("database 0"));
+    for node in cluster.nodes() {
+        let url = node.url();
+        let answered = match RedisStore::connect(Options::new(&url)).await {
+            // The one that has the namespace's own keys; the other has half of all sessions.
+            Ok(store) => store.cursors().await.map(drop),
+            Err(error) => Err(error),
+        };
+        let Err(StoreError::Refused(why)) = answered else { panic!("{answered:?}") };
+        assert!(why.contains("redis+cluster://"), "{why}");
+    }
+    let nowhere = RedisStore::connect(Options::new(format!("redis+cluster://{nobody}"))).await.map(drop);
+    assert!(matches!(nowhere, Err(StoreError::Unavailable(_))), "{nowhere:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,6 +112,12 @@ impl RedisCluster {
 
     /// Moves a slot with all that is in it, as `redis-cli --cluster reshard` does.
     pub fn move_slot(&self, slot: usize, from: usize, to: usize) {
+        self.begin_to_move(slot, from, to);
+        self.finish_moving(slot, from, to);
+    }
+
+    /// The same up to where all keys are there, and the slot is not.
+    pub fn begin_to_move(&self, slot: usize, from: usize, to: usize) {
         let (slot, source, target) = (slot.to_string(), &self.nodes[from], &self.nodes[to]);
         let (from_id, to_id) = (self.id(from), self.id(to));
         let _: () = ask(target, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
@@ -126,8 +132,13 @@ impl RedisCluster {
             migrate.extend(keys.iter().map(String::as_str));
             let _: redis::Value = ask(source, &migrate);
         }
-        for node in [target, source] {
-            let _: () = ask(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+    }
+
+    /// Gives a slot away that has no keys any more.
+    pub fn finish_moving(&self, slot: usize, from: usize, to: usize) {
+        let (slot, id) = (slot.to_string(), self.id(to));
+        for node in [&self.nodes[to], &self.nodes[from]] {
+            let _: () = ask(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
         }
     }
 
@@ -140,6 +151,13 @@ impl RedisCluster {
                 .filter(|node| node.is_running())
                 .all(|node| info(node, "cluster_state") == "ok" && info(node, "cluster_size") == masters)
         });
+    }
+
+    /// Has every node do something.
+    pub fn tell_all(&self, command: &[&str]) {
+        for node in &self.nodes {
+            let _: redis::Value = ask(node, command);
+        }
     }
 
     /// Whether a node takes writes.

@@ -4,6 +4,7 @@ use redis::Value;
 
 use super::{
     Options,
+    cluster_checks::{as_one, masters_of},
     doctor::{Check, CheckStatus, Info, ask, named_version},
     records::Fields,
     replies::text,
@@ -31,15 +32,13 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
     if wanted.is_empty() {
         return Vec::new();
     }
-    let found = match options.target() {
-        Ok(target) => look(&target).await,
-        Err(error) => Err(error),
-    };
-    let Ok(found) = found else { return Vec::new() };
-    let mut checks: Vec<_> = wanted.iter().map(|class| found.honours(*class)).collect();
-    let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
-    checks.extend(found.min_replicas(most));
-    checks
+    let Ok((targets, _)) = masters_of(options).await else { return Vec::new() };
+    let mut checks = Vec::new();
+    for target in targets {
+        let Ok(found) = look(&target).await else { return Vec::new() };
+        checks.push((target.address().to_owned(), found.checks(&wanted)));
+    }
+    as_one(checks)
 }
 
 async fn look(target: &Target) -> StoreResult<Found> {
@@ -67,6 +66,13 @@ fn is_online(line: &str) -> bool {
 }
 
 impl Found {
+    fn checks(&self, wanted: &[Durability]) -> Vec<Check> {
+        let mut checks: Vec<_> = wanted.iter().map(|class| self.honours(*class)).collect();
+        let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
+        checks.extend(self.min_replicas(most));
+        checks
+    }
+
     /// Whether what `class` waits for is there.
     fn honours(&self, class: Durability) -> Check {
         let missing = self.missing(class);

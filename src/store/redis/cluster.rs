@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use redis::Value;
 use tokio::{
     sync::{Mutex as AsyncMutex, watch},
@@ -87,6 +88,11 @@ impl Cluster {
     /// All masters that are known, in order of their addresses.
     pub(super) fn masters(&self) -> Vec<Arc<Master>> {
         self.read(|map| map.masters.values().cloned().collect())
+    }
+
+    /// How many slots nobody has.
+    pub(super) fn unserved(&self) -> usize {
+        self.read(|map| map.slots.iter().filter(|master| master.is_none()).count())
     }
 
     /// The master that is believed to have `slot`.
@@ -206,7 +212,13 @@ impl Cluster {
     }
 
     /// Asks for all slots anew, unless somebody does already: then waits for that. What is known stands if nobody answers.
-    pub(super) async fn refresh(&self) {
+    ///
+    /// A box of its own: what it may come to is deep, and would be part of every call's type.
+    pub(super) fn refresh(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.ask_anew())
+    }
+
+    async fn ask_anew(&self) {
         let before = self.asked.load(Ordering::Acquire);
         let asking = self.asking.lock().await;
         if self.asked.load(Ordering::Acquire) != before {

@@ -3,7 +3,7 @@
 use redis::{ErrorKind, RedisError, Value};
 
 use super::{slots::Slot, tls};
-use crate::store::{StoreError, StoreResult};
+use crate::store::StoreError;
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
 #[derive(Debug, Clone, thiserror::Error)]

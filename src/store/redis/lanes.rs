@@ -156,8 +156,18 @@ impl Lane {
         self.ask_all(&link, pipeline).await?.map_err(|error| self.error(error))
     }
 
+    /// Whether its commands are for a slot that is still on its way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking
+    }
+
     /// Runs a pipeline whose commands may fail by themselves: their errors stand among the values.
     pub(super) async fn each(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        if self.asking {
+            let link = self.link().await?;
+            let asked = send_asking(link.connection.clone(), pipeline);
+            return self.answer(&link, asked).await?.map_err(|error| self.error(error));
+        }
         self.each_within(pipeline, Duration::ZERO).await
     }
 
@@ -201,12 +211,9 @@ impl Lane {
     async fn ask(&self, link: &Link, command: &Cmd) -> StoreResult<Result<Value, RedisError>> {
         let mut connection = link.connection.clone();
         if self.asking {
-            let mut both = redis::pipe();
-            both.cmd("ASKING").add_command(command.clone());
-            let asked = async {
-                let answers = connection.send_packed_commands(&both, 0, 2).await?;
-                answers.into_iter().last().unwrap_or(Value::Nil).extract_error()
-            };
+            let mut alone = redis::pipe();
+            alone.add_command(command.clone());
+            let asked = async { send_asking(connection, &alone).await?.remove(0).extract_error() };
             return self.answer(link, asked).await;
         }
         let asked = async { connection.send_packed_command(command).await?.extract_error() };
@@ -215,6 +222,13 @@ impl Lane {
 
     async fn ask_all(&self, link: &Link, pipeline: &Pipeline) -> StoreResult<Result<Vec<Value>, RedisError>> {
         let mut connection = link.connection.clone();
+        if self.asking {
+            let asked = async {
+                let values = send_asking(connection, pipeline).await?.into_iter();
+                values.map(Value::extract_error).collect()
+            };
+            return self.answer(link, asked).await;
+        }
         self.answer(link, pipeline.query_async(&mut connection)).await
     }
 
@@ -325,6 +339,19 @@ impl Lane {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics with the lock held")
     }
+}
+
+/// Sends a pipeline, each command as one to a slot that is still on its way.
+async fn send_asking(
+    mut connection: MultiplexedConnection,
+    pipeline: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    let mut asking = redis::pipe();
+    for command in pipeline.cmd_iter() {
+        asking.cmd("ASKING").add_command(command.clone());
+    }
+    let answers = connection.send_packed_commands(&asking, 0, asking.len()).await?;
+    Ok(answers.into_iter().skip(1).step_by(2).collect())
 }
 
 /// One attempt, which all who wait for it share. It ends within the target's time-out.

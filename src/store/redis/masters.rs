@@ -98,6 +98,21 @@ impl Master {
         }
     }
 
+    /// Administers by a connection of the pool; what is still on its way is asked for with the reads.
+    async fn administer(&self, command: &Cmd) -> StoreResult<Value> {
+        match self.reads.is_asking() {
+            true => self.reads.run(command).await,
+            false => self.admin.run(command).await,
+        }
+    }
+
+    async fn administer_all(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        match self.reads.is_asking() {
+            true => self.reads.all(pipeline).await,
+            false => self.admin.all(pipeline).await,
+        }
+    }
+
     /// Where writes of `class` go.
     pub(super) fn commits(&self, class: Durability, keys: &Keys) -> Arc<CommitLane> {
         let mut lanes = self.commits.lock().expect("nobody panics with the lock held");
@@ -252,12 +267,12 @@ impl Masters {
 
     /// Runs a command that nothing waits for, about `key`.
     pub(super) async fn administer(&self, key: &str, command: &Cmd) -> StoreResult<Value> {
-        self.on(key.as_bytes(), move |master| async move { master.admin.run(command).await }).await
+        self.on(key.as_bytes(), move |master| async move { master.administer(command).await }).await
     }
 
     /// The same for a pipeline; a command's error fails it all.
     pub(super) async fn administer_all(&self, key: &str, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
-        self.on(key.as_bytes(), move |master| async move { master.admin.all(pipeline).await }).await
+        self.on(key.as_bytes(), move |master| async move { master.administer_all(pipeline).await }).await
     }
 
     /// Runs a command that blocks, about `key`; see [`Waiting::run`].

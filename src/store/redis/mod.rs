@@ -15,6 +15,7 @@ mod admin;
 mod ask;
 mod class_checks;
 mod cluster;
+mod cluster_checks;
 mod commit_lane;
 mod doctor;
 mod door;
@@ -127,6 +128,10 @@ impl Options {
     /// sentinel names a primary.
     pub async fn client(&self) -> StoreResult<redis::Client> {
         Ok(self.target()?.client().await?.0)
+    }
+
+    fn is_cluster(&self) -> bool {
+        Seeds::of(&self.url).is_some()
     }
 
     /// What leads to the server; of a cluster to the node that is named first.

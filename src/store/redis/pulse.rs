@@ -3,9 +3,11 @@
 //! Commands of constant cost alone: six a partition, and two more for each pool and agent. Not a moment in time:
 //! the numbers of one partition may be a few milliseconds older than those of the next.
 
+use std::sync::Arc;
+
 use redis::{Pipeline, Value};
 
-use super::{RedisStore, records::stream, replies::text};
+use super::{RedisStore, masters::Traffic, records::stream, replies::text};
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
     store::{StoreError, StoreResult},
@@ -53,7 +55,7 @@ pub struct Queue {
     pub since: Millis,
 }
 
-/// What a server says of its own load.
+/// What a server says of its own load; of a cluster all masters together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerPulse {
     /// Bytes it uses.
@@ -79,6 +81,7 @@ impl RedisStore {
         let (door, door_since) = (answers.number()?, answers.oldest()?);
         let mut pulse = Pulse { now, server, door, door_since, ..Pulse::default() };
 
+        pulse.server = self.with_others(pulse.server, &ingress).await?;
         let mut queues: Vec<Option<Queue>> = vec![None; agents.len()];
         for together in self.shared.masters.groups(self.keys().partitions().all()) {
             let mut look = redis::pipe();
@@ -94,6 +97,18 @@ impl RedisStore {
         }
         pulse.queues = queues.into_iter().flatten().collect();
         Ok(pulse)
+    }
+
+    /// The load of the master that has `key`, and of all others with it.
+    async fn with_others(&self, mut server: ServerPulse, key: &str) -> StoreResult<ServerPulse> {
+        let asked = self.shared.masters.of(key)?;
+        let mut ask = redis::cmd("INFO");
+        ask.arg("memory").arg("stats").arg("clients");
+        for master in self.shared.masters.all().iter().filter(|other| !Arc::ptr_eq(other, &asked)) {
+            let said = master.lane(Traffic::Reads).run(&ask).await?;
+            server = server.and(Answers::of(vec![said]).server()?);
+        }
+        Ok(server)
     }
 
     fn ask_partition(
@@ -113,6 +128,18 @@ impl RedisStore {
         for (pool, agent) in agents {
             let ready = keys.ready(pool, agent);
             look.cmd("ZCARD").arg(&ready).cmd("ZRANGE").arg(&ready).arg(0).arg(0).arg("WITHSCORES");
+        }
+    }
+}
+
+impl ServerPulse {
+    /// Two servers as one.
+    fn and(self, other: Self) -> Self {
+        Self {
+            memory: self.memory + other.memory,
+            memory_limit: self.memory_limit.zip(other.memory_limit).map(|(one, other)| one + other),
+            operations: self.operations + other.operations,
+            clients: self.clients + other.clients,
         }
     }
 }

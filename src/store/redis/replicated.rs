@@ -1,5 +1,6 @@
 //! The primary behind sentinels: whoever connects asks anew who it is, and believes no server that does not say so itself.
 
+use futures_util::future::BoxFuture;
 use redis::{Client, ProtocolVersion};
 
 use super::{
@@ -28,7 +29,13 @@ impl Replicated {
     }
 
     /// A connection to the primary; given up when another becomes it in the meantime.
-    pub(super) async fn open(&self, opening: &Opening) -> StoreResult<Connected> {
+    ///
+    /// A box of its own: how it is made is deep, and would be part of every call's type.
+    pub(super) fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, StoreResult<Connected>> {
+        Box::pin(self.open_at_once(opening))
+    }
+
+    async fn open_at_once(&self, opening: &Opening) -> StoreResult<Connected> {
         let asked = self.reign.term();
         let opened = asked.outlasts(self.open_in(&asked, opening)).await;
         opened.unwrap_or_else(|| Err(moved(&self.sentinels.name)))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use redis::{Cmd, Script, ToRedisArgs};
 
-use super::slots::hash_tag;
+use super::keys::guard;
 
 /// The scripts by the name of their file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,11 +231,6 @@ impl Call {
         let text = arg.map(|arg| arg.to_string()).unwrap_or_default();
         self.arg(text)
     }
-}
-
-/// The key beside `key`, in its slot, that never is there.
-fn guard(key: &str) -> String {
-    format!("tenure:{{{}}}:moving", String::from_utf8_lossy(hash_tag(key.as_bytes())))
 }
 
 fn load(source: String) -> (String, Script) {
