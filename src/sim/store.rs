@@ -169,7 +169,7 @@ impl Store for SimStore {
     async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
         match ground {
             Ground::OwnWish => self.world.state().watch.gives_up(worker, partition),
-            Ground::Lifeline => self.world.state().watch.gives_up_on(worker, partition),
+            Ground::Lifeline => self.world.state().buries_missed(worker, partition),
             Ground::Overdue | Ground::OverdueUnder(_) => self.world.state().buries_overdue(worker, partition),
         }
         // What is under way when the server is replaced is lost: who answers is who is there now.
