@@ -50,7 +50,7 @@ impl State {
             }
             Fault::SetServerClock { by_ms } => {
                 self.server.set_clock(now, by_ms);
-                self.watch.clock_set(now);
+                self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
                 self.server.restart(now);

@@ -37,8 +37,6 @@ pub(super) struct Watch {
     /// Until when who has just come may be wrong about those that are not heard: the server lost renewals, or its clock
     /// was set (see `docs/decisions/0020`).
     in_doubt_until: Duration,
-    /// Until when a claim may rest on a look at the server's clock from before it was set.
-    clock_set_until: Duration,
     /// When a worker's clock leapt last.
     clock_leapt: Option<Duration>,
 }
@@ -146,12 +144,6 @@ impl Watch {
         self.clock_leapt = Some(now);
     }
 
-    /// The server's clock was set, which who asked before cannot know.
-    pub(super) fn clock_set(&mut self, now: Duration) {
-        self.doubt_deadlines(now);
-        self.clock_set_until = self.in_doubt_until;
-    }
-
     /// What the server says of deadlines is in doubt for a lease.
     pub(super) fn doubt_deadlines(&mut self, now: Duration) {
         self.in_doubt_until = now + LeaseTimes::default().ttl();
@@ -185,7 +177,6 @@ impl Watch {
         partition: Partition,
         op: Op,
         sight: Option<SessionSight>,
-        now: Duration,
         processes: &dyn Fn(Actor) -> (bool, Moment),
     ) -> Result<(), Broken> {
         let Some(sight) = sight else {
@@ -203,14 +194,10 @@ impl Watch {
             return Ok(());
         };
         if let Some(old) = known.owner.as_ref().filter(|old| sight.record.owner.as_ref() != Some(old)) {
-            let mut trusted = self.trust.get_mut(&(old.worker.clone(), partition));
+            let trusted = self.trust.get(&(old.worker.clone(), partition));
             let new = sight.record.owner.as_ref();
             let is_own =
                 matches!(op, Op::Release | Op::Delete) || new.is_some_and(|new| new.worker == old.worker);
-            if op == Op::Claim && now < self.clock_set_until {
-                // It buries the old owner, from whom others take the rest.
-                trusted.iter_mut().for_each(|trusted| trusted.seen = Seen::GivenUp);
-            }
             if !is_own && trusted.is_some_and(|trusted| trusted.holds(processes)) {
                 let new = new.map_or("nobody".to_owned(), ToString::to_string);
                 let how =
@@ -287,7 +274,7 @@ impl State {
             Actor::World => (false, Moment::default()),
         };
         let watch = &mut self.watch;
-        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, now, &there));
+        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, &there));
         if let Err((invariant, sentence)) = looked {
             self.fail(invariant, sentence);
         }
