@@ -264,7 +264,7 @@ impl Line {
                     None => {
                         tracing::debug!(address = self.target.address(), "hints stopped, connecting again");
                         let (target, channels) = (self.target.clone(), self.channels.clone());
-                        self.state = State::Connecting(connect(target, channels, self.cluster.clone()));
+                        self.state = State::Connecting(connect_again(target, channels, self.cluster.clone()));
                     }
                 },
                 State::Connecting(attempt) => {
@@ -274,6 +274,20 @@ impl Line {
             }
         }
     }
+}
+
+/// The same after a connection was lost: in a cluster that may be the first sign that another is the master.
+fn connect_again(
+    target: Arc<Target>,
+    channels: Arc<Channels>,
+    cluster: Option<Arc<Cluster>>,
+) -> Later<Subscribed> {
+    Box::pin(async move {
+        if let Some(cluster) = &cluster {
+            cluster.refresh().await;
+        }
+        connect(target, channels, cluster).await
+    })
 }
 
 /// Tries until it succeeds.

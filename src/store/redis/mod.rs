@@ -127,6 +127,12 @@ impl Options {
     /// Fails with [`StoreError::Refused`] at an address that is none, and with [`StoreError::Unavailable`] where no
     /// sentinel names a primary.
     pub async fn client(&self) -> StoreResult<redis::Client> {
+        if self.is_cluster() {
+            return Err(StoreError::Refused(
+                "this wants one server, and --redis (TENURE_REDIS) names a cluster: name a server by itself"
+                    .to_owned(),
+            ));
+        }
         Ok(self.target()?.client().await?.0)
     }
 
