@@ -38,18 +38,19 @@ pub struct Sentinel {
 }
 
 impl Watched {
-    /// Starts all of them; returns once they know each other.
+    /// Starts all of them; returns once they know each other. A primary that does not answer is left alone.
     pub fn start() -> Self {
-        Self::start_with("")
+        Self::start_with(Duration::from_secs(600))
     }
 
-    /// The same, with more lines in the sentinels' configuration.
-    pub fn start_with(more: &str) -> Self {
+    /// Starts all of them; returns once they know each other. A primary that does not answer for `down_after` is replaced: on a
+    /// busy machine also one that only was slow.
+    pub fn start_with(down_after: Duration) -> Self {
         let primary = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
         let replica =
             RedisServer::builder().option("repl-diskless-sync-delay", "0").replica_of(&primary).start();
         primary.wait_for_replicas(1);
-        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(primary.port(), more)).collect();
+        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(primary.port(), down_after)).collect();
         let watched = Self { servers: [primary, replica], sentinels };
         watched.wait_until_ready();
         watched
@@ -97,7 +98,8 @@ impl Watched {
     pub fn revive(&mut self, server: usize) {
         let other = self.servers[1 - server].port();
         self.servers[server].restart_as_replica_of(other);
-        self.servers[1 - server].wait_for_replicas(1);
+        // Whichever of them is the primary by then.
+        wait_until("one follows the other", WITHIN, || self.servers.iter().any(RedisServer::is_followed));
     }
 
     /// Makes the other server the primary by hand; which was it before. The sentinels agree when this returns.
@@ -121,13 +123,14 @@ impl Watched {
 }
 
 impl Sentinel {
-    fn start(primary: u16, more: &str) -> Self {
+    fn start(primary: u16, down_after: Duration) -> Self {
         let folder = TempDir::with_prefix("tenure-test-").expect("a temporary folder");
         let port = port::free();
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndaemonize no\nlogfile sentinel.log\n\
              sentinel monitor {NAME} 127.0.0.1 {primary} {QUORUM}\n\
-             sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 5000\n{more}\n"
+             sentinel down-after-milliseconds {NAME} {}\nsentinel failover-timeout {NAME} 5000\n",
+            down_after.as_millis()
         );
         fs::write(folder.path().join("sentinel.conf"), text).expect("the folder can be written");
         let mut sentinel = Self { port, process: None, folder };

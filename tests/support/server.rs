@@ -153,6 +153,14 @@ impl RedisServer {
         });
     }
 
+    /// Whether a replica follows, as far as the server says.
+    pub fn is_followed(&self) -> bool {
+        let mut ask = redis::cmd("INFO");
+        let said =
+            self.client().get_connection().and_then(|mut conn| ask.arg("replication").query(&mut conn));
+        said.is_ok_and(|info: String| info.contains("state=online"))
+    }
+
     fn launch(&mut self) -> Result<(), StartFailed> {
         let mut command = self.command();
         if let Some(clock) = &self.clock {

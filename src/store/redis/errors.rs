@@ -3,7 +3,7 @@
 use redis::{ErrorKind, RedisError, Value};
 
 use super::tls;
-use crate::store::{StoreError, StoreResult};
+use crate::store::StoreError;
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,14 +44,6 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
         _ => unanswered(address, error),
-    }
-}
-
-/// The value, unless it is an error.
-pub(super) fn checked(address: &str, value: Value) -> StoreResult<Value> {
-    match value {
-        Value::ServerError(error) => Err(store_error(address, error.into())),
-        value => Ok(value),
     }
 }
 
