@@ -57,7 +57,7 @@ async fn as_many_primaries_are_replaced_as_asked_for_and_no_turn_that_was_told_a
     }
     load.finish(BOUND).await;
     let (memory, replicated) = (load.tally(MEMORY).await, load.tally(REPLICATED).await);
-    let report = report(how, &times, memory, replicated);
+    let report = report(how, &times, memory, replicated, watched.elections());
     println!("{report}");
     if let Ok(path) = env::var("TENURE_FAILOVERS_REPORT") {
         fs::write(path, report).expect("the report can be written");
@@ -89,12 +89,15 @@ async fn one(how: How, watched: &mut Watched, load: &Load) -> Times {
     Times { named, memory, replicated }
 }
 
-fn report(how: How, times: &[Times], memory: Tally, replicated: Tally) -> String {
+fn report(how: How, times: &[Times], memory: Tally, replicated: Tally, elections: u64) -> String {
     let done = match how {
         How::Kill => "killed",
         How::Hand => "replaced by hand",
     };
-    let mut text = format!("{} primaries {done} under load, one after the other.\n\n", times.len());
+    let mut text = format!(
+        "{} primaries {done} under load, one after the other; {elections} elections.\n\n",
+        times.len()
+    );
     text += "| class | told | lost | twice | told that it is unknown |\n|---|---|---|---|---|\n";
     for (class, Tally { told, lost, twice, unknown }) in [("memory", memory), ("replicas:1", replicated)] {
         writeln!(text, "| `{class}` | {told} | {lost} | {twice} | {unknown} |").expect("a string takes it");

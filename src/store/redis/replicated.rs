@@ -1,5 +1,6 @@
 //! The primary behind sentinels: whoever connects asks anew who it is, and believes no server that does not say so itself.
 
+use futures_util::{FutureExt, future::BoxFuture};
 use redis::{Client, ProtocolVersion};
 
 use super::{
@@ -28,10 +29,15 @@ impl Replicated {
     }
 
     /// A connection to the primary; given up when another becomes it in the meantime.
-    pub(super) async fn open(&self, opening: &Opening) -> StoreResult<Connected> {
-        let asked = self.reign.term();
-        let opened = asked.outlasts(self.open_in(&asked, opening)).await;
-        opened.unwrap_or_else(|| Err(moved(&self.sentinels.name)))
+    ///
+    /// Boxed, so that the futures of all who may have to connect do not have its depth in their types.
+    pub(super) fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, StoreResult<Connected>> {
+        let opened = async move {
+            let asked = self.reign.term();
+            let opened = asked.outlasts(self.open_in(&asked, opening)).await;
+            opened.unwrap_or_else(|| Err(moved(&self.sentinels.name)))
+        };
+        opened.boxed()
     }
 
     /// Tries those whom the sentinels name, in their order.
