@@ -81,11 +81,6 @@ impl Load {
         load
     }
 
-    /// How many turns of each session of `agent` were told, the least of them.
-    pub fn told(&self, agent: &str) -> usize {
-        self.of(agent).map(|talk| talk.told().len()).min().unwrap_or_default()
-    }
-
     /// Waits until each session of `agent` was told `more` turns from here on.
     pub async fn wait_for_more(&self, agent: &str, more: usize, bound: Duration) {
         let before: BTreeMap<_, _> =

@@ -16,12 +16,15 @@ use load::{Load, Tally};
 use serde_json::Value;
 use support::{
     WorkerProcess, eventually,
-    sentinel::{NAME, Watched},
+    sentinel::{NAME, Sentinel, Watched},
 };
 use tenure::store::{Hint, Listener, RedisStore, Store, redis::Options};
 
 /// How long anything may take on a machine that is busy with everything else.
 const BOUND: Duration = Duration::from_secs(90);
+
+/// How long a primary may be silent where it is to be replaced by the sentinels.
+const DOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// Sessions of each class.
 const SESSIONS: usize = 3;
@@ -106,19 +109,31 @@ fn a_message_is_served_by_way_of_sentinels_though_one_is_away_one_hangs_and_one_
     assert!(code == 5 && error.contains("no sentinel knows a primary `other`"), "{code} {error}");
 }
 
+/// Gives each sentinel a user with the rights that docs/topologies.md names; the address by which it is used.
+fn with_a_user(watched: &Watched) -> String {
+    let rights = "+sentinel|get-master-addr-by-name +sentinel|master +subscribe &+switch-master";
+    for sentinel in &watched.sentinels {
+        let rules: Vec<_> = ["watcher", "on", ">its-own"].into_iter().chain(rights.split(' ')).collect();
+        set_user(sentinel, &rules);
+    }
+    watched.url() + "?sentinel_user=watcher&sentinel_password=its-own"
+}
+
+fn set_user(sentinel: &Sentinel, rules: &[&str]) {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}", sentinel.port())).unwrap();
+    let mut conn = client.get_connection().unwrap();
+    redis::cmd("ACL").arg("SETUSER").arg(rules).exec(&mut conn).unwrap();
+}
+
 #[test]
 fn sentinels_have_users_of_their_own() {
     let watched = Watched::start();
+    let known = with_a_user(&watched);
     for sentinel in &watched.sentinels {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", sentinel.port())).unwrap();
-        let mut conn = client.get_connection().unwrap();
-        let mut add = redis::cmd("ACL");
-        add.arg("SETUSER").arg("watcher").arg("on").arg(">its-own").arg("+@all").exec(&mut conn).unwrap();
-        redis::cmd("ACL").arg("SETUSER").arg("default").arg("off").exec(&mut conn).unwrap();
+        set_user(sentinel, &["default", "off"]);
     }
     let (code, _, error) = tenure(&watched.url(), &["sessions"]);
     assert!(code == 5 && error.contains("?sentinel_user="), "{code} {error}");
-    let known = watched.url() + "?sentinel_user=watcher&sentinel_password=its-own";
     let (code, _, error) = tenure(&known, &["sessions"]);
     assert_eq!(code, 0, "{error}");
     let wrong = watched.url() + "?sentinel_user=watcher&sentinel_password=another-one";
@@ -143,7 +158,7 @@ fn without_a_sentinel_that_answers_the_error_names_them_and_no_password() {
 #[tokio::test]
 async fn connections_that_say_nothing_leave_a_primary_that_was_replaced_by_hand_too() {
     let watched = Watched::start();
-    let store = RedisStore::connect(Options::new(watched.url())).await.unwrap();
+    let store = RedisStore::connect(Options::new(with_a_user(&watched))).await.unwrap();
     let mut listener = store.listen(&"idle".parse().unwrap()).await.unwrap();
     let before = store.server().await.unwrap().run_id.clone();
     _ = watched.fail_over();
@@ -157,7 +172,7 @@ async fn connections_that_say_nothing_leave_a_primary_that_was_replaced_by_hand_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_is_killed_under_load_and_no_turn_that_was_told_at_replicas_1_is_lost() {
-    let mut watched = Watched::start();
+    let mut watched = Watched::start_with(DOWN_AFTER);
     let (_workers, _folder) = workers(&watched.url());
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;

@@ -1,8 +1,10 @@
 //! A primary, its replica, and three sentinels of the test's own that watch them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -18,6 +20,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// How many sentinels there are, and how many of them must agree that the primary is down.
 const SENTINELS: usize = 3;
 const QUORUM: usize = 2;
+
+/// A replica's usual priority; one of 0 is never promoted.
+pub const PROMOTABLE: &str = "100";
 
 /// What the sentinels call the primary.
 pub const NAME: &str = "main";
@@ -38,18 +43,20 @@ pub struct Sentinel {
 }
 
 impl Watched {
-    /// Starts all of them; returns once they know each other.
+    /// Starts all of them; returns once they know each other. A primary that does not answer is left alone.
     pub fn start() -> Self {
-        Self::start_with("")
+        Self::start_with(Duration::from_secs(600))
     }
 
-    /// The same, with more lines in the sentinels' configuration.
-    pub fn start_with(more: &str) -> Self {
+    /// Starts all of them; returns once they know each other. A primary that does not answer for `down_after` is replaced: on a
+    /// busy machine also one that only was slow.
+    pub fn start_with(down_after: Duration) -> Self {
         let primary = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
         let replica =
             RedisServer::builder().option("repl-diskless-sync-delay", "0").replica_of(&primary).start();
         primary.wait_for_replicas(1);
-        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(primary.port(), more)).collect();
+        let sentinels =
+            (0..SENTINELS).map(|_| Sentinel::start(&binary(), primary.port(), down_after, &[])).collect();
         let watched = Self { servers: [primary, replica], sentinels };
         watched.wait_until_ready();
         watched
@@ -93,11 +100,14 @@ impl Watched {
         wait_until("another is the primary", WITHIN, || self.primary().is_some_and(|primary| primary != old));
     }
 
-    /// Starts a server again that was killed, as the one that follows the other.
+    /// Starts a server again that was killed, as the one that follows the other. What it has on its disk is old, so nobody may
+    /// promote it before it has caught up.
     pub fn revive(&mut self, server: usize) {
         let other = self.servers[1 - server].port();
         self.servers[server].restart_as_replica_of(other);
-        self.servers[1 - server].wait_for_replicas(1);
+        // Whichever of them is the primary by then.
+        wait_until("one follows the other", WITHIN, || self.servers.iter().any(RedisServer::is_followed));
+        self.servers[server].may_be_promoted();
     }
 
     /// Makes the other server the primary by hand; which was it before. The sentinels agree when this returns.
@@ -112,6 +122,11 @@ impl Watched {
         old
     }
 
+    /// How many elections there were, as far as the sentinels know.
+    pub fn elections(&self) -> u64 {
+        self.sentinels.iter().filter_map(Sentinel::elections).max().expect("one answers")
+    }
+
     /// Waits until each sentinel knows the others and a replica that may be promoted.
     pub fn wait_until_ready(&self) {
         wait_until("the sentinels know what they watch", WITHIN, || {
@@ -121,23 +136,26 @@ impl Watched {
 }
 
 impl Sentinel {
-    fn start(primary: u16, more: &str) -> Self {
+    /// Starts one of `binary` that watches the server at `primary`, with `more` lines in its configuration.
+    pub fn start(binary: &str, primary: u16, down_after: Duration, more: &[&str]) -> Self {
         let folder = TempDir::with_prefix("tenure-test-").expect("a temporary folder");
         let port = port::free();
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndaemonize no\nlogfile sentinel.log\n\
              sentinel monitor {NAME} 127.0.0.1 {primary} {QUORUM}\n\
-             sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 5000\n{more}\n"
+             sentinel down-after-milliseconds {NAME} {}\nsentinel failover-timeout {NAME} 5000\n{}\n",
+            down_after.as_millis(),
+            more.join("\n")
         );
         fs::write(folder.path().join("sentinel.conf"), text).expect("the folder can be written");
         let mut sentinel = Self { port, process: None, folder };
-        sentinel.launch();
+        sentinel.launch(binary);
         sentinel
     }
 
-    fn launch(&mut self) {
+    fn launch(&mut self, binary: &str) {
         let folder = self.folder.path();
-        let mut command = guarded(&binary());
+        let mut command = guarded(binary);
         command.args(["sentinel.conf", "--sentinel"]).current_dir(folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(spawn_from_lasting_thread(command).expect("a sentinel can be started"));
@@ -183,24 +201,30 @@ impl Sentinel {
         Some(named.1)
     }
 
+    fn elections(&self) -> Option<u64> {
+        let mut ask = redis::cmd("SENTINEL");
+        let known: HashMap<String, String> = self.ask(ask.arg("MASTER").arg(NAME))?;
+        known.get("config-epoch")?.parse().ok()
+    }
+
     fn is_ready(&self) -> bool {
         self.knows_others().unwrap_or(false) && self.knows_replica().unwrap_or(false)
     }
 
     fn knows_others(&self) -> Option<bool> {
         let mut ask = redis::cmd("SENTINEL");
-        let known: std::collections::HashMap<String, String> = self.ask(ask.arg("MASTER").arg(NAME))?;
+        let known: HashMap<String, String> = self.ask(ask.arg("MASTER").arg(NAME))?;
         let others: usize = known.get("num-other-sentinels")?.parse().ok()?;
         Some(others == SENTINELS - 1 && known.get("flags")? == "master")
     }
 
     fn knows_replica(&self) -> Option<bool> {
         let mut ask = redis::cmd("SENTINEL");
-        let known: Vec<std::collections::HashMap<String, String>> =
-            self.ask(ask.arg("REPLICAS").arg(NAME))?;
+        let known: Vec<HashMap<String, String>> = self.ask(ask.arg("REPLICAS").arg(NAME))?;
         Some(known.iter().any(|replica| {
             replica.get("flags").is_some_and(|flags| flags == "slave")
                 && replica.get("master-link-status").is_some_and(|status| status == "ok")
+                && replica.get("slave-priority").is_some_and(|priority| priority == PROMOTABLE)
                 && replica.get("slave-repl-offset").is_some_and(|offset| offset != "0")
         }))
     }
@@ -217,5 +241,9 @@ impl Sentinel {
 impl Drop for Sentinel {
     fn drop(&mut self) {
         self.kill();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("sentinel.log")).unwrap_or_default();
+            eprintln!("--- log of the sentinel on port {}\n{log}", self.port);
+        }
     }
 }

@@ -8,7 +8,8 @@
 //! in time. There is one for messages and commits, one for leases and upkeep, which must never queue
 //! behind those, and one for reads. Writes of a durability class above `memory` have a *commit lane* of their own. What blocks has connections of its own, hints come in
 //! on another, and administration goes through a pool. Each connection looks at
-//! who answers before its first use, and refuses a replica.
+//! who answers before its first use, and refuses a replica. Behind sentinels it asks them first, and is left when another
+//! server becomes the primary: a *term* ends, and all connections of it with it.
 
 mod across;
 mod admin;

@@ -1,6 +1,6 @@
 //! The primary behind sentinels: whoever connects asks anew who it is, and believes no server that does not say so itself.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use redis::{Client, ProtocolVersion};
 
 use super::{
@@ -30,15 +30,14 @@ impl Replicated {
 
     /// A connection to the primary; given up when another becomes it in the meantime.
     ///
-    /// A box of its own: how it is made is deep, and would be part of every call's type.
+    /// Boxed, so that the futures of all who may have to connect do not have its depth in their types.
     pub(super) fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, StoreResult<Connected>> {
-        Box::pin(self.open_at_once(opening))
-    }
-
-    async fn open_at_once(&self, opening: &Opening) -> StoreResult<Connected> {
-        let asked = self.reign.term();
-        let opened = asked.outlasts(self.open_in(&asked, opening)).await;
-        opened.unwrap_or_else(|| Err(moved(&self.sentinels.name)))
+        let opened = async move {
+            let asked = self.reign.term();
+            let opened = asked.outlasts(self.open_in(&asked, opening)).await;
+            opened.unwrap_or_else(|| Err(moved(&self.sentinels.name)))
+        };
+        opened.boxed()
     }
 
     /// Tries those whom the sentinels name, in their order.

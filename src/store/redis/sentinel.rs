@@ -124,11 +124,13 @@ fn reason(error: &StoreError) -> String {
 }
 
 impl Sentinel {
-    /// A connection of its own for one question.
+    /// A connection of its own for one question; both together take no longer than a sentinel may.
     async fn ask(&self, name: &str) -> Said {
-        let config = AsyncConnectionConfig::new();
-        let mut connection = self.connect(&self.client, config).await?;
-        self.ask_on(&mut connection, name).await
+        let asked = async {
+            let mut connection = self.connect(&self.client, AsyncConnectionConfig::new()).await?;
+            self.ask_on(&mut connection, name).await
+        };
+        timeout(self.patience, asked).await.unwrap_or_else(|_| Err(self.too_late()))
     }
 
     /// A connection by `client`, which is this sentinel's.
@@ -182,8 +184,12 @@ impl Sentinel {
     ) -> StoreResult<T> {
         match timeout(self.patience, asked).await {
             Ok(answered) => answered.map_err(|error| self.error(error)),
-            Err(_) => Err(unanswered(&self.address, format!("no answer within {:?}", self.patience))),
+            Err(_) => Err(self.too_late()),
         }
+    }
+
+    fn too_late(&self) -> StoreError {
+        unanswered(&self.address, format!("no answer within {:?}", self.patience))
     }
 
     fn error(&self, error: RedisError) -> StoreError {

@@ -31,7 +31,7 @@ pub(super) struct Target {
 /// How the server is found.
 #[derive(Debug)]
 enum Way {
-    Fixed(Client),
+    Fixed(Box<Client>),
     Replicated(Arc<Replicated>),
 }
 
@@ -74,7 +74,7 @@ impl Target {
         let (way, address) = match topology {
             Topology::Single(info) => {
                 let address = info.addr().to_string();
-                (Way::Fixed(tls::client(info, tls)?), address)
+                (Way::Fixed(Box::new(tls::client(info, tls)?)), address)
             }
             Topology::Sentinel(watched) => {
                 let address = watched.name.clone();
@@ -87,7 +87,7 @@ impl Target {
     /// What opens connections to the server: behind sentinels, to the primary as it is now.
     pub(super) async fn client(&self) -> StoreResult<(Client, Term)> {
         match &self.way {
-            Way::Fixed(client) => Ok((client.clone(), Term::lasting())),
+            Way::Fixed(client) => Ok((Client::clone(client), Term::lasting())),
             Way::Replicated(replicated) => {
                 let Connected { term, .. } = replicated.open(&self.opening()).await?;
                 let primary = replicated.reign.primary().expect("it was found");
