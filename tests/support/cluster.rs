@@ -103,7 +103,7 @@ impl RedisCluster {
         let own = said.iter().filter_map(|range| match &range[..] {
             [redis::Value::Int(first), redis::Value::Int(last), redis::Value::Array(master), ..] => {
                 let is_own = matches!(&master[2], redis::Value::BulkString(name) if *name == id.as_bytes());
-                is_own.then(|| *first as usize..=*last as usize)
+                is_own.then_some(*first as usize..=*last as usize)
             }
             other => panic!("not a range of slots: {other:?}"),
         });
