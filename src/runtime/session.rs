@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::{
     actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor, UNACKNOWLEDGED},
     agent::{Run, is_new_state},
-    boundary::{self, Position},
+    boundary::{self, Position, RunOf},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     trust::Window,
@@ -247,15 +247,17 @@ impl<S: Store> Owner<S> {
             Mail::Message(message) if self.dropped == Some(message.number) => Run::Failed(dropped()),
             _ => self.run_agent(&message, turn, attempt).await?,
         };
+        let (lease, position) = (&self.lease, &self.position);
+        let ended = RunOf { lease, class: self.hosted.class, position, turn, message: &message };
         let write = match run {
-            Run::Finished(output) => boundary::finished(&self.lease, &self.position, turn, &message, output),
+            Run::Finished(output) => ended.finished(output),
             Run::Failed(failure) => {
                 let verdict = Verdict::of(&failure, attempt, &self.hosted.policy);
                 info!(
                     session = %self.lease.session(), epoch = %self.lease.epoch(), turn, attempt,
                     reason = failure.reason, error = failure.message, ?verdict, "a run failed"
                 );
-                boundary::failed(&self.lease, &self.position, turn, &message, &failure, verdict, attempt)
+                ended.failed(&failure, verdict, attempt)
             }
             Run::Unreadable(why) => return ControlFlow::Break(self.quarantine(why).await),
         };
@@ -369,7 +371,7 @@ impl<S: Store> Owner<S> {
         boundary.commit = format!("{}.{}", self.lease.token().nonce, self.boundaries);
         boundary.own_ttl = self.shared.config.lease.own_ttl();
         boundary.page = page;
-        boundary.class = self.hosted.class;
+        boundary.class = boundary.class.with(self.hosted.class);
         let session = self.lease.session();
         let (mut warned, mut written) = (false, Vec::new());
         loop {
