@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::agent::Output;
 use crate::{
     model::{
-        Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, Resume,
-        SessionRecord, Unfinished, Verdict,
+        Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Loss, Message, NewEntry,
+        Resume, SessionRecord, Unfinished, Verdict,
     },
     planted::{Bug, planted},
     store::{Boundary, Done, Head, StateChange},
@@ -156,6 +156,20 @@ pub(super) fn quarantine(position: &Position, why: String) -> Boundary {
         quarantine: Some((Cause::Unreadable, why)),
         ..empty(position, position.turns)
     }
+}
+
+/// Writes down what the server lost of the session.
+pub(super) fn lost(position: &Position, loss: &Loss) -> (Boundary, Position) {
+    let event = NewEntry { kind: EntryKind::Event, message: None, body: loss.event() };
+    let boundary = Boundary {
+        turns: position.turns,
+        tries: position.tries,
+        unfinished: position.unfinished,
+        entries: vec![event],
+        // It stands in front of the next turn.
+        ..empty(position, position.turns + 1)
+    };
+    (boundary, Position { seq: position.seq + 1, ..*position })
 }
 
 /// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page and `own_ttl`, and where the whole is told later its class.

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
     planted::{Bug, planted},
-    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, Run, StoreResult, Suspect},
+    store::{
+        Claim, Claimant, Claimed, Leaving, Overdue, Purpose, Reap, Refresh, Release, Run, StoreResult,
+        Suspect,
+    },
 };
 
 /// What stands between a claimant and a session.
@@ -55,7 +58,8 @@ impl Keyspace {
             Owner::Nobody | Owner::Claimant => (),
         }
         let session = &self.sessions[id];
-        if session.record.owner.is_none() && !session.is_runnable() {
+        let is_to_report = claimant.purpose == Purpose::Report && session.record.suspended.is_none();
+        if session.record.owner.is_none() && !session.is_runnable() && !is_to_report {
             self.settle(id, step.now);
             return Claim::NothingToDo;
         }
