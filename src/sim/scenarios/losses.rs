@@ -79,8 +79,9 @@ impl<'e> Judgement<'e> {
         let of_it = || self.lost.iter().filter(|entry| entry.id <= loss.last);
         let ended = of_it().filter(|entry| entry.kind == EntryKind::Assistant).map(|entry| entry.turn);
         let turns = ended.clone().min().zip(ended.max());
-        let entries = of_it().next().zip(of_it().last()).map(|(first, last)| (first.id.seq, last.id.seq));
-        let last = of_it().last().map(|entry| entry.id);
+        let (first, last) = (of_it().next(), of_it().next_back());
+        let entries = first.zip(last).map(|(first, last)| (first.id.seq, last.id.seq));
+        let last = last.map(|entry| entry.id);
         (last, entries, turns) == (Some(loss.last), Some(loss.entries), loss.turns)
             && self.is_unanswered(|id| id > loss.last)
             && self.knew_nobody(|id| id > loss.last)
