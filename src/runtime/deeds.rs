@@ -52,6 +52,7 @@ impl Deeds {
             turns: self.turns.load(Ordering::Relaxed),
             reaped: self.reaped.load(Ordering::Relaxed),
             buried: buried.iter().cloned().collect(),
+            ..Tally::default()
         }
     }
 }

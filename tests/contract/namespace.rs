@@ -52,6 +52,9 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
             at: w.now(),
             turns: 7,
             reaped: 2,
+            losses: 1,
+            lost_turns: 2,
+            servers: vec![w.now()],
             buried: vec![Burial { worker: worker("dead"), at: w.now() }],
         },
     }

@@ -1,13 +1,13 @@
 //! Calling a script on a lane and reading its reply.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::Value;
 
 use super::{
     RedisStore,
     commit_lane::Written,
-    masters::Traffic,
+    masters::{Master, Traffic},
     replies::{Reply, names},
     scripts::{Call, Name},
     target::Server,
@@ -56,6 +56,22 @@ impl RedisStore {
         }
         let mark = self.keys().partition(partition).mark();
         Ok(self.shared.masters.settle(class, self.keys(), &mark).await?.reach)
+    }
+
+    /// The same of what was written anywhere: by a look at each master.
+    pub(super) async fn has_reached_everywhere(&self, class: Durability) -> StoreResult<Reach> {
+        let mut seen: Vec<Arc<Master>> = Vec::new();
+        for partition in self.keys().partitions().all() {
+            let master = self.shared.masters.of(&self.keys().partition(partition).mark())?;
+            if seen.iter().any(|seen| Arc::ptr_eq(seen, &master)) {
+                continue;
+            }
+            seen.push(master);
+            if self.has_reached(partition, class).await? == Reach::Unknown {
+                return Ok(Reach::Unknown);
+            }
+        }
+        Ok(Reach::Reached)
     }
 
     /// Which start of which master has `partition`. None where there is but one server.

@@ -3,14 +3,17 @@
 use redis::Value;
 
 use super::{
-    Options,
+    Options, RedisStore,
     cluster_checks::{as_one, masters_of},
     doctor::{Check, CheckStatus, Info, ask, named_version},
     records::Fields,
     replies::text,
     target::Target,
 };
-use crate::{model::Durability, store::StoreResult};
+use crate::{
+    model::Durability,
+    store::{Reach, StoreResult},
+};
 
 /// The server's word on what classes depend on.
 struct Found {
@@ -33,12 +36,38 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
         return Vec::new();
     }
     let Ok((targets, _)) = masters_of(options).await else { return Vec::new() };
-    let mut checks = Vec::new();
+    let mut found = Vec::new();
     for target in targets {
-        let Ok(found) = look(&target).await else { return Vec::new() };
-        checks.push((target.address().to_owned(), found.checks(&wanted)));
+        let Ok(master) = look(&target).await else { return Vec::new() };
+        found.push((target.address().to_owned(), master));
     }
-    as_one(checks)
+    let able = |class: &Durability| found.iter().all(|(_, found)| found.missing(*class).is_none());
+    let able: Vec<_> = wanted.iter().copied().filter(able).collect();
+    let checks = found.into_iter().map(|(address, found)| (address, found.checks(&wanted)));
+    let mut checks = as_one(checks.collect());
+    checks.extend(unacknowledged(options, &able).await);
+    checks
+}
+
+/// The classes that are not reached within a second, though all that they wait for seems to be there: as where a replica
+/// stands still, which its primary takes for a minute to follow.
+async fn unacknowledged(options: &Options, classes: &[Durability]) -> Vec<Check> {
+    // Whoever may not write says nothing of that.
+    let Ok(store) = RedisStore::connect(options.clone()).await else { return Vec::new() };
+    let mut checks = Vec::new();
+    for class in classes {
+        if let Ok(Reach::Unknown) = store.has_reached_everywhere(*class).await {
+            checks.push(Check {
+                check: "acknowledgement",
+                status: CheckStatus::Warn,
+                found: format!("{class} was not reached within a second"),
+                advice: Some(
+                    "look at the replicas (INFO replication: their lag) and at the disk: turns wait for them",
+                ),
+            });
+        }
+    }
+    checks
 }
 
 async fn look(target: &Target) -> StoreResult<Found> {

@@ -168,11 +168,15 @@ impl Lane {
             let asked = send_asking(link.connection.clone(), pipeline);
             return self.answer(&link, asked).await?.map_err(|error| self.error(error));
         }
-        self.each_within(pipeline, Duration::ZERO).await
+        Ok(self.each_within(pipeline, Duration::ZERO).await?.1)
     }
 
-    /// The same, for a pipeline that blocks for so long at most.
-    pub(super) async fn each_within(&self, pipeline: &Pipeline, blocks: Duration) -> StoreResult<Vec<Value>> {
+    /// The same, for a pipeline that blocks for so long at most; and who answered.
+    pub(super) async fn each_within(
+        &self,
+        pipeline: &Pipeline,
+        blocks: Duration,
+    ) -> StoreResult<(Arc<Server>, Vec<Value>)> {
         let link = self.link().await?;
         let mut connection = link.connection.clone();
         let asked = connection.send_packed_commands(pipeline, 0, pipeline.len());
@@ -180,7 +184,7 @@ impl Lane {
         if values.iter().any(|value| self.is_left_at(value)) {
             self.give_up(&link);
         }
-        Ok(values)
+        Ok((link.server, values))
     }
 
     /// Makes sure that the server knows all scripts.

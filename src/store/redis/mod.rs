@@ -17,6 +17,7 @@ mod ask;
 mod class_checks;
 mod cluster;
 mod cluster_checks;
+mod commit_group;
 mod commit_lane;
 mod doctor;
 mod door;

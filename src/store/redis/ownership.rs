@@ -16,8 +16,8 @@ use super::{
 use crate::{
     model::{Lease, Pool, SessionId, SessionRecord, WorkerId},
     store::{
-        Claim, Claimant, Claimed, Leaving, Mail, Overdue, Reap, Refresh, Release, StoreError, StoreResult,
-        Suspect,
+        Claim, Claimant, Claimed, Leaving, Mail, Overdue, Purpose, Reap, Refresh, Release, StoreError,
+        StoreResult, Suspect,
     },
 };
 
@@ -38,6 +38,10 @@ impl RedisStore {
         let suspect = match claimant.suspect {
             Suspect::Take => "take",
             Suspect::Leave => "leave",
+        };
+        let purpose = match claimant.purpose {
+            Purpose::Run => "run",
+            Purpose::Report => "report",
         };
         let mut serves = String::new();
         for _ in 0..PATIENCE {
@@ -65,7 +69,8 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect)
-                .arg(late(reckoning));
+                .arg(late(reckoning))
+                .arg(purpose);
             let before = self.shared.masters.server(&keys.meta()).await?;
             let under = reckoning.map(|reckoning| reckoning.run);
             let Some(mut reply) = self.ask_under(under, call).await? else {
