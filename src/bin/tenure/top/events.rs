@@ -120,7 +120,13 @@ mod tests {
             capacity: 1,
             since: Millis(0),
             state: MemberState::Ready,
-            tally: Tally { at: Millis(at), turns, reaped, buried: buried.iter().map(burial).collect() },
+            tally: Tally {
+                at: Millis(at),
+                turns,
+                reaped,
+                buried: buried.iter().map(burial).collect(),
+                ..Tally::default()
+            },
         }
     }
 
