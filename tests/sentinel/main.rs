@@ -57,7 +57,7 @@ fn tenure(url: &str, args: &[&str]) -> (i32, String, String) {
 
 /// A finding of `doctor`: its status, and what was found.
 fn finding(url: &str, check: &str) -> (String, String) {
-    let (_, said, error) = tenure(url, &["doctor", "--json"]);
+    let (_, said, error) = tenure(url, &["doctor", "--json", "--timeout", "20s"]);
     let checks = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let found = checks.into_iter().find(|found| found["check"] == check);
     let found = found.unwrap_or_else(|| panic!("no {check} in {said} {error}"));
@@ -99,7 +99,7 @@ fn a_message_is_served_by_way_of_sentinels_though_one_is_away_one_hangs_and_one_
     assert!(found.starts_with("2 of 4") && found.contains(&ports[0].to_string()), "{found}");
 
     // Alone it leads nowhere, and that is said.
-    let (code, _, error) = tenure(&at(&[liar.port()]), &["sessions", "--timeout", "1s"]);
+    let (code, _, error) = tenure(&at(&[liar.port()]), &["sessions", "--timeout", "4s"]);
     assert!(code == 5 && error.contains("the sentinels name a replica"), "{code} {error}");
     watched.sentinels[1].resume();
 

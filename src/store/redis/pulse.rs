@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use redis::{Pipeline, Value};
 
-use super::{RedisStore, masters::Traffic, records::stream, replies::text};
+use super::{
+    RedisStore,
+    masters::Traffic,
+    records::{mail, stream},
+    replies::text,
+};
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
-    store::{StoreError, StoreResult},
+    store::{Mail, StoreError, StoreResult},
 };
 
 /// What was seen.
@@ -53,6 +58,8 @@ pub struct Queue {
     pub first: SessionId,
     /// Since when.
     pub since: Millis,
+    /// When the message was accepted that it waits with; the same as `since` if that cannot be seen.
+    pub accepted: Millis,
 }
 
 /// What a server says of its own load; of a cluster all masters together.
@@ -96,6 +103,7 @@ impl RedisStore {
             }
         }
         pulse.queues = queues.into_iter().flatten().collect();
+        self.see_first_messages(&mut pulse.queues).await?;
         Ok(pulse)
     }
 
@@ -109,6 +117,20 @@ impl RedisStore {
             server = server.and(Answers::of(vec![said]).server()?);
         }
         Ok(server)
+    }
+
+    /// When each queue's first session was sent what it waits with.
+    async fn see_first_messages(&self, queues: &mut [Queue]) -> StoreResult<()> {
+        for queue in queues {
+            let inbox = self.keys().session(&queue.first).inbox();
+            let head =
+                self.shared.masters.administer(&inbox, redis::cmd("LINDEX").arg(&inbox).arg(0)).await?;
+            let Value::BulkString(element) = head else { continue };
+            if let Mail::Message(message) = mail(&element) {
+                queue.accepted = message.time;
+            }
+        }
+        Ok(())
     }
 
     fn ask_partition(
@@ -179,7 +201,8 @@ fn take_queues(
     for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
         let (sessions, first) = (answers.number()?, answers.first()?);
         let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
-        let found = Queue { pool: pool.clone(), agent: agent.clone(), sessions, first, since };
+        let (pool, agent) = (pool.clone(), agent.clone());
+        let found = Queue { pool, agent, sessions, first, since, accepted: since };
         *queue = Some(match queue.take() {
             Some(before) => before.and(found),
             None => found,

@@ -67,7 +67,7 @@ impl Sentinels {
 
     /// Whom they name, who was elected last first; nobody twice, and at least one.
     pub(super) async fn primaries(&self) -> StoreResult<Vec<Address>> {
-        let said = self.ask().await;
+        let said = self.ask(OTHERS).await;
         let mut named: Vec<_> = said.iter().filter_map(|(_, said)| said.as_ref().ok()?.clone()).collect();
         if named.is_empty() {
             return Err(self.nobody(said));
@@ -82,15 +82,15 @@ impl Sentinels {
         Ok(primaries)
     }
 
-    /// What each says that answers in time.
-    pub(super) async fn ask(&self) -> Vec<(&Sentinel, Said)> {
+    /// What each says, as long as the next one takes no longer than `others` once one has named a primary.
+    pub(super) async fn ask(&self, others: Duration) -> Vec<(&Sentinel, Said)> {
         let mut asked: FuturesUnordered<_> =
             self.each.iter().map(async |sentinel| (sentinel, sentinel.ask(&self.name).await)).collect();
         let mut said = Vec::new();
         let mut patience = Duration::MAX;
         while let Ok(Some(next)) = timeout(patience, asked.next()).await {
             if matches!(next.1, Ok(Some(_))) {
-                patience = OTHERS;
+                patience = others;
             }
             said.push(next);
         }

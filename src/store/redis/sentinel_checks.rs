@@ -1,5 +1,7 @@
 //! Whether those who watch a primary are there, agree, and can replace it.
 
+use std::time::Duration;
+
 use redis::aio::MultiplexedConnection;
 
 use super::{
@@ -18,7 +20,7 @@ const MIN_REPLICAS: &str = "min-replicas-to-write";
 /// What there is to say of sentinels; nothing where there are none.
 pub(super) async fn sentinel_checks(target: &Target, connection: &mut MultiplexedConnection) -> Vec<Check> {
     let Some(sentinels) = target.sentinels() else { return Vec::new() };
-    let said = sentinels.ask().await;
+    let said = sentinels.ask(Duration::MAX).await;
     let said: Vec<_> = said.into_iter().map(|(sentinel, said)| (sentinel.address.as_str(), said)).collect();
     let fewest = ask(target, connection, &["CONFIG", "GET", MIN_REPLICAS]).await;
     let fewest = fewest.ok().and_then(|answer| Fields::read(answer).ok());
