@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use super::{env::Moment, lag::Lag};
 use crate::{
     model::{Millis, WorkerId},
     store::{Burial, Tally},
@@ -19,6 +20,7 @@ pub(super) struct Deeds {
     turns: AtomicU64,
     reaped: AtomicU64,
     buried: Mutex<VecDeque<Burial>>,
+    pub(super) lag: Lag,
 }
 
 impl Deeds {
@@ -44,14 +46,15 @@ impl Deeds {
         buried.push_back(Burial { worker: worker.clone(), at });
     }
 
-    /// All of it, counted at `at`.
-    pub(super) fn tally(&self, at: Millis) -> Tally {
+    /// All of it, counted at `at`, which is `now`.
+    pub(super) fn tally(&self, at: Millis, now: Moment) -> Tally {
         let buried = self.buried.lock().expect("nobody panics while looking at the buried");
         Tally {
             at,
             turns: self.turns.load(Ordering::Relaxed),
             reaped: self.reaped.load(Ordering::Relaxed),
             buried: buried.iter().cloned().collect(),
+            upkeep: self.lag.at(now),
             ..Tally::default()
         }
     }
@@ -69,7 +72,7 @@ mod tests {
             deeds.buried(&worker, Millis(n));
             deeds.buried(&worker, Millis(n + 100));
         }
-        let tally = deeds.tally(Millis(7));
+        let tally = deeds.tally(Millis(7), Moment::default());
         let told: Vec<_> = tally.buried.iter().map(|burial| burial.at.0).collect();
         assert_eq!(told, (2..10).collect::<Vec<_>>());
     }

@@ -114,7 +114,7 @@ pub(super) struct Duty<S: Store> {
     delivering: Delivering,
     /// How far the pass over each index has come.
     passed: BTreeMap<Partition, SessionId>,
-    /// When the present pass over each index began; unknown for the first.
+    /// When the present pass over each index began, or the part of it that this worker makes.
     pass_began: BTreeMap<Partition, Moment>,
     next_refresh: Moment,
     next_page: Moment,
@@ -148,6 +148,8 @@ impl<S: Store> Duty<S> {
             let started = self.shared.env.now();
             self.round(started).await;
             self.say_if_late(started);
+            let pass_began = self.pass_began.values().min().copied();
+            self.shared.counts.deeds.lag.round_ended(self.shared.env.now(), pass_began);
             let next = started.plus(EVERY).max(self.shared.env.now());
             if self.wait_until(next).await.is_break() {
                 return;
@@ -411,6 +413,7 @@ impl<S: Store> Duty<S> {
 
     /// Compares the next page of the index with its sessions.
     async fn mend_a_page(&mut self, partition: Partition) -> StoreResult<()> {
+        self.pass_began.entry(partition).or_insert(self.shared.env.now());
         let page = self.shared.store.sessions(partition, self.passed.get(&partition), PAGE).await?;
         match page.last() {
             Some(last) => _ = self.passed.insert(partition, last.clone()),
@@ -426,7 +429,7 @@ impl<S: Store> Duty<S> {
     fn pass_ended(&mut self, partition: Partition) {
         self.passed.remove(&partition);
         let now = self.shared.env.now();
-        let Some(began) = self.pass_began.insert(partition, now) else { return };
+        let Some(began) = self.pass_began.remove(&partition) else { return };
         let ms = u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX);
         match now.since(began) > PASS_WITHIN {
             true => warn!(%partition, ms, "the pass over the index lags"),

@@ -345,7 +345,7 @@ impl<S: Store> Incarnation<S> {
             capacity: self.config.capacity,
             since: self.since,
             state: if draining { MemberState::Draining } else { MemberState::Ready },
-            tally: self.ledger.tally(self.counts.deeds.tally(self.env.wall())),
+            tally: self.ledger.tally(self.counts.deeds.tally(self.env.wall(), self.env.now())),
         };
         self.store.announce(&member, self.config.lease.ttl()).await
     }

@@ -15,6 +15,7 @@ mod entry;
 mod env;
 mod incarnation;
 mod intake;
+mod lag;
 mod lease_keeper;
 mod ledger;
 mod lifeline;

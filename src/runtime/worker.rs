@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, BadAddress, BadConfig, Pool, Settings, TurnPolicy, WorkerConfig, WorkerId},
-    store::{Configured, Lapsed, Member, Store, StoreError},
+    store::{Configured, Lapsed, Member, Store, StoreError, Tally},
 };
 
 /// How many commands wait for the supervisor before those who give them wait too.
@@ -263,6 +263,11 @@ impl WorkerHandle {
         use std::sync::atomic::Ordering::Relaxed;
         let now = self.now.borrow();
         Load { sessions: now.counts.sessions.load(Relaxed), running: now.counts.running.load(Relaxed) }
+    }
+
+    /// What the present incarnation has done so far, and how late its upkeep is.
+    pub fn tally(&self) -> Tally {
+        self.now.borrow().counts.deeds.tally(self.env.wall(), self.env.now())
     }
 
     /// Whether it takes sessions and may keep them, at this moment.

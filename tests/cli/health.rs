@@ -50,6 +50,22 @@ fn a_worker_tells_by_http_that_it_is_ready_and_that_it_lives() {
 }
 
 #[test]
+fn a_worker_measures_its_turns_and_how_late_its_upkeep_is() {
+    let (server, address) = (RedisServer::start(), address());
+    let _worker = RunningWorker::start(&server, &["--health", &address]);
+    let value = |name: &str| -> f64 {
+        let (status, page) = get(&address, "/metrics");
+        assert!(status.contains("200"), "{status}");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
+    };
+    assert_eq!(value("tenure_turns_total"), 0.0);
+    assert_eq!(end(tenure(&["--redis", &server.url(), "send", "echo/a", "x", "--wait"])).code, 0);
+    assert_eq!((value("tenure_ready"), value("tenure_turns_total")), (1.0, 1.0));
+    wait_until("upkeep has gone round", SOON, || value("tenure_upkeep_lag_seconds") > 0.0);
+}
+
+#[test]
 fn a_worker_that_cannot_trust_its_leases_is_not_ready_until_it_can_again() {
     let (server, address) = (RedisServer::start(), address());
     let _worker = RunningWorker::start(&server, &["--health", &address, "--lease", "1s"]);

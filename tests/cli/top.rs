@@ -93,7 +93,7 @@ fn a_look_has_stable_names_and_says_what_is_there() {
     assert_eq!((&look["door"], &look["dead"]), (&json!(0), &json!(0)));
     assert_eq!(
         members(&look["lag"]),
-        ["door_ms", "overdue", "ready_ms", "replies_ms", "timers_ms", "unkept"]
+        ["door_ms", "overdue", "pass_ms", "ready_ms", "replies_ms", "timers_ms", "unkept", "upkeep_ms"]
     );
     assert_eq!(look["lag"]["unkept"], 0, "{look}");
     // Nobody declares or serves that agent: the sample found where it waits.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::{AgentDeclaration, Durability, Resume, Settings},
-    store::{Burial, Configured, Member, MemberState, Store, Tally},
+    store::{Burial, Configured, Member, MemberState, Store, Tally, UpkeepLag},
 };
 
 use super::{
@@ -56,6 +56,7 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
             lost_turns: 2,
             servers: vec![w.now()],
             buried: vec![Burial { worker: worker("dead"), at: w.now() }],
+            upkeep: UpkeepLag { round_ms: 101, pass_ms: Some(7) },
         },
     }
 }

@@ -62,6 +62,18 @@ pub struct Tally {
     pub servers: Vec<Millis>,
     /// Whom it took for dead last, newest last; at most [`Self::BURIALS`]. Two that watched may both tell of one death.
     pub buried: Vec<Burial>,
+    /// How late its upkeep is.
+    #[serde(default)]
+    pub upkeep: UpkeepLag,
+}
+
+/// How late the upkeep is that a worker does, in milliseconds: what no hint told of waits so long at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpkeepLag {
+    /// From one look at each of its partitions to the next.
+    pub round_ms: u64,
+    /// The longest pass over a partition's index, so far; none if it keeps no partition.
+    pub pass_ms: Option<u64>,
 }
 
 impl Tally {

@@ -5,10 +5,14 @@
 
 use redis::{Pipeline, Value};
 
-use super::{RedisStore, records::stream, replies::text};
+use super::{
+    RedisStore,
+    records::{mail, stream},
+    replies::text,
+};
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
-    store::{StoreError, StoreResult},
+    store::{Mail, StoreError, StoreResult},
 };
 
 /// What was seen.
@@ -51,6 +55,8 @@ pub struct Queue {
     pub first: SessionId,
     /// Since when.
     pub since: Millis,
+    /// When the message was accepted that it waits with; the same as `since` if that cannot be seen.
+    pub accepted: Millis,
 }
 
 /// What a server says of its own load.
@@ -91,7 +97,8 @@ impl RedisStore {
             for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
                 let (sessions, first) = (answers.number()?, answers.first()?);
                 let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
-                let found = Queue { pool: pool.clone(), agent: agent.clone(), sessions, first, since };
+                let (pool, agent) = (pool.clone(), agent.clone());
+                let found = Queue { pool, agent, sessions, first, since, accepted: since };
                 *queue = Some(match queue.take() {
                     Some(before) => before.and(found),
                     None => found,
@@ -99,7 +106,26 @@ impl RedisStore {
             }
         }
         pulse.queues = queues.into_iter().flatten().collect();
+        self.see_first_messages(&mut pulse.queues).await?;
         Ok(pulse)
+    }
+
+    /// When each queue's first session was sent what it waits with.
+    async fn see_first_messages(&self, queues: &mut [Queue]) -> StoreResult<()> {
+        if queues.is_empty() {
+            return Ok(());
+        }
+        let mut look = redis::pipe();
+        for queue in queues.iter() {
+            look.cmd("LINDEX").arg(self.keys().session(&queue.first).inbox()).arg(0);
+        }
+        for (queue, head) in queues.iter_mut().zip(self.shared.admin.all(&look).await?) {
+            let Value::BulkString(element) = head else { continue };
+            if let Mail::Message(message) = mail(&element) {
+                queue.accepted = message.time;
+            }
+        }
+        Ok(())
     }
 
     fn ask_partition(

@@ -1,4 +1,4 @@
-//! Where a worker tells how it is, by HTTP: `/readyz` and `/healthz`.
+//! Where a worker tells how it is, by HTTP: `/readyz`, `/healthz` and `/metrics`.
 
 use std::{
     convert::Infallible,
@@ -17,6 +17,7 @@ use tenure::{Env, Readiness, WorkerHandle};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
+use super::metrics;
 use crate::failure::{Exit, Failure};
 
 /// How many may ask at once; further ones wait their turn.
@@ -86,13 +87,23 @@ impl Door {
                 None => said(StatusCode::SERVICE_UNAVAILABLE, "starting"),
             },
             "/healthz" => said(StatusCode::OK, "ok"),
-            _ => said(StatusCode::NOT_FOUND, "ask for /readyz or /healthz"),
+            "/metrics" => match self.worker.get() {
+                Some(worker) => {
+                    text(StatusCode::OK, metrics::page(worker.readiness(), worker.load(), &worker.tally()))
+                }
+                None => said(StatusCode::SERVICE_UNAVAILABLE, "starting"),
+            },
+            _ => said(StatusCode::NOT_FOUND, "ask for /readyz, /healthz or /metrics"),
         }
     }
 }
 
 fn said(status: StatusCode, word: &str) -> Response<String> {
-    let mut response = Response::new(format!("{word}\n"));
+    text(status, format!("{word}\n"))
+}
+
+fn text(status: StatusCode, page: String) -> Response<String> {
+    let mut response = Response::new(page);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, "text/plain".parse().expect("a good value"));
     response

@@ -1,6 +1,7 @@
 //! `tenure health`: asks a worker's health door, for places that have no other client of HTTP.
 
 mod door;
+mod metrics;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -97,10 +97,10 @@ impl Gatherer {
         };
         let serving: BTreeSet<_> =
             served(members.iter().filter(|member| member.state == MemberState::Ready)).collect();
-        let oldest = pulse.queues.iter().min_by_key(|queue| queue.since);
+        let oldest = pulse.queues.iter().min_by_key(|queue| queue.accepted);
         let oldest = oldest.map(|queue| Oldest {
             session: queue.first.clone(),
-            waiting_ms: ms_since(pulse.now, queue.since),
+            waiting_ms: ms_since(pulse.now, queue.accepted),
         });
         Seen {
             workers: members.into_iter().map(|member| self.row(member)).collect(),
@@ -145,6 +145,8 @@ fn lag(pulse: &Pulse, members: &[Member]) -> Lag {
         overdue: pulse.overdue,
         replies_ms: age(pulse.undelivered_since),
         door_ms: age(pulse.door_since),
+        upkeep_ms: members.iter().map(|member| member.tally.upkeep.round_ms).max(),
+        pass_ms: members.iter().filter_map(|member| member.tally.upkeep.pass_ms).max(),
         unkept: pulse.duties.iter().filter(|duty| !kept(duty)).count(),
     }
 }

@@ -16,7 +16,7 @@ use crate::{colour, output::Time};
 const MOST_QUEUES: usize = 6;
 
 /// Rows of the summary.
-const SUMMARY: u16 = 6;
+const SUMMARY: u16 = 7;
 
 /// What is on the screen.
 #[derive(Debug)]
@@ -126,10 +126,19 @@ impl Screen {
                 ),
             ),
             self.line(
+                "upkeep",
+                format!(
+                    "every {}   pass over the index {}   partitions unkept {}",
+                    age(lag.upkeep_ms),
+                    age(lag.pass_ms),
+                    lag.unkept
+                ),
+            ),
+            self.line(
                 "redis",
                 format!(
-                    "{memory}   {} commands/s   {} connections   partitions unkept {}",
-                    server.operations_per_second, server.clients, lag.unkept
+                    "{memory}   {} commands/s   {} connections",
+                    server.operations_per_second, server.clients
                 ),
             ),
         ]

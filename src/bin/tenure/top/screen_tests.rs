@@ -44,6 +44,8 @@ fn seen(workers: usize) -> Seen {
             overdue: 2,
             replies_ms: None,
             door_ms: Some(1_500),
+            upkeep_ms: Some(104),
+            pass_ms: Some(31_000),
             unkept: 0,
         },
         queues: vec![QueueRow {
@@ -117,7 +119,7 @@ fn an_answer_ends_the_problem() {
 fn workers_for_whom_there_is_no_room_are_counted() {
     let screen = screen(false, [look(Some(seen(50)), None)]);
     let text = text(&drawn(&screen, 120, 24));
-    assert!(text.contains("web-0-9f3c0a12") && text.contains("and 43 more"), "{text}");
+    assert!(text.contains("web-0-9f3c0a12") && text.contains("and 44 more"), "{text}");
 }
 
 #[test]

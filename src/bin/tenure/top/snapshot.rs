@@ -101,6 +101,10 @@ pub(super) struct Lag {
     pub(super) replies_ms: Option<u64>,
     /// Of the oldest entry of the plain door.
     pub(super) door_ms: Option<u64>,
+    /// From one look of upkeep at each partition to the next, of the worker that takes longest.
+    pub(super) upkeep_ms: Option<u64>,
+    /// The longest pass over an index that is under way.
+    pub(super) pass_ms: Option<u64>,
     /// Partitions whose upkeep no worker that is there does.
     pub(super) unkept: usize,
 }
