@@ -17,7 +17,7 @@ use super::{
         self,
         own_server::{Keeps, OwnServer},
     },
-    figures::Figures,
+    figures::{Figures, to_thousandths},
     turns::{self, ratio},
 };
 use crate::{
@@ -148,7 +148,7 @@ impl Args {
         for _ in 0..self.rounds {
             rounds.push(self.round(class, in_flight, global).await?);
         }
-        let ratio = median(rounds.iter().map(|row| row.ratio));
+        let ratio = to_thousandths(median(rounds.iter().map(|row| row.ratio)));
         let turns = Figures::medians(&rounds.iter().map(|row| row.turns).collect::<Vec<_>>());
         let raw = Figures::medians(&rounds.iter().map(|row| row.raw).collect::<Vec<_>>());
         Ok(Row { turns, raw, ratio, ..rounds.swap_remove(0) })

@@ -33,7 +33,7 @@ pub(super) struct Figures {
 impl Figures {
     /// Each figure's median over several runs.
     pub(super) fn medians(runs: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| rounded_finely(median(runs.iter().map(figure)));
+        let of = |figure: fn(&Self) -> f64| to_thousandths(median(runs.iter().map(figure)));
         let with_workers = runs.iter().all(|run| run.worker_us_per_turn.is_some());
         Self {
             turns_per_second: of(|run| run.turns_per_second),
@@ -69,7 +69,7 @@ pub(super) fn in_ms(latency: Duration) -> f64 {
     (latency.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn rounded_finely(figure: f64) -> f64 {
+pub(super) fn to_thousandths(figure: f64) -> f64 {
     (figure * 1e3).round() / 1e3
 }
 
