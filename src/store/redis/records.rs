@@ -183,7 +183,7 @@ pub(super) fn mail(element: &[u8]) -> Mail {
         Err(why) => (Body::text(&String::from_utf8_lossy(body)), Some(why)),
     };
     let Header { n, message, time, id, reply_to } = header;
-    let message = Message { number: n, message, time, id, reply_to, body };
+    let message = Message { number: n, message, time, id, reply_to, body, sealed: false };
     match malformed {
         None => Mail::Message(message),
         Some(why) => Mail::Malformed(message, why),
