@@ -230,6 +230,14 @@ pub(super) fn read_state(stored: &str) -> Result<String, String> {
     }
 }
 
+/// Reads a stored state of any bytes; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_state(stored: &str) {
+    if let Ok(state) = read_state(stored) {
+        assert_eq!(read_state(&write_state(&state)).as_ref(), Ok(&state));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -114,6 +114,27 @@ fn may_pass(status: StatusCode) -> bool {
         )
 }
 
+/// Reads any answer; for fuzzing. What is said of it holds nothing of the URL's query.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_response(status: u16, headers: &[(Vec<u8>, Vec<u8>)], body: Vec<u8>) {
+    const SECRET: &str = "s3cret-of-the-query";
+    let Ok(status) = StatusCode::from_u16(status) else { return };
+    let mut response = Response { status, headers: Default::default(), body, whole: true };
+    for (name, value) in headers {
+        let name = hyper::header::HeaderName::from_bytes(name);
+        let value = hyper::header::HeaderValue::from_bytes(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers.append(name, value);
+        }
+    }
+    let target: Target = format!("http://agents.example/turn?{SECRET}").parse().expect("a good url");
+    let redaction = Redaction::of_words([SECRET]);
+    let outcome = Speaker { target: &target, redaction: &redaction }.outcome(&response, Millis(1));
+    if let Err(err) = outcome {
+        assert!(!format!("{err:?}").contains(SECRET), "{err:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,6 +266,15 @@ pub(super) fn hint(payload: &[u8]) -> Option<Hint> {
     }
 }
 
+/// Reads any bytes as what Redis may hold; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_record(bytes: &[u8], fields: Vec<(Vec<u8>, Vec<u8>)>) {
+    let fields = Fields(fields);
+    _ = (mail(bytes), hint(bytes), session_record(&fields), record_of_any_layout(&fields));
+    let id = String::from_utf8_lossy(bytes);
+    _ = (entry(&id, &fields), dead_letter(Partition(0), &id, &fields), out_reply(&id, &fields));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
