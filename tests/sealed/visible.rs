@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Said to agents, and by them; never to be found.
-const SAID: [&str; 5] = ["pLantedInATurn", "pLantedToFail", "pLantedInMail", "pLantedInASecondTurn", "noted pL"];
+const SAID: [&str; 5] =
+    ["pLantedInATurn", "pLantedToFail", "pLantedInMail", "pLantedInASecondTurn", "noted pL"];
 
 /// Every command that the server sees from now on, and every hint.
 fn listen_in(port: u16) -> Arc<Mutex<Vec<u8>>> {
@@ -93,6 +94,26 @@ fn without_the_key_a_history_names_it_and_shows_the_rest() {
     assert_eq!(scene.ask(None, "desk/a", "without a key"), "2 without a key");
     assert!(!scene.history(None, "desk/a").contains("without a key"));
     assert!(scene.history(Some(&keys), "desk/a").contains("without a key"));
+}
+
+#[test]
+fn doctor_tells_which_keys_are_in_use_and_which_of_them_is_missing() {
+    let scene = Scene::new();
+    let keys = scene.keyring("keys", &[&scene.key(&["k1"])]);
+    let worker = scene.worker(None);
+    assert_eq!(scene.ask(None, "desk/a", "hello"), "1 hello");
+    assert!(!scene.run(None, &["doctor", "--json"]).well().contains(r#""check":"keys""#));
+    drop(worker);
+    let _worker = scene.worker(Some(&keys));
+    assert_eq!(scene.ask(Some(&keys), "desk/b", "hello"), "1 hello");
+    let told = scene.run(Some(&keys), &["doctor", "--json"]).well();
+    let found =
+        r#""check":"keys","status":"ok","found":"k1 seals; of a few newest entries 2 by k1, 2 in clear""#;
+    assert!(told.contains(found), "{told}");
+    let told = scene.run(None, &["doctor", "--json"]).well();
+    let found =
+        r#""status":"warn","found":"no key is here; of a few newest entries 2 by k1 (not here), 2 in clear""#;
+    assert!(told.contains(found), "{told}");
 }
 
 #[test]

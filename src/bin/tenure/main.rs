@@ -25,6 +25,7 @@ mod health;
 mod history;
 mod keyring;
 mod keys;
+mod keys_in_use;
 mod output;
 mod own_process;
 mod proceed;

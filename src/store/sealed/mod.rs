@@ -101,3 +101,45 @@ impl<S: fmt::Debug> fmt::Debug for Sealed<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Body, seal::Seal},
+        runtime::Env,
+        store::memory::MemoryStore,
+    };
+
+    fn sealed(seed: u64) -> Sealed<MemoryStore> {
+        let keyring = Keyring::parse("k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let env = Env::seeded(seed);
+        let (namespace, settings) = ("shop".parse::<Namespace>().unwrap(), Default::default());
+        let store = MemoryStore::new(namespace.clone(), settings, Arc::new(env.clone()));
+        Sealed::new(store, namespace, keyring, Arc::new(env))
+    }
+
+    /// A thousand seals of one body at one place.
+    fn drawn(store: &Sealed<MemoryStore>) -> Vec<Body> {
+        let (seals, session) = (&store.seals, "echo/a".parse().unwrap());
+        let key = seals.keyring.sealing(None).unwrap();
+        let place = seals.place(&session, Content::State);
+        (0..1000).map(|_| seals.close(key, &place, "{}")).collect()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_seals_and_no_two_of_them_are_alike() {
+        let first = drawn(&sealed(7));
+        assert_eq!(first, drawn(&sealed(7)));
+        let distinct: std::collections::BTreeSet<_> = first.iter().map(Body::as_json).collect();
+        assert_eq!(distinct.len(), first.len());
+        assert!(first.iter().all(|body| Seal::is_form_of(body.as_json())));
+        assert_ne!(first, drawn(&sealed(8)));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_store_holds_no_key() {
+        let shown = format!("{:?}", sealed(1).seals.keyring);
+        assert_eq!(shown, "Keyring([SealingKey(k1)])");
+    }
+}
