@@ -153,3 +153,18 @@ impl<S: Store> Store for Sealed<S> {
         fn delete(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>) -> Delete;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// An operation with a default body would else be answered by that, and not by the store below.
+    #[test]
+    fn every_operation_of_a_store_is_one_here_too() {
+        let contract = include_str!("../mod.rs");
+        let ours = include_str!("store.rs");
+        let operations = contract.split("pub trait Store").nth(1).expect("the contract").lines();
+        let named = operations.filter_map(|line| line.strip_prefix("    fn ")?.split('(').next());
+        let missing: Vec<_> = named.filter(|name| !ours.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(contract.contains("    fn take_reply("), "the contract is written otherwise");
+    }
+}
