@@ -3,8 +3,9 @@
 --
 -- KEYS   1 workers  2 duty  3… idle of all that it serves
 -- ARGV   1 worker   2 ground: overdue | lifeline | own_wish   3 what it serves, as far as the caller knows
---        4 channel
+--        4 channel   5 overdue: how late it may be for that to count, in ms, or empty
 -- Reply  {"buried"}   {"alive"}   {"unknown"}
+--        {"later"}: the clock is further on than the caller reckons, and may have been set; nothing was changed
 --        {"serves", what it serves}: nothing was changed; again, with those idle sets
 -- A repeat is {"buried"}. Unless it was its own wish the worker is told, once.
 
@@ -16,6 +17,9 @@ if stands == "unknown" or stands == "buried" then
 end
 if stands == "alive" and ARGV[2] == "overdue" then
   return { "alive" }
+end
+if ARGV[2] == "overdue" and at > (tonumber(ARGV[5]) or at) then
+  return { "later" }
 end
 if serving(lease) ~= ARGV[3] then
   return { "serves", serving(lease) }

@@ -6,6 +6,7 @@
 -- ARGV   1 session   2 claimant   3 its pool   4 nonce   5 TTL of own in ms
 --        6 greatest epoch seen, or empty   7 overdue: bury | spare   8 page
 --        9 what the owner serves whose idle sets are in KEYS, or empty   10 suspect: take | leave
+--        11 overdue: how late it may be for bury to count, in ms (later the clock may have been set: spare), or empty
 -- Reply  {"won", token, state or nil, {meta's fields and values}, mail…}   {"held", by}   {"nothing"}
 --        {"absent"}   {"other_pool", the right one}   {"unreadable", layout version}   {"lost"}
 --        {"suspect"}: it may kill its owner, and waits in ready behind the others   {"quarantined", reason}: it killed one too many
@@ -42,7 +43,8 @@ local waiting = call("LLEN", KEYS[4])
 if owner and owner ~= worker then
   local lease = call("HGET", KEYS[6], owner)
   local stands = standing(lease, at)
-  if stands == "alive" or (stands == "overdue" and ARGV[7] == "spare") then
+  local spare = ARGV[7] == "spare" or at > (tonumber(ARGV[11]) or at)
+  if stands == "alive" or (stands == "overdue" and spare) then
     return { "held", owner }
   end
   if stands == "overdue" then

@@ -235,6 +235,11 @@ local function disown(meta, own, record, at, ...)
   call("DEL", own)
 end
 
+-- A session's own policy, else its agent's, which only an unfinished turn has written down.
+local function policy(record)
+  return record.resume or (record.unfinished and string.match(record.unfinished, "[^/]*$"))
+end
+
 -- Clears an owner that is gone: the session is orphaned if it was runnable, and suspended where
 -- `SessionRecord::is_suspended_by_death`. Keeps the record as it was read up to date.
 local function take_from_the_dead(meta, own, record, waiting, at)
@@ -242,8 +247,7 @@ local function take_from_the_dead(meta, own, record, waiting, at)
   local can_run = runnable(record.hold, record.backoff, record.suspended, waiting)
   record.last, record.orphaned = worker_of(record.token), can_run and time or nil
   disown(meta, own, record, at, "orphaned", can_run and time or "")
-  local resume = record.unfinished and (record.resume or string.match(record.unfinished, "[^/]*$"))
-  if resume == "lazy" and waiting == 1 and not record.hold then
+  if record.unfinished and policy(record) == "lazy" and waiting == 1 and not record.hold then
     record.suspended = time
     call("HSET", meta, "suspended", time)
   end

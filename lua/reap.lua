@@ -7,6 +7,7 @@
 --        {"unreadable", layout version}
 -- A repeat is {"not_theirs"}.
 
+local EAGER_AHEAD_MS = 1000
 local session, from, at = ARGV[1], ARGV[2], now()
 if not gone(call("HGET", KEYS[4], from)) then
   return { "alive" }
@@ -26,7 +27,9 @@ local waiting = call("LLEN", KEYS[3])
 take_from_the_dead(KEYS[1], KEYS[2], record, waiting, at)
 local can_run = runnable(record.hold, record.backoff, record.suspended, waiting)
 call("SREM", KEYS[5], session)
-settle_ready(KEYS[6], session, can_run, at)
+-- Eager ones go before others that wait.
+local since = policy(record) == "eager" and at - EAGER_AHEAD_MS or at
+settle_ready(KEYS[6], session, can_run, since)
 if can_run then
   offer(KEYS[7], ARGV[4], session)
 end

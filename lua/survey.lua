@@ -11,7 +11,7 @@
 
 local PAGE = 100
 local REMEMBER_BURIED_MS = 86400000
-local WRITER_DELIVERS_MS = 2000
+local WRITER_DELIVERS_MS = 500
 local at = now()
 
 local overdue, buried, leases = {}, {}, call("HGETALL", KEYS[1])

@@ -130,7 +130,11 @@ planted! {
 
     /// The `ready` invariant broken: what is reaped with work is forgotten.
     an_orphan_that_is_not_ready_is_found:
-        "reap", "settle_ready(KEYS[6], session, can_run, at)" => "", within 60;
+        "reap", "settle_ready(KEYS[6], session, can_run, since)" => "", within 60;
+
+    /// An eager session of the dead waits like any other.
+    an_eager_orphan_that_waits_behind_others_is_found:
+        "reap", "at - EAGER_AHEAD_MS or at" => "at or at", within 60;
 
     /// Dedupe forgotten: an id seen before is a message more.
     a_forgotten_id_is_found:
@@ -162,7 +166,7 @@ planted! {
 
     /// A lazy turn in the middle goes on when its owner is dead.
     a_lazy_turn_that_is_not_suspended_is_found:
-        "prelude", "if resume == \"lazy\" and waiting == 1 and not record.hold then" => "if false then", within 60;
+        "prelude", "if record.unfinished and policy(record) == \"lazy\" and waiting == 1 and not record.hold then" => "if false then", within 60;
 
     /// A turn is in the middle and nobody knows.
     a_boundary_that_leaves_no_unfinished_turn_is_found:

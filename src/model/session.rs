@@ -173,8 +173,18 @@ impl SessionRecord {
     /// Whether the death of its owner suspends it: its turn is in the middle and is not to go on by itself, and
     /// nothing came since that it could wait for.
     pub fn is_suspended_by_death(&self, waiting: u64) -> bool {
-        let resume = self.unfinished.map(|unfinished| self.resume.unwrap_or(unfinished.resume));
-        resume == Some(Resume::Lazy) && waiting == 1 && self.hold.is_none()
+        let is_lazy = self.unfinished.is_some() && self.known_policy() == Some(Resume::Lazy);
+        is_lazy && waiting == 1 && self.hold.is_none()
+    }
+
+    /// Whether it goes on before others whose owner died too: it is eager, as far as its record tells.
+    pub fn goes_first(&self) -> bool {
+        self.known_policy() == Some(Resume::Eager)
+    }
+
+    /// Its own policy, else its agent's, which only an unfinished turn has written down.
+    fn known_policy(&self) -> Option<Resume> {
+        self.resume.or(self.unfinished.map(|unfinished| unfinished.resume))
     }
 
     /// The crashes that a claim would find now: those counted, and the one not counted yet.

@@ -14,7 +14,7 @@ use super::env::Moment;
 use crate::{
     model::{LeaseTimes, Millis, Partition},
     planted::{Bug, planted},
-    store::{Overdue, Run},
+    store::{Overdue, Reckoning, Run},
 };
 
 /// One incarnation's judgement on whether deadlines count, partition by partition.
@@ -29,10 +29,10 @@ pub(super) struct Brake {
 /// What is to be done with those past their deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// They are dead, if this start of the server says so.
-    Bury(Run),
+    /// They are dead, if the server is as this worker reckons.
+    Bury(Reckoning),
     /// The same of those whose lifeline is broken as well.
-    BuryUnheard(Run),
+    BuryUnheard(Reckoning),
     /// Nothing.
     Spare,
 }
@@ -103,7 +103,7 @@ impl Brake {
     /// What a claim is to do, at `now`, with an owner past its deadline.
     pub(super) fn overdue(&self, partition: Partition, now: Moment) -> Overdue {
         match self.judge(partition, now) {
-            Judgement::Bury(run) => Overdue::BuryUnder(run),
+            Judgement::Bury(reckoning) => Overdue::BuryUnder(reckoning),
             Judgement::BuryUnheard(_) | Judgement::Spare => Overdue::Spare,
         }
     }
@@ -114,13 +114,20 @@ impl Brake {
         let (partitions, Some(run)) = (self.lock(), run) else { return Judgement::Spare };
         let Some(answers) = partitions.get(&partition) else { return Judgement::Spare };
         let counts = now >= answers.spare_until && now.since(answers.last.0) <= self.silence();
+        let reckoning = Reckoning { run, until: self.latest(answers.last, now) };
         match now.since(answers.first) {
             _ if !counts => Judgement::Spare,
-            _ if planted(Bug::NewcomerBuries) => Judgement::Bury(run),
-            here if here >= self.lease.ttl() => Judgement::Bury(run),
-            here if here >= HEARD_AGAIN => Judgement::BuryUnheard(run),
+            _ if planted(Bug::NewcomerBuries) => Judgement::Bury(reckoning),
+            here if here >= self.lease.ttl() => Judgement::Bury(reckoning),
+            here if here >= HEARD_AGAIN => Judgement::BuryUnheard(reckoning),
             _ => Judgement::Spare,
         }
+    }
+
+    /// How late it can be by the server's clock when it does what it is told at `now`, unless that clock was set: half of
+    /// the margin between the end of an owner's trust and its deadline, so that who is past it by then trusts no more.
+    fn latest(&self, (then, server_then): (Moment, Millis), now: Moment) -> Millis {
+        server_then.plus(now.since(then) + self.lease.ttl() / 20)
     }
 
     /// The longest time from one answer to the next that is no sign of an outage.
@@ -163,10 +170,15 @@ mod tests {
         Run::named("1")
     }
 
+    /// Of a server whose clock went as the own one did, at `ms`.
+    fn reckoning(ms: u64) -> Reckoning {
+        Reckoning { run: run(), until: Millis(500_000 + ms + 450) }
+    }
+
     #[test]
     fn a_renewal_unanswered_for_a_third_of_a_lease_spares_everybody_until_a_lease_after_the_next_answer() {
         let brake = settled();
-        assert_eq!(brake.overdue(P, at(18_000)), Overdue::BuryUnder(run()));
+        assert_eq!(brake.overdue(P, at(18_000)), Overdue::BuryUnder(reckoning(18_000)));
         assert_eq!(
             brake.overdue(P, at(18_001)),
             Overdue::Spare,
@@ -175,14 +187,14 @@ mod tests {
         brake.answered(P, at(30_000), Millis(530_000));
         assert_eq!(brake.overdue(P, at(38_999)), Overdue::Spare);
         brake.answered(P, at(35_000), Millis(535_000));
-        assert_eq!(brake.overdue(P, at(39_000)), Overdue::BuryUnder(run()));
+        assert_eq!(brake.overdue(P, at(39_000)), Overdue::BuryUnder(reckoning(39_000)));
     }
 
     #[test]
     fn another_start_of_the_server_spares_everybody_for_a_lease() {
         let brake = settled();
         brake.served_by(run(), at(12_000));
-        assert_eq!(brake.overdue(P, at(12_000)), Overdue::BuryUnder(run()), "it is the same");
+        assert_eq!(brake.overdue(P, at(12_000)), Overdue::BuryUnder(reckoning(12_000)), "it is the same");
         let other = Run::named("2");
         brake.served_by(other, at(12_100));
         assert_eq!(brake.overdue(P, at(12_100)), Overdue::Spare);
@@ -190,19 +202,22 @@ mod tests {
             brake.answered(P, at(ms), Millis(500_000 + ms));
         }
         assert_eq!(brake.overdue(P, at(21_099)), Overdue::Spare);
-        assert_eq!(brake.overdue(P, at(21_100)), Overdue::BuryUnder(other));
+        assert_eq!(
+            brake.overdue(P, at(21_100)),
+            Overdue::BuryUnder(Reckoning { run: other, ..reckoning(21_100) })
+        );
     }
 
     #[test]
     fn who_has_just_come_buries_those_alone_that_are_not_heard() {
         let brake = brake();
         assert_eq!(brake.judge(P, at(599)), Judgement::Spare, "who lives may not be subscribed again yet");
-        assert_eq!(brake.judge(P, at(600)), Judgement::BuryUnheard(run()));
+        assert_eq!(brake.judge(P, at(600)), Judgement::BuryUnheard(reckoning(600)));
         assert_eq!(brake.overdue(P, at(600)), Overdue::Spare, "a claim does not look who is heard");
         brake.answered(P, at(3_000), Millis(503_000));
         brake.answered(P, at(6_000), Millis(506_000));
-        assert_eq!(brake.judge(P, at(8_999)), Judgement::BuryUnheard(run()));
-        assert_eq!(brake.judge(P, at(9_000)), Judgement::Bury(run()));
+        assert_eq!(brake.judge(P, at(8_999)), Judgement::BuryUnheard(reckoning(8_999)));
+        assert_eq!(brake.judge(P, at(9_000)), Judgement::Bury(reckoning(9_000)));
     }
 
     #[test]
@@ -218,7 +233,7 @@ mod tests {
     fn a_clock_that_ran_off_is_noticed_by_whoever_sees_it_first() {
         let brake = settled();
         brake.seen(P, at(13_000), Millis(513_000));
-        assert_eq!(brake.overdue(P, at(13_000)), Overdue::BuryUnder(run()));
+        assert_eq!(brake.overdue(P, at(13_000)), Overdue::BuryUnder(reckoning(13_000)));
         brake.seen(P, at(13_100), Millis(573_100));
         assert_eq!(brake.overdue(P, at(13_100)), Overdue::Spare);
     }
@@ -228,7 +243,7 @@ mod tests {
         let brake = brake();
         brake.first_answer(P, at(0), Millis(500_000), Duration::from_secs(4));
         assert_eq!(brake.judge(P, at(4_999)), Judgement::Spare);
-        assert_eq!(brake.judge(P, at(5_000)), Judgement::BuryUnheard(run()));
+        assert_eq!(brake.judge(P, at(5_000)), Judgement::BuryUnheard(reckoning(5_000)));
         assert_eq!(brake.judge(Partition(1), at(5_000)), Judgement::Spare, "nothing heard there yet");
     }
 }

@@ -325,15 +325,15 @@ impl<S: Store> Duty<S> {
 
     /// Buries those past their deadline, if deadlines count; whom it did.
     async fn bury_overdue(&mut self, partition: Partition, overdue: Vec<WorkerId>) -> Vec<WorkerId> {
-        let (run, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
+        let (reckoning, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
             _ if overdue.is_empty() => return overdue,
-            Judgement::Bury(run) => (run, overdue),
-            Judgement::BuryUnheard(run) => (run, self.unheard(run, overdue).await),
+            Judgement::Bury(reckoning) => (reckoning, overdue),
+            Judgement::BuryUnheard(reckoning) => (reckoning, self.unheard(reckoning.run, overdue).await),
             Judgement::Spare => return Vec::new(),
         };
         let mut buried = Vec::new();
         for worker in overdue {
-            match self.shared.store.bury(partition, &worker, Ground::OverdueUnder(run)).await {
+            match self.shared.store.bury(partition, &worker, Ground::OverdueUnder(reckoning)).await {
                 Ok(Bury::Buried) => {
                     *self.buried.entry(worker.clone()).or_default() += 1;
                     buried.push(worker);

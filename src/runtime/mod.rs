@@ -21,6 +21,7 @@ mod readiness;
 mod reaper;
 mod relay;
 mod session;
+mod strays;
 mod supervisor;
 mod trust;
 mod turn;

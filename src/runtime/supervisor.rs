@@ -37,6 +37,8 @@ pub(super) enum Command {
     LookEverywhere,
     /// These are ours by the server's word: see that each has an actor.
     Recover(Vec<SessionId>),
+    /// These are ours by the server's word, of some moment ago: those that nobody here knows of get an actor.
+    Held(Vec<SessionId>),
     /// An actor ended.
     Ended(SessionId, Departure),
 }
@@ -95,7 +97,16 @@ impl<S: Store> Supervisor<S> {
                     }
                 }
             }
+            Command::Held(sessions) => self.take_up_strays(sessions),
             Command::Ended(session, departure) => self.ended(session, departure),
+        }
+    }
+
+    fn take_up_strays(&mut self, mut held: Vec<SessionId>) {
+        held.retain(|session| !self.actors.contains_key(session));
+        for session in held {
+            debug!(%session, "ours, and nobody here knew");
+            self.start(session);
         }
     }
 

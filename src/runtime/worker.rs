@@ -18,7 +18,7 @@ use super::{
     intake,
     lifeline::Lifeline,
     readiness::Readiness,
-    relay,
+    relay, strays,
     supervisor::{Command, Supervisor},
     trust::Trust,
 };
@@ -438,6 +438,7 @@ async fn live<S: Store>(
     shared.spawn(Duty::new(shared.clone(), lapsed).run());
     shared.spawn(Lifeline::new(shared.clone()).run());
     shared.spawn(relay::run(shared.clone()));
+    shared.spawn(strays::run(shared.clone()));
 
     let stops = shared.stops.clone();
     tokio::select! {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{Partition, SessionId},
-    store::{MemoryStore, Overdue, Presence, Renewal, Run, Store, StoreError, StoreResult},
+    store::{MemoryStore, Overdue, Presence, Reckoning, Renewal, Run, Store, StoreError, StoreResult},
 };
 
 /// How often somebody who waits for something at the server looks for it.
@@ -114,7 +114,9 @@ impl SimStore {
     /// What a claim that is sent now may do with an owner past its deadline.
     pub(super) fn overdue(&self, wish: Overdue) -> Overdue {
         match wish {
-            Overdue::BuryUnder(run) if run == self.run() => Overdue::Bury,
+            Overdue::BuryUnder(reckoning) if reckoning.run == self.run() => {
+                Overdue::BuryUnder(within(reckoning))
+            }
             Overdue::BuryUnder(_) => Overdue::Spare,
             wish => wish,
         }
@@ -179,3 +181,8 @@ macro_rules! call {
 }
 
 pub(super) use call;
+
+/// The same to the store that stands behind every start of the simulated server, and knows of one alone.
+pub(super) fn within(reckoning: Reckoning) -> Reckoning {
+    Reckoning { run: MemoryStore::only_run(), ..reckoning }
+}

@@ -143,12 +143,7 @@ impl Controller<'_> {
             }
             let mut state = self.world.state();
             state.enabled(&mut self.enabled);
-            let planned = self.plan.last().and_then(|planned| match planned.when {
-                When::At(at) => Some(at),
-                When::Step(_) | When::StepAt(..) | When::To(_) => None,
-            });
-            let next = state.next_event().into_iter().chain(planned).min();
-            match (self.enabled.is_empty(), next) {
+            match (self.enabled.is_empty(), self.next_event(&state)) {
                 (true, None) => {
                     state.fail(must::LIVENESS, "nothing can happen any more".to_owned());
                     return ControlFlow::Break(());
@@ -185,6 +180,15 @@ impl Controller<'_> {
         }
     }
 
+    /// When something happens by itself next: also a fault, over which time must not leap.
+    fn next_event(&self, state: &State) -> Option<Duration> {
+        let planned = self.plan.last().and_then(|planned| match planned.when {
+            When::At(at) => Some(at),
+            When::Step(_) | When::StepAt(..) | When::To(_) => None,
+        });
+        state.next_event().into_iter().chain(planned).min()
+    }
+
     /// The moment `next`, or a little later: then what is due shortly after may come before it.
     fn about(&self, next: Duration) -> Duration {
         let nanos = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
@@ -201,7 +205,7 @@ impl Controller<'_> {
             Kind::Timer | Kind::Step => state.fire(&chosen),
             Kind::Hint => state.hear(chosen.id),
             Kind::Time => {
-                if let Some(next) = state.next_event() {
+                if let Some(next) = self.next_event(&state) {
                     let to = self.about(next);
                     state.advance(to);
                 }

@@ -116,6 +116,22 @@ impl State {
         }
     }
 
+    /// Somebody buries a worker whose lifeline it misses.
+    pub(super) fn buries_missed(&mut self, worker: &WorkerId, partition: Partition) {
+        if let Some(actor) = self.ears.iter().find(|ear| ear.worker == *worker).map(|ear| ear.actor) {
+            self.lifeline_was_broken(actor);
+        }
+        self.watch.gives_up_on(worker, partition);
+    }
+
+    /// It was until now, if it was at all: as long as nobody listens for the worker, however short the fault.
+    fn lifeline_was_broken(&mut self, actor: Actor) {
+        let now = self.now();
+        if let Some(since) = self.process(actor).lifeline_broken {
+            self.watch.lifeline_broke(actor, since, now);
+        }
+    }
+
     /// A hint arrives.
     pub(super) fn hear(&mut self, id: u64) {
         let Some(HintPoint { hint, to, .. }) = self.hints.remove(&id) else { return };
@@ -174,6 +190,9 @@ impl State {
     }
 
     fn subscribe(&mut self, ear: usize) {
+        let actor = self.ears[ear].actor;
+        self.lifeline_was_broken(actor);
+        self.process_mut(actor).lifeline_broken = None;
         let at_server = subscribed(self.server.store(), &self.ears[ear].worker);
         self.ears[ear].at_server = Some(at_server);
         self.send_hint(ear, Hint::Missed);

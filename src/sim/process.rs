@@ -18,6 +18,8 @@ pub(super) struct Process {
     silent_since: Option<Duration>,
     /// Until when it is not subscribed to anything.
     pub(super) deaf_until: Duration,
+    /// Since when the server does not see it subscribed, though it lives and the server is the same.
+    pub(super) lifeline_broken: Option<Duration>,
     pub(super) link: Link,
     pub(super) clock: LocalClock,
     pub(super) timers: BTreeMap<(Moment, u64), (Choice, Waker)>,
@@ -44,6 +46,7 @@ impl Process {
         self.is_draining = false;
         self.paused_until = None;
         self.deaf_until = Duration::ZERO;
+        self.lifeline_broken = None;
         self.silent_since = None;
         self.timers.clear();
         self.clock = LocalClock::started(now);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    asking::{call, now},
+    asking::{call, now, within},
     calls::Late,
     choice::{Actor, Op},
     hints::SimListener,
@@ -169,16 +169,16 @@ impl Store for SimStore {
     async fn bury(&self, partition: Partition, worker: &WorkerId, ground: Ground) -> StoreResult<Bury> {
         match ground {
             Ground::OwnWish => self.world.state().watch.gives_up(worker, partition),
-            Ground::Lifeline => self.world.state().watch.gives_up_on(worker, partition),
+            Ground::Lifeline => self.world.state().buries_missed(worker, partition),
             Ground::Overdue | Ground::OverdueUnder(_) => self.world.state().buries_overdue(worker, partition),
         }
         // What is under way when the server is replaced is lost: who answers is who is there now.
-        let is_other = matches!(ground, Ground::OverdueUnder(run) if run != self.run());
+        let is_other = matches!(ground, Ground::OverdueUnder(reckoning) if reckoning.run != self.run());
         if is_other {
             return call!(self.Bury on Names::partition(partition), _store => async { Ok(Bury::OtherRun) });
         }
         let ground = match ground {
-            Ground::OverdueUnder(_) => Ground::Overdue,
+            Ground::OverdueUnder(reckoning) => Ground::OverdueUnder(within(reckoning)),
             ground => ground,
         };
         call!(self.Bury on Names::partition(partition), keeps [worker = worker.clone()],

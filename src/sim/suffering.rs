@@ -39,17 +39,18 @@ impl State {
             }
             Fault::BreakLifeline { worker, lasting } if worker < self.workers => {
                 self.deafen(Actor::Worker(worker), now + lasting);
-                self.watch.lifeline_broke(Actor::Worker(worker), lasting);
+                self.process_mut(Actor::Worker(worker)).lifeline_broken.get_or_insert(now);
             }
             Fault::Leap { worker, by } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).clock.jump(now, by);
+                self.watch.clock_leapt(now);
             }
             Fault::Drift { worker, ppm } if worker < self.workers => {
                 self.process_mut(Actor::Worker(worker)).clock.drift(now, ppm);
             }
             Fault::SetServerClock { by_ms } => {
                 self.server.set_clock(now, by_ms);
-                self.watch.clock_set(now);
+                self.watch.doubt_deadlines(now);
             }
             Fault::RestartServer => {
                 self.server.restart(now);
@@ -79,6 +80,8 @@ impl State {
             let drawn = mixed(self.step() << 16 | u64::from(worker));
             let back = Duration::from_micros(drawn % BACK_WITHIN_US);
             self.deafen(Actor::Worker(worker), now + back);
+            // All break at once, and the server is another: nobody may make anything of it.
+            self.process_mut(Actor::Worker(worker)).lifeline_broken = None;
         }
     }
 }

@@ -4,7 +4,10 @@
 //! side and knows nothing of what workers believe, except how long each may trust its leases: that it
 //! works out for itself from the renewals that it sees answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     choice::{Actor, Object, Op},
@@ -20,6 +23,9 @@ use crate::{
     store::{MemoryStore, Presence, Relayed, RelayedKind, Renewal, StoreResult, memory::SessionSight},
 };
 
+/// How long a wait may really be of which a worker's clock says that it is over: clocks drift by two in a hundred.
+const SLOWEST: f64 = 0.97;
+
 /// What the watch remembers.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -30,9 +36,9 @@ pub(super) struct Watch {
     trust: BTreeMap<(WorkerId, Partition), Trusted>,
     /// Until when who has just come may be wrong about those that are not heard: the server lost renewals, or its clock
     /// was set (see `docs/decisions/0020`).
-    in_doubt_until: std::time::Duration,
-    /// Until when a claim may rest on a look at the server's clock from before it was set.
-    clock_set_until: std::time::Duration,
+    in_doubt_until: Duration,
+    /// When a worker's clock leapt last.
+    clock_leapt: Option<Duration>,
 }
 
 /// How long a worker may believe in its lease in one partition.
@@ -102,9 +108,11 @@ impl Watch {
         }
     }
 
-    /// A worker's lifeline was broken for `lasting`, though it lives.
-    pub(super) fn lifeline_broke(&mut self, actor: Actor, lasting: std::time::Duration) {
-        if lasting >= AGAIN_AFTER.iter().sum() {
+    /// A worker's lifeline is broken since then, though it lives: for so long that others may have missed it at every
+    /// look, by clocks that go a little fast, or leapt.
+    pub(super) fn lifeline_broke(&mut self, actor: Actor, since: Duration, now: Duration) {
+        let looks: Duration = AGAIN_AFTER.iter().sum();
+        if now - since >= looks.mul_f64(SLOWEST) || self.clock_leapt.is_some_and(|leapt| leapt >= since) {
             let its_own = self
                 .trust
                 .values_mut()
@@ -122,12 +130,7 @@ impl Watch {
     }
 
     /// Somebody buries by deadline a worker that is subscribed nowhere.
-    pub(super) fn gives_up_unheard(
-        &mut self,
-        worker: &WorkerId,
-        partition: Partition,
-        now: std::time::Duration,
-    ) {
+    pub(super) fn gives_up_unheard(&mut self, worker: &WorkerId, partition: Partition, now: Duration) {
         let trusted = self.trust.get_mut(&(worker.clone(), partition));
         if let Some(trusted) =
             trusted.filter(|trusted| now < self.in_doubt_until && trusted.seen != Seen::Over)
@@ -136,14 +139,13 @@ impl Watch {
         }
     }
 
-    /// The server's clock was set, which who asked before cannot know.
-    pub(super) fn clock_set(&mut self, now: std::time::Duration) {
-        self.doubt_deadlines(now);
-        self.clock_set_until = self.in_doubt_until;
+    /// Some worker's clock leapt forward: it may have looked several times at once.
+    pub(super) fn clock_leapt(&mut self, now: Duration) {
+        self.clock_leapt = Some(now);
     }
 
     /// What the server says of deadlines is in doubt for a lease.
-    pub(super) fn doubt_deadlines(&mut self, now: std::time::Duration) {
+    pub(super) fn doubt_deadlines(&mut self, now: Duration) {
         self.in_doubt_until = now + LeaseTimes::default().ttl();
     }
 
@@ -175,7 +177,6 @@ impl Watch {
         partition: Partition,
         op: Op,
         sight: Option<SessionSight>,
-        now: std::time::Duration,
         processes: &dyn Fn(Actor) -> (bool, Moment),
     ) -> Result<(), Broken> {
         let Some(sight) = sight else {
@@ -193,14 +194,10 @@ impl Watch {
             return Ok(());
         };
         if let Some(old) = known.owner.as_ref().filter(|old| sight.record.owner.as_ref() != Some(old)) {
-            let mut trusted = self.trust.get_mut(&(old.worker.clone(), partition));
+            let trusted = self.trust.get(&(old.worker.clone(), partition));
             let new = sight.record.owner.as_ref();
             let is_own =
                 matches!(op, Op::Release | Op::Delete) || new.is_some_and(|new| new.worker == old.worker);
-            if op == Op::Claim && now < self.clock_set_until {
-                // It buries the old owner, from whom others take the rest.
-                trusted.iter_mut().for_each(|trusted| trusted.seen = Seen::GivenUp);
-            }
             if !is_own && trusted.is_some_and(|trusted| trusted.holds(processes)) {
                 let new = new.map_or("nobody".to_owned(), ToString::to_string);
                 let how =
@@ -277,7 +274,7 @@ impl State {
             Actor::World => (false, Moment::default()),
         };
         let watch = &mut self.watch;
-        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, now, &there));
+        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, &there));
         if let Err((invariant, sentence)) = looked {
             self.fail(invariant, sentence);
         }
@@ -289,6 +286,6 @@ impl State {
     }
 }
 
-fn clock_of(process: &Process, now: std::time::Duration) -> (bool, Moment) {
+fn clock_of(process: &Process, now: Duration) -> (bool, Moment) {
     (process.is_up, process.clock.at(now))
 }

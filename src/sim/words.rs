@@ -93,6 +93,7 @@ answers! {
         Bury::Alive => "alive",
         Bury::Unknown => "unknown",
         Bury::OtherRun => "other run",
+        Bury::Later => "later",
     });
     Claim: this => match this {
         Claim::Won(claimed) => Said::number("won", claimed.lease.epoch().0),

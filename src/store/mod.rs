@@ -170,7 +170,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Declares an incarnation dead in a partition: it leaves `idle`, and its duty, if it has that, is free. `lua/bury.lua`
     ///
-    /// On [`Ground::OverdueUnder`] another start of the server changes nothing: [`Bury::OtherRun`].
+    /// On [`Ground::OverdueUnder`] another start of the server changes nothing: [`Bury::OtherRun`]. Nor does one whose clock
+    /// is later than the caller reckons: [`Bury::Later`].
     /// What it holds stays in `held` until it is reaped. Unless it was its own wish it is told: [`Hint::Buried`].
     fn bury(
         &self,

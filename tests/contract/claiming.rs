@@ -5,8 +5,8 @@ use std::time::Duration;
 use tenure::{
     model::{Epoch, Millis},
     store::{
-        Boundary, Claim, Claimant, Commit, DutyWish, Ground as Reason, Leaving, Overdue, Presence,
-        StateChange, Store, memory::Meddling,
+        Boundary, Claim, Claimant, Commit, DutyWish, Ground as Reason, Leaving, Overdue, Presence, Reckoning,
+        Run, StateChange, Store, memory::Meddling,
     },
 };
 
@@ -146,6 +146,27 @@ pub async fn an_owner_past_its_deadline_is_buried_by_a_claim_unless_it_is_spared
     assert!(w.idle(&s).await.is_empty(), "nothing is offered to it any more");
     assert!(w.holds_session("w", &s).await, "what it held waits for the reap");
     assert_eq!(w.commits(&old.lease, &w.boundary(&old.record)).await, Commit::Lost);
+}
+
+pub async fn an_owner_past_its_deadline_is_spared_where_the_server_is_not_as_the_claimant_reckons(
+    w: World<impl Ground>,
+) {
+    let s = session("a");
+    w.claimed_with_mail("w", &s).await;
+    w.join(&s, "v").await;
+    w.let_leases_pass();
+    w.join(&s, "v").await;
+    let before = w.snapshot().await;
+    let now = w.reckoning(w.now()).await;
+    let early = Reckoning { until: w.now().minus(MS), ..now };
+    let other = Reckoning { run: Run::named("another"), ..now };
+    for reckoning in [early, other] {
+        let claimant = Claimant { overdue: Overdue::BuryUnder(reckoning), ..w.claimant("v") };
+        assert_eq!(w.claims_as(&claimant, &s).await, Claim::Held { by: worker("w") }, "{reckoning:?}");
+        assert_eq!(w.snapshot().await, before);
+    }
+    let claimant = Claimant { overdue: Overdue::BuryUnder(now), ..w.claimant("v") };
+    assert!(matches!(w.claims_as(&claimant, &s).await, Claim::Won(_)));
 }
 
 pub async fn an_owner_that_is_buried_or_unknown_is_as_good_as_none(w: World<impl Ground>) {

@@ -2,7 +2,7 @@
 
 use tenure::{
     model::{Millis, SessionId},
-    store::{Bury, DutyWish, Ground as Reason, Hint, Presence, Renewal, Store},
+    store::{Bury, DutyWish, Ground as Reason, Hint, Presence, Reckoning, Renewal, Run, Store},
 };
 
 use super::{ground::Ground, world::*};
@@ -153,6 +153,27 @@ pub async fn only_a_passed_deadline_or_its_own_wish_buries_a_worker(w: World<imp
     assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried);
     assert_eq!(bury(&w, &at, "w", Reason::Overdue).await, Bury::Buried, "a repeat says the same");
     assert_eq!(deadline(&w, &at, "w").await, Some(None));
+}
+
+pub async fn a_burial_by_deadline_holds_only_while_the_server_is_as_the_caller_reckons(
+    w: World<impl Ground>,
+) {
+    let at = session("a");
+    w.join(&at, "w").await;
+    let alive = w.reckoning(w.now().plus(LEASE)).await;
+    assert_eq!(bury(&w, &at, "w", Reason::OverdueUnder(alive)).await, Bury::Alive);
+    w.advance(LEASE + MS);
+    let before = w.snapshot().await;
+    assert_eq!(
+        bury(&w, &at, "w", Reason::OverdueUnder(alive)).await,
+        Bury::Later,
+        "its clock may have been set"
+    );
+    let reckoning = w.reckoning(w.now()).await;
+    let other = Reckoning { run: Run::named("another"), ..reckoning };
+    assert_eq!(bury(&w, &at, "w", Reason::OverdueUnder(other)).await, Bury::OtherRun);
+    assert_eq!(w.snapshot().await, before);
+    assert_eq!(bury(&w, &at, "w", Reason::OverdueUnder(reckoning)).await, Bury::Buried);
 }
 
 pub async fn whoever_vouches_for_a_death_buries_a_worker_within_its_deadline(w: World<impl Ground>) {

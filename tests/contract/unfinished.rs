@@ -47,6 +47,25 @@ fn after(boundaries: u64, resume: Resume) -> Option<Unfinished> {
     Some(Unfinished { boundaries, resume })
 }
 
+pub async fn an_eager_session_of_the_dead_is_ready_before_others_whatever_its_agent(w: World<impl Ground>) {
+    let own = |resume| NewMessage { resume, ..w.message(&session("a"), "hello") };
+    for (name, key, agents, its_own, ahead) in [
+        ("u", "{a}1", Resume::Eager, None, true),
+        ("v", "{a}2", Resume::Lazy, Some(Resume::Eager), true),
+        ("w", "{a}3", Resume::Eager, Some(Resume::Lazy), false),
+    ] {
+        let s = session(key);
+        w.accepted(NewMessage { session: s.clone(), ..own(its_own) }).await;
+        w.join(&s, name).await;
+        let claimed = w.claimed(name, &s).await;
+        w.committed(&claimed.lease, &middle(&w, &claimed, agents)).await;
+        w.send(&s, "and").await;
+        assert_eq!(dies(&w, name, &s).await, Reap::Reaped { runnable: true });
+        let since = if ahead { w.now().minus(Duration::from_secs(1)) } else { w.now() };
+        assert_eq!(w.ready_since(&s).await, Some(since), "{key}");
+    }
+}
+
 pub async fn a_boundary_in_the_middle_keeps_its_message_and_is_known_to_the_next_owner(
     w: World<impl Ground>,
 ) {

@@ -178,12 +178,12 @@ fn too_large() -> Body {
     Body::text(&"x".repeat(Limits::default().body + 1 - Body::text("").as_json().len()))
 }
 
-pub async fn replies_are_left_to_their_writer_for_two_seconds_while_it_lives(w: World<impl Ground>) {
+pub async fn replies_are_left_to_their_writer_for_half_a_second_while_it_lives(w: World<impl Ground>) {
     let s = session("a");
     w.join(&s, "w").await;
     w.accepted(NewMessage { reply_to: Some(key("r")), ..w.message(&s, "hello") }).await;
     let out = w.takes_a_turn("w", &s).await;
-    w.advance(Duration::from_secs(2));
+    w.advance(Duration::from_millis(500));
     assert_eq!(survey(&w, &s).await.out, []);
     w.advance(MS);
     assert_eq!(survey(&w, &s).await.out, out);

@@ -14,8 +14,8 @@ use tenure::{
     },
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
-        Overdue, PartitionSnapshot, Presence, Release, Renewal, Sent, SessionSnapshot, StateChange, Store,
-        Suspect,
+        Overdue, PartitionSnapshot, Presence, Reckoning, Release, Renewal, Run, Sent, SessionSnapshot,
+        StateChange, Store, Suspect,
     },
 };
 use uuid::Uuid;
@@ -194,6 +194,12 @@ impl<G: Ground> World<G> {
             suspect: Suspect::Take,
             class: Default::default(),
         }
+    }
+
+    /// What a caller knows that has seen this server, and expects its clock to show `until` at most.
+    pub async fn reckoning(&self, until: Millis) -> Reckoning {
+        let run = self.store().vital(&[]).await.unwrap().run;
+        Reckoning { run: Run::named(&run), until }
     }
 
     pub async fn claims(&self, name: &str, session: &SessionId) -> Claim {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tenure::{
-    model::SessionId,
-    store::{Ground, Store, memory::Meddling},
+    Readiness,
+    model::{Epoch, SessionId},
+    store::{Claim, Claimant, Ground, Overdue, Store, Suspect, memory::Meddling},
 };
 
-use crate::fleet::Fleet;
+use crate::{faults::flaky_worker, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,6 +39,36 @@ async fn sessions_of_a_dead_worker_go_on_elsewhere_within_the_lease_and_a_sweep(
         assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id), "epochs never go back");
         assert!(entries[0].id.epoch < entries[2].id.epoch, "another owner");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_its_owner_does_not_know_of_is_taken_up_by_it_within_a_lease() {
+    let fleet = Fleet::new(21);
+    let (owner, cable) = flaky_worker(&fleet, "owner").await;
+    fleet.env.sleep(Duration::from_secs(1)).await;
+    cable.cut();
+    fleet.send("count/a", "x").await;
+    fleet.until(MINUTE, async || owner.readiness() == Readiness::Untrusted).await;
+    let looked = cable.calls("held");
+    cable.heal();
+    while cable.calls("held") == looked {
+        fleet.env.sleep(Duration::from_millis(1)).await;
+    }
+    // A claim that was under way when the worker ceased to trust its lease, and takes effect only now.
+    let late = Claimant {
+        worker: owner.id(),
+        pool: Default::default(),
+        nonce: fleet.env.nonce(),
+        own_ttl: MINUTE,
+        seen: Epoch(0),
+        overdue: Overdue::Spare,
+        suspect: Suspect::Leave,
+        class: Default::default(),
+    };
+    let session: SessionId = "count/a".parse().unwrap();
+    assert!(matches!(fleet.store.claim(&session, &late, 10).await.unwrap(), Claim::Won(_)));
+    let took = fleet.until(3 * MINUTE, async || fleet.sight("count/a").await.record.turns == 1).await;
+    assert!(took <= Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

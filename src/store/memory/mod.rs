@@ -48,7 +48,10 @@ use self::{
     partition::{Keyspace, Step},
 };
 use super::{Snapshot, StoreResult};
-use crate::model::{Millis, Namespace, Partition, Partitions, Settings};
+use crate::{
+    model::{Millis, Namespace, Partition, Partitions, Settings},
+    store::Run,
+};
 
 /// A namespace held in this process's memory. Clones are the same store.
 #[derive(Clone)]
@@ -72,6 +75,11 @@ struct Shared {
 }
 
 impl MemoryStore {
+    /// The one start of it that there ever is.
+    pub(crate) fn only_run() -> Run {
+        Run::named(workers::RUN)
+    }
+
     /// An empty namespace with these settings, whose server's time is `clock`.
     pub fn new(namespace: Namespace, settings: Settings, clock: Arc<dyn ServerClock>) -> Self {
         Self::with_state(&namespace, settings, clock, State::default())

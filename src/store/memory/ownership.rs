@@ -1,14 +1,19 @@
 //! Ownership of sessions: claim, release, refresh, reap.
 
+use std::time::Duration;
+
 use super::{
+    MemoryStore,
     partition::{Keyspace, Standing, Step, leave},
-    workers::RUN,
 };
 use crate::{
     model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
     planted::{Bug, planted},
-    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, Run, StoreResult, Suspect},
+    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult, Suspect},
 };
+
+/// How much longer than it did an eager session seems to have waited in `ready` when its owner died.
+const EAGER_AHEAD: Duration = Duration::from_secs(1);
 
 /// What stands between a claimant and a session.
 enum Owner {
@@ -78,7 +83,11 @@ impl Keyspace {
         }
         match (self.standing(&worker, step.now), claimant.overdue) {
             (Standing::Alive, _) | (Standing::Overdue, Overdue::Spare) => Owner::Other(worker),
-            (Standing::Overdue, Overdue::BuryUnder(run)) if run != Run::named(RUN) => Owner::Other(worker),
+            (Standing::Overdue, Overdue::BuryUnder(reckoning))
+                if reckoning.run != MemoryStore::only_run() || step.now > reckoning.until =>
+            {
+                Owner::Other(worker)
+            }
             (Standing::Overdue, Overdue::Bury | Overdue::BuryUnder(_)) => Owner::Overdue(worker),
             (Standing::Buried | Standing::Unknown, _) => Owner::Gone,
         }
@@ -186,7 +195,7 @@ impl Keyspace {
         &mut self,
         step: &Step,
         lease: &Lease,
-        own_ttl: std::time::Duration,
+        own_ttl: Duration,
         page: usize,
     ) -> StoreResult<Refresh> {
         let Some(session) = self.session(lease.session())? else { return Ok(Refresh::Fenced) };
@@ -223,7 +232,8 @@ impl Keyspace {
         }
         self.take_from_the_dead(step, id);
         self.let_go(from, id);
-        self.settle(id, step.now);
+        let ahead = if self.sessions[id].record.goes_first() { EAGER_AHEAD } else { Duration::ZERO };
+        self.settle(id, step.now.minus(ahead));
         let runnable = self.sessions[id].is_runnable();
         if runnable {
             self.offer_around(id, pool, None, step.hints);

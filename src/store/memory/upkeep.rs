@@ -16,7 +16,7 @@ const PAGE: usize = 100;
 const REMEMBER_BURIED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a reply is left to its writer.
-const WRITER_DELIVERS: Duration = Duration::from_secs(2);
+const WRITER_DELIVERS: Duration = Duration::from_millis(500);
 
 impl Keyspace {
     pub(super) fn survey(&mut self, step: &Step, agents: &[(Pool, AgentName)]) -> Survey {

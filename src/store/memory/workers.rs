@@ -1,10 +1,13 @@
 //! A worker's own lease in a partition: joining, renewing, burying.
 
-use super::partition::{Keyspace, Standing, Step, WorkerLease, leave};
+use super::{
+    MemoryStore,
+    partition::{Keyspace, Standing, Step, WorkerLease, leave},
+};
 use crate::{
     model::{Millis, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, DutyWish, Ground, Presence, Renewal, Run},
+    store::{Bury, DutyWish, Ground, Presence, Renewal},
 };
 
 /// An embedded server starts once.
@@ -61,8 +64,11 @@ impl Keyspace {
         match (self.standing(worker, step.now), ground) {
             (Standing::Unknown, _) => Bury::Unknown,
             (Standing::Buried, _) => Bury::Buried,
-            (_, Ground::OverdueUnder(run)) if run != Run::named(RUN) => Bury::OtherRun,
+            (_, Ground::OverdueUnder(reckoning)) if reckoning.run != MemoryStore::only_run() => {
+                Bury::OtherRun
+            }
             (Standing::Alive, Ground::Overdue | Ground::OverdueUnder(_)) => Bury::Alive,
+            (_, Ground::OverdueUnder(reckoning)) if step.now > reckoning.until => Bury::Later,
             (Standing::Alive | Standing::Overdue, _) => {
                 self.put_to_rest(worker, step.now);
                 if ground != Ground::OwnWish {

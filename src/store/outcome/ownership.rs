@@ -1,6 +1,6 @@
 //! Ownership of sessions: claimed, given back, looked after, taken.
 
-use super::{Mail, Run};
+use super::{Mail, Reckoning};
 use crate::model::{Durability, Epoch, Lease, Nonce, Pool, SessionRecord, WorkerId};
 
 /// Who asks for a session.
@@ -39,8 +39,8 @@ pub enum Suspect {
 pub enum Overdue {
     /// Bury it, and take the session.
     Bury,
-    /// The same, if this start of the server answers, else leave it: deadlines that another one has say nothing yet.
-    BuryUnder(Run),
+    /// The same where the server is as the claimant reckons, else leave it: what else it says of deadlines proves nothing yet.
+    BuryUnder(Reckoning),
     /// Leave it: the server itself was away, and everybody is past their deadline.
     Spare,
 }

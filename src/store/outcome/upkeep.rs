@@ -60,7 +60,7 @@ pub struct Survey {
     pub buried: Vec<WorkerId>,
     /// Per pool and agent asked for that has idle workers: sessions in `ready`, oldest first, at most 100 each.
     pub ready: BTreeMap<(Pool, AgentName), Vec<SessionId>>,
-    /// Replies that nobody else will deliver (any more): written by a door or a buried worker, or older than 2 s,
+    /// Replies that nobody else will deliver (any more): written by a door or a buried worker, or older than half a second,
     /// or from before the clock went back; at most 100.
     pub out: Vec<OutReply>,
 }

@@ -61,6 +61,8 @@ pub enum Bury {
     Unknown,
     /// Another start of the server than the one named would have answered: nothing was changed.
     OtherRun,
+    /// The server's clock is past what the caller reckoned with: nothing was changed.
+    Later,
 }
 
 /// On what ground somebody is buried.
@@ -68,12 +70,22 @@ pub enum Bury {
 pub enum Ground {
     /// Its deadline has passed; checked in the same step.
     Overdue,
-    /// The same, if this start of the server answers: deadlines that another one has say nothing yet.
-    OverdueUnder(Run),
+    /// The same, where the server is as the caller reckons: what else it says of deadlines proves nothing yet.
+    OverdueUnder(Reckoning),
     /// Its lifeline broke, and whoever watched it is sure.
     Lifeline,
     /// It says so itself.
     OwnWish,
+}
+
+/// What a caller knows of the server by whose clock a deadline has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reckoning {
+    /// Which start of it answers: another one may not have heard of renewals.
+    pub run: Run,
+    /// How late it may be by its clock, from the last look at it and the caller's own clock: a clock that was set forward
+    /// since then makes everybody late.
+    pub until: Millis,
 }
 
 /// A start of a server: what one was told may not be known to the next, or to a replica that took its place.

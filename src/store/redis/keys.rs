@@ -124,7 +124,7 @@ impl PartitionKeys {
         self.key("duty")
     }
 
-    /// Sorted set: sessions that want an owner, by when they got there.
+    /// Sorted set: sessions that want an owner, by when they got there (eager ones of the dead a second before).
     pub fn ready(&self, pool: &Pool, agent: &AgentName) -> String {
         self.key(&format!("ready:{pool}:{agent}"))
     }

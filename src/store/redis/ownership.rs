@@ -10,7 +10,7 @@ use super::{
     records::{Fields, mails, session_record},
     replies::{Reply, newer_layout},
     scripts::Name,
-    workers::{PATIENCE, undecided},
+    workers::{PATIENCE, late, undecided},
 };
 use crate::{
     model::{Lease, Pool, SessionId, SessionRecord, WorkerId},
@@ -29,9 +29,9 @@ impl RedisStore {
     ) -> StoreResult<Claim> {
         let keys = self.keys().session(session);
         let partition = self.keys().partitions().of(session);
-        let (overdue, under) = match claimant.overdue {
+        let (overdue, reckoning) = match claimant.overdue {
             Overdue::Bury => ("bury", None),
-            Overdue::BuryUnder(run) => ("bury", Some(run)),
+            Overdue::BuryUnder(reckoning) => ("bury", Some(reckoning)),
             Overdue::Spare => ("spare", None),
         };
         let suspect = match claimant.suspect {
@@ -63,8 +63,10 @@ impl RedisStore {
                 .arg(overdue)
                 .arg(page)
                 .arg(&serves)
-                .arg(suspect);
+                .arg(suspect)
+                .arg(late(reckoning));
             let before = self.shared.leases.server().await?;
+            let under = reckoning.map(|reckoning| reckoning.run);
             let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
                 let sparing = Claimant { overdue: Overdue::Spare, ..claimant.clone() };
                 return Box::pin(self.claim_session(session, &sparing, page)).await;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, WorkerId},
-    store::{Bury, DutyWish, Ground, Presence, Renewal, StoreError, StoreResult},
+    store::{Bury, DutyWish, Ground, Presence, Reckoning, Renewal, StoreError, StoreResult},
 };
 
 /// Whether a renewal may make a worker known that was not.
@@ -72,8 +72,8 @@ impl RedisStore {
         ground: Ground,
     ) -> StoreResult<Bury> {
         let of = self.keys().partition(partition);
-        let under = match ground {
-            Ground::OverdueUnder(run) => Some(run),
+        let reckoning = match ground {
+            Ground::OverdueUnder(reckoning) => Some(reckoning),
             Ground::Overdue | Ground::Lifeline | Ground::OwnWish => None,
         };
         let ground = match ground {
@@ -90,7 +90,9 @@ impl RedisStore {
                 .arg(worker.as_str())
                 .arg(ground)
                 .arg(&serves)
-                .arg(of.wake_prefix());
+                .arg(of.wake_prefix())
+                .arg(late(reckoning));
+            let under = reckoning.map(|reckoning| reckoning.run);
             let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
                 return Ok(Bury::OtherRun);
             };
@@ -98,6 +100,7 @@ impl RedisStore {
             match word.as_str() {
                 "buried" => return Ok(Bury::Buried),
                 "alive" => return Ok(Bury::Alive),
+                "later" => return Ok(Bury::Later),
                 "unknown" => return Ok(Bury::Unknown),
                 "serves" => serves = reply.text()?,
                 _ => return Err(reply.unknown(&word)),
@@ -131,6 +134,11 @@ impl RedisStore {
             found => parse_names("the sessions that a worker holds", found),
         }
     }
+}
+
+/// How late the server may be by its clock, as an argument; empty if that does not matter.
+pub(super) fn late(reckoning: Option<Reckoning>) -> String {
+    reckoning.map(|reckoning| reckoning.until.0.to_string()).unwrap_or_default()
 }
 
 fn serving(pool: &Pool, agents: &[AgentName]) -> String {
