@@ -75,6 +75,26 @@ fn a_state_that_was_touched_sets_aside() {
 }
 
 #[test]
+fn mail_that_was_touched_sets_aside_also_where_it_is_no_json_any_more() {
+    let scene = Scene::new();
+    let keys = scene.keyring("keys", &[&scene.key(&["k1"])]);
+    for (session, old, new) in [("desk/a", "\"box\":\"", "\"box\":\"AA"), ("desk/b", "\"box\":", "\"box\"=")]
+    {
+        scene.run(Some(&keys), &["send", session, "hello"]).well();
+        let inbox = scene.named(session, "in");
+        let mail: String = scene.redis(&["LINDEX", &inbox, "0"]);
+        assert!(mail.contains(old), "{mail}");
+        scene.redis::<()>(&["LSET", &inbox, "0", &mail.replace(old, new)]);
+    }
+    let _worker = scene.worker(Some(&keys));
+    for session in ["desk/a", "desk/b"] {
+        let why = quarantined(&scene, session);
+        assert!(why.contains("and changed or moved since"), "{why}");
+        assert_eq!(scene.shown(session)["waiting"], 1);
+    }
+}
+
+#[test]
 fn what_was_moved_from_another_session_is_not_read() {
     let scene = Scene::new();
     let keys = scene.keyring("keys", &[&scene.key(&["k1"])]);

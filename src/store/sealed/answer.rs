@@ -3,8 +3,8 @@
 use super::Seals;
 use crate::{
     model::{
-        Body, Envelope, ErrorReply, SessionId,
-        seal::{Content, Place, Seal, SealingKey, Unopened},
+        Body, Envelope, SessionId,
+        seal::{Content, Place, Seal, SealingKey, Unopened, Why},
     },
     store::{StoreError, StoreResult},
 };
@@ -12,19 +12,15 @@ use crate::{
 impl Seals {
     /// Seals the reply or the sentence of an error; the latter stands as text where the sentence was.
     pub(super) fn seal_answer(&self, key: &SealingKey, place: &Place<'_>, answer: &str) -> String {
-        let close = |text: &str| self.close(key, place, text);
-        match read(answer) {
-            Some(said @ Envelope { reply: Some(Some(_)), .. }) => {
-                let reply = said.reply.map(|reply| reply.map(|body| close(body.as_json())));
-                Envelope { reply, ..said }.to_json()
-            }
-            Some(Envelope { error: Some(ErrorReply { reason, message }), .. }) => {
-                let message = close(&message).as_json().to_owned();
-                let said = read(answer).expect("it was just read");
-                Envelope { error: Some(ErrorReply { reason, message }), ..said }.to_json()
-            }
-            _ => answer.to_owned(),
+        let Some(mut said) = read(answer) else { return answer.to_owned() };
+        if let Some(Some(reply)) = &mut said.reply {
+            *reply = self.close(key, place, reply.as_json());
+        } else if let Some(error) = &mut said.error {
+            error.message = self.close(key, place, &error.message).as_json().to_owned();
+        } else {
+            return answer.to_owned();
         }
+        said.to_json()
     }
 
     /// An answer as it was given; of `session`, where the caller knows that.
@@ -40,19 +36,20 @@ impl Seals {
         session: Option<&SessionId>,
         answer: &str,
     ) -> Result<Option<String>, Unopened> {
-        let Some(said) = read(answer) else { return Ok(None) };
-        let session = session.or(said.session.as_ref()).cloned();
-        let place = Place::of(&self.namespace, session.as_ref(), Content::Answer);
-        let place = Place { message: said.message, ..place };
-        if let Some(Some(reply)) = &said.reply {
+        let Some(mut said) = read(answer) else { return Ok(None) };
+        let (session, message) = (session.or(said.session.as_ref()).cloned(), said.message);
+        let place = Place { message, ..Place::of(&self.namespace, session.as_ref(), Content::Answer) };
+        if let Some(Some(reply)) = &mut said.reply {
             let Some(text) = self.open(reply.as_json(), &place)? else { return Ok(None) };
-            let reply = Body::parse(&text).expect("only bodies are sealed as replies");
-            return Ok(Some(Envelope { reply: Some(Some(reply)), ..said }.to_json()));
+            // The sentence of an error, put where a reply should be, is none.
+            *reply = Body::parse(&text).map_err(|_| Unopened { key: None, why: Why::Changed })?;
+        } else if let Some(error) = &mut said.error {
+            let Some(message) = self.open(&error.message, &place)? else { return Ok(None) };
+            error.message = message;
+        } else {
+            return Ok(None);
         }
-        let Some(ErrorReply { reason, message }) = &said.error else { return Ok(None) };
-        let Some(message) = self.open(message, &place)? else { return Ok(None) };
-        let error = ErrorReply { reason: reason.clone(), message };
-        Ok(Some(Envelope { error: Some(error), ..said }.to_json()))
+        Ok(Some(said.to_json()))
     }
 
     /// What is sealed in `json`; none if that is in clear.

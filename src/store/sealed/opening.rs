@@ -36,8 +36,15 @@ impl Seals {
     }
 
     pub(super) fn one_mail(&self, session: &SessionId, mail: Mail) -> Mail {
-        let Mail::Message(message) = mail else { return mail };
-        match self.body(Some(session), &message.body, &[Content::Message, Content::Relayed]) {
+        let (message, opened) = match mail {
+            Mail::Message(message) => {
+                let opened = self.mail_body(Some(session), &message.body);
+                (message, opened)
+            }
+            Mail::Malformed(message, _) if is_broken(&message.body) => (message, Err(BROKEN)),
+            other => return other,
+        };
+        match opened {
             Ok(None) => Mail::Message(message),
             Ok(Some((body, came))) => {
                 Mail::Message(Message { body, sealed: came == Content::Message, ..message })
@@ -70,32 +77,42 @@ impl Seals {
                 .opened_answer(letter.session.as_ref(), letter.body.as_json())
                 .map(|said| said.and_then(|said| Body::parse(&said).ok())),
             _ => self
-                .body(letter.session.as_ref(), &letter.body, &[Content::Message, Content::Relayed])
+                .mail_body(letter.session.as_ref(), &letter.body)
                 .map(|opened| opened.map(|(body, _)| body)),
         };
         let body = body.unwrap_or_else(|why| Some(why.as_body()));
         DeadLetter { body: body.unwrap_or_else(|| letter.body.clone()), ..letter }
     }
 
-    /// What is sealed in a body, and what it says that it is, which must be one of these; none if that is in clear.
-    fn body(
+    /// A message's body as it was given, and how it came; none if it is in clear.
+    fn mail_body(
         &self,
         session: Option<&SessionId>,
         body: &Body,
-        may_be: &[Content],
     ) -> Result<Option<(Body, Content)>, Unopened> {
         let Some(seal) = Seal::read(body.as_json()) else { return Ok(None) };
-        let content = seal?.content();
-        // An empty list of contents would open nothing: one that is not among them is opened as the first, and so refused.
-        let content = if may_be.contains(&content) { content } else { may_be[0] };
-        let opened = self.opened_body(body, &Place::of(&self.namespace, session, content))?;
-        Ok(opened.map(|body| (body, content)))
+        // What is no message at all is not what belongs here, and is not opened.
+        let came = if seal?.content() == Content::Relayed { Content::Relayed } else { Content::Message };
+        let opened = self.opened_body(body, &Place::of(&self.namespace, session, came))?;
+        Ok(opened.map(|body| (body, came)))
     }
 
     fn opened_body(&self, body: &Body, place: &Place<'_>) -> Result<Option<Body>, Unopened> {
+        // Without a key nothing was sealed, and a text may say what it likes.
+        if !self.keyring.is_empty() && is_broken(body) {
+            return Err(BROKEN);
+        }
         let Some(text) = self.open(body.as_json(), place)? else { return Ok(None) };
         // Whoever has the key seals bodies alone.
         let key = || Seal::read(body.as_json()).and_then(Result::ok).map(|seal| seal.key().clone());
         Body::parse(&text).map(Some).map_err(|_| Unopened { key: key(), why: Why::Changed })
     }
+}
+
+/// Something sealed that is not even JSON any more.
+const BROKEN: Unopened = Unopened { key: None, why: Why::Changed };
+
+/// Whether a body is the text of such: that is how a store gives what is no JSON.
+fn is_broken(body: &Body) -> bool {
+    !Seal::is_form_of(body.as_json()) && body.as_text().is_some_and(|text| Seal::is_form_of(&text))
 }
