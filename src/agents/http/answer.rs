@@ -59,7 +59,10 @@ impl Speaker<'_> {
     fn redirected(&self, response: &Response) -> AgentError {
         let to = response.headers.get(LOCATION).and_then(|to| Uri::try_from(to.as_bytes()).ok());
         let to = to.filter(|to| to.host().is_some());
-        let to = to.map_or_else(|| "another path of its own".to_owned(), |to| Origin(&to).to_string());
+        let to = to.map_or_else(
+            || "another path of its own".to_owned(),
+            |to| self.clean(&Origin(&to).to_string(), Self::EXCERPT),
+        );
         let line =
             format!("it redirects to {to}, and no redirect is followed: set `url` to where the agent is");
         AgentError::permanent(self.said(response, &line))
@@ -211,6 +214,12 @@ mod tests {
             format!("{:?}", error(307, &[("location", "/login")], ""))
                 .contains("redirects to another path of its own")
         );
+    }
+
+    #[test]
+    fn a_secret_that_a_redirect_quotes_as_a_host_is_not_shown() {
+        let said = format!("{:?}", error(302, &[("location", "http://s3cret-key.example/")], ""));
+        assert!(said.contains("http://[secret].example,") && !said.contains("s3cret"), "{said}");
     }
 
     #[test]
