@@ -12,6 +12,7 @@ mod entry;
 mod lease;
 mod message;
 mod policy;
+pub mod seal;
 mod session;
 mod timestamp;
 mod turn;

@@ -14,6 +14,7 @@ use crate::{
     connect,
     failure::{Exit, Failure, with_causes},
     global::Global,
+    keys_in_use,
     output::{self, or_dash},
     table::table,
     values,
@@ -31,17 +32,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
-    let options = connect::options(global)?;
+    let (options, keyring) = (connect::options(global)?, global.keyring()?);
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    let classes = match connect::reach(&options).await {
+    let (classes, keys) = match connect::reach(&options).await {
         Err(err @ StoreError::Unavailable(_)) => {
             print(&[absent(&err)], global.json)?;
             return Err(err.into());
         }
-        Ok(store) => declared(&store).await,
-        Err(_) => Vec::new(),
+        Ok(store) => (declared(&store).await, keys_in_use::check(&store, &keyring).await),
+        Err(_) => (Vec::new(), None),
     };
-    let checks = look(&options, role, &classes).await;
+    let mut checks = look(&options, role, &classes).await;
+    checks.extend(keys);
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),

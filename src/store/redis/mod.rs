@@ -57,6 +57,8 @@ pub use self::{
     target::Server,
     tls::{BadTls, Identity, Tls},
 };
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{ownership::any_claim, records::any_record};
 use super::{StoreError, StoreResult};
 use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, Settings};
 
