@@ -6,7 +6,8 @@
 -- ARGV   1 session   2 claimant   3 its pool   4 nonce   5 TTL of own in ms
 --        6 greatest epoch seen, or empty   7 overdue: bury | spare   8 page
 --        9 what the owner serves whose idle sets are in KEYS, or empty   10 suspect: take | leave
---        11 overdue: how late it may be for bury to count, in ms (later the clock may have been set: spare), or empty
+--       11 overdue: how late it may be for bury to count, in ms (later the clock may have been set: spare), or empty
+--       12 purpose: run | report (also where there is nothing to run, unless it is suspended)
 -- Reply  {"won", token, state or nil, {meta's fields and values}, mail…}   {"held", by}   {"nothing"}
 --        {"absent"}   {"other_pool", the right one}   {"unreadable", layout version}   {"lost"}
 --        {"suspect"}: it may kill its owner, and waits in ready behind the others   {"quarantined", reason}: it killed one too many
@@ -55,7 +56,8 @@ if owner and owner ~= worker then
   end
   take_from_the_dead(meta, KEYS[2], record, waiting, at)
 end
-if not record.token and not runnable(record.hold, record.backoff, record.suspended, waiting) then
+local is_to_report = ARGV[12] == "report" and not record.suspended
+if not record.token and not is_to_report and not runnable(record.hold, record.backoff, record.suspended, waiting) then
   call("ZREM", KEYS[9], session)
   return { "nothing" }
 end

@@ -182,3 +182,52 @@ fn an_agent_says_its_class_in_the_file_and_the_worker_for_those_that_do_not() {
     let _second = WorkerProcess::start(&primary.url(), &["--agents", file, "--durability", "replicas:1"]);
     assert_eq!(["safe", "plain", "usual"].map(class), ["replicas:1", "memory", "replicas:1"]);
 }
+
+/// What `doctor` says under one name.
+fn diagnosis(server: &RedisServer, check: &str) -> Option<Value> {
+    let (_, said, _) = tenure(server, &["doctor", "--json"]);
+    let checks = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    checks.into_iter().find(|one| one["check"] == check)
+}
+
+#[test]
+fn a_server_that_comes_back_without_its_last_turns_is_told_of_in_their_session() {
+    let mut server = RedisServer::start();
+    let _worker = WorkerProcess::start(&server.url(), &["--lease", "2s"]);
+    let send = |server: &RedisServer, text: &str| {
+        let (code, _, error) = tenure(server, &["send", "echo/alice", text, "--wait", "--json"]);
+        assert_eq!(code, 0, "{error}");
+    };
+    send(&server, "first");
+    redis::cmd("SAVE").exec(&mut server.client().get_connection().unwrap()).unwrap();
+    send(&server, "second");
+    send(&server, "third");
+    server.kill();
+    server.restart();
+
+    let show = || serde_json::from_str::<Value>(&tenure(&server, &["show", "echo/alice", "--json"]).1);
+    let losses = || show().map(|shown| shown["losses"].clone()).unwrap_or_default();
+    support::wait_until("the loss is told", BOUND, || losses().is_array());
+    assert_eq!(losses().as_array().unwrap().len(), 1, "once");
+    assert_eq!(losses()[0]["turns"], serde_json::json!([2, 3]));
+    assert_eq!(losses()[0]["entries"], serde_json::json!([3, 6]));
+    support::wait_until("doctor knows", BOUND, || {
+        let found = diagnosis(&server, "losses");
+        found.is_some_and(|found| found["found"].as_str().unwrap().starts_with("2 turns of 1 sessions"))
+    });
+    send(&server, "again");
+    let (_, history, _) = tenure(&server, &["history", "echo/alice", "--json"]);
+    let kinds: Vec<_> = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+    let kinds: Vec<_> = kinds.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["user", "assistant", "event", "user", "assistant"]);
+}
+
+#[test]
+fn a_replica_that_stands_still_is_seen_by_doctor() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &["--durability", "replicas:1"]);
+    assert_eq!(diagnosis(&primary, "acknowledgement"), None);
+    replica.pause();
+    let found = diagnosis(&primary, "acknowledgement").expect("its primary takes it to follow");
+    assert_eq!(found["status"], "warn", "{found}");
+}

@@ -104,6 +104,7 @@ macro_rules! store_contract {
                     a_dead_owner_of_a_session_with_nothing_to_run_is_cleared_and_nothing_crashed,
                     an_epoch_is_the_claims_time_greater_than_the_last_and_not_before_what_was_seen,
                     a_session_made_again_gets_no_epoch_before_what_the_claimant_saw,
+                    what_was_lost_of_a_session_can_be_written_down_where_there_is_nothing_to_run,
                     a_hand_off_is_no_crash,
                 ],
                 releasing: [

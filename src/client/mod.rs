@@ -24,8 +24,8 @@ pub use self::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, EntryId, Partition, Partitions, Pool, SessionId,
-        WorkerId,
+        AgentDeclaration, AgentName, Durability, Entry, EntryId, Loss, Millis, Partition, Partitions, Pool,
+        SessionId, WorkerId,
     },
     runtime::{Env, Moment},
     store::{HistoryRange, Member, Store, StoreResult},
@@ -104,6 +104,13 @@ impl<S: Store> Client<S> {
             self.expect(session).await?;
         }
         Ok(entries)
+    }
+
+    /// What its servers lost of a session, as far as its newest 1,000 entries tell; when that was noticed.
+    pub async fn losses(&self, session: &SessionId) -> ClientResult<Vec<(Millis, Loss)>> {
+        let read = || self.store.history(session, HistoryRange::Newest(1_000), Duration::ZERO);
+        let entries = self.insist(read).await.map_err(ClientError::reading)?;
+        Ok(entries.iter().filter_map(|entry| Some((entry.time, Loss::in_entry(entry)?))).collect())
     }
 
     /// What is added to a session's history after `after` (all of it if none), as it comes.

@@ -9,7 +9,7 @@ use crate::{
         Resume, SessionId,
     },
     runtime::Moment,
-    store::{Sent, Store, StoreError},
+    store::{Reach, Sent, Store, StoreError},
 };
 
 /// A message that is to be sent.
@@ -49,7 +49,7 @@ pub struct Answer {
     pub entry: Option<EntryId>,
     /// What the agent said, if it said something.
     pub reply: Option<Body>,
-    /// What its acceptance has reached, and its turn at least.
+    /// What its turn's commit has reached.
     pub class: Durability,
 }
 
@@ -117,13 +117,13 @@ impl<S: Store> Client<S> {
         let list = self.private_list();
         let id = message.id.clone().unwrap_or_else(|| self.new_id());
         let message = message.id(id.clone()).reply_to(list.clone());
-        let Receipt { message: name, repeat, answer, class } = self.send(message.clone()).await?;
+        let Receipt { message: name, repeat, answer, .. } = self.send(message.clone()).await?;
         let answer = match answer {
             Some(answer) => Some(answer),
             None => self.await_answer(&message, &list, until).await?,
         };
         match answer {
-            Some(answer) => Answer::of(answer, name, repeat, class),
+            Some(answer) => Answer::of(answer, name, repeat),
             None => {
                 let session = message.session;
                 Err(ClientError::NoAnswer { session, message: name, id, waited: wait, repeat })
@@ -151,6 +151,7 @@ impl<S: Store> Client<S> {
                 // Our own first call, whose answer was lost, is no repeat to the caller.
                 Sent::Repeat { message: name, answer } => {
                     let answer = answer.as_deref().map(read_answer).transpose()?;
+                    self.may_be_told(&message, answer.as_ref()).await?;
                     return Ok(Receipt { message: name, repeat: name != message.message, answer, class });
                 }
                 Sent::Refused(reason) => return Err(ClientError::Refused(reason)),
@@ -159,6 +160,19 @@ impl<S: Store> Client<S> {
             }
         }
         Err(ClientError::Restless(message.session))
+    }
+
+    /// An answer that was read may be told once its own class is reached, which may be more than the repeat has.
+    async fn may_be_told(&self, message: &NewMessage, answer: Option<&Envelope>) -> ClientResult<()> {
+        let class = answer.and_then(|answer| answer.class).unwrap_or_default();
+        if class <= message.class {
+            return Ok(());
+        }
+        let partition = self.store.partitions().of(&message.session);
+        match self.insist(|| self.store.reach(partition, class)).await.map_err(ClientError::writing)? {
+            Reach::Reached => Ok(()),
+            Reach::Unknown => Err(ClientError::NotReached(class)),
+        }
     }
 
     async fn send_once(&self, message: &NewMessage) -> Result<Sent, StoreError> {
@@ -214,12 +228,19 @@ impl Outgoing {
 }
 
 impl Answer {
-    fn of(envelope: Envelope, accepted: MessageId, repeat: bool, class: Durability) -> ClientResult<Self> {
-        let Envelope { message, turn, entry, reply, error, .. } = envelope;
+    fn of(envelope: Envelope, accepted: MessageId, repeat: bool) -> ClientResult<Self> {
+        let Envelope { message, turn, entry, reply, error, class, .. } = envelope;
         let message = message.unwrap_or(accepted);
         match error {
             Some(error) => Err(ClientError::Failed { message, error, repeat }),
-            None => Ok(Self { message, repeat, turn, entry, reply: reply.flatten(), class }),
+            None => Ok(Self {
+                message,
+                repeat,
+                turn,
+                entry,
+                reply: reply.flatten(),
+                class: class.unwrap_or_default(),
+            }),
         }
     }
 }

@@ -84,6 +84,9 @@ pub struct Envelope {
     /// Why there is no reply.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<ErrorReply>,
+    /// What its turn's commit has reached before anybody is told, where that is more than `memory`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub class: Option<Durability>,
 }
 
 /// Why a message got no reply.
@@ -112,6 +115,7 @@ impl Envelope {
             entry,
             reply: Some(reply),
             error: None,
+            class: None,
         }
     }
 
@@ -125,7 +129,13 @@ impl Envelope {
             entry: None,
             reply: None,
             error: Some(ErrorReply { reason: reason.to_owned(), message: text.to_owned() }),
+            class: None,
         }
+    }
+
+    /// The same, not to be told before its turn's commit has reached `class`.
+    pub fn at(self, class: Durability) -> Self {
+        Self { class: (class != Durability::MEMORY).then_some(class), ..self }
     }
 
     /// As one line of JSON.
@@ -166,5 +176,14 @@ mod tests {
         let envelope: Envelope = serde_json::from_str(failed).unwrap();
         assert_eq!(envelope.reply, None);
         assert_eq!(envelope.to_json(), failed);
+    }
+
+    #[test]
+    fn an_envelope_carries_its_class_where_that_is_more_than_memory() {
+        let silent = r#"{"session":"echo/a","turn":1,"reply":null"#;
+        let envelope: Envelope = serde_json::from_str(&format!("{silent}}}")).unwrap();
+        let replicated = envelope.clone().at("replicas:1".parse().unwrap()).to_json();
+        assert_eq!(replicated, format!("{silent},\"class\":\"replicas:1\"}}"));
+        assert_eq!(envelope.at(Durability::MEMORY).to_json(), format!("{silent}}}"));
     }
 }

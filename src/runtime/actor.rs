@@ -19,8 +19,8 @@ use super::{
     trust::Window,
 };
 use crate::{
-    model::{Partition, SessionId},
-    store::{Claim, Claimant, Claimed, Mail, Store, StoreError, Suspect},
+    model::{Loss, Partition, SessionId},
+    store::{Claim, Claimant, Claimed, Mail, Purpose, Store, StoreError, Suspect},
 };
 
 /// How many waiting messages are asked for at once.
@@ -64,6 +64,8 @@ pub(super) enum Departure {
     /// It cannot be given back, for what Redis holds of it cannot be read: left as it is. Asking again
     /// would not help, and must not hold up a drain; it is claimed again, or reaped, once it can be read.
     Unreadable,
+    /// The server lost something of a session that is another's, or waits, so that it cannot be written down yet.
+    Unreported,
     /// A defect of ours ended it.
     Broken,
 }
@@ -98,6 +100,13 @@ impl Activity {
 /// Held by the owner of a suspect until its first commit: this worker owns no other.
 pub(super) type Alone = OwnedSemaphorePermit;
 
+/// A session that was claimed.
+pub(super) struct Won {
+    pub(super) claimed: Box<Claimed>,
+    /// If it is a suspect.
+    pub(super) alone: Option<Alone>,
+}
+
 /// An actor before its claim.
 pub(super) struct SessionActor<S: Store> {
     pub(super) shared: Arc<Incarnation<S>>,
@@ -114,9 +123,35 @@ impl<S: Store> SessionActor<S> {
         let Some(window) = self.shared.trust.window(partition, self.shared.env.now()) else {
             return Departure::Distrusted;
         };
-        match self.win(partition, &window).await {
-            Ok((claimed, alone)) => Owner::new(self, partition, window, claimed, alone).serve().await,
+        match self.win_or_report(partition, &window).await {
+            Ok((won, loss)) => Owner::new(self, partition, window, won, loss).serve().await,
             Err(departure) => departure,
+        }
+    }
+
+    /// Claims the session if it has something to run, or if the server lost something of it that is to be written down.
+    async fn win_or_report(
+        &mut self,
+        partition: Partition,
+        window: &Window,
+    ) -> Result<(Won, Option<Loss>), Departure> {
+        match self.win(partition, window, Purpose::Run).await {
+            Ok(won) => {
+                let loss = self.lost(Some(&won.claimed.record), window).await?;
+                self.shared.ledger.returned(&self.session);
+                Ok((won, loss))
+            }
+            Err(Departure::NotClaimed) => {
+                let loss = self.lost(None, window).await?.ok_or(Departure::NotClaimed)?;
+                let won = self.win(partition, window, Purpose::Report).await;
+                let won = won.map_err(|departure| match departure {
+                    Departure::NotClaimed => Departure::Unreported,
+                    departure => departure,
+                })?;
+                self.shared.ledger.returned(&self.session);
+                Ok((won, Some(loss)))
+            }
+            Err(departure) => Err(departure),
         }
     }
 
@@ -125,13 +160,14 @@ impl<S: Store> SessionActor<S> {
         &mut self,
         partition: Partition,
         window: &Window,
-    ) -> Result<(Box<Claimed>, Option<Alone>), Departure> {
-        if let Some(claimed) = self.claim(partition, window, Suspect::Leave).await? {
-            return Ok((claimed, None));
+        purpose: Purpose,
+    ) -> Result<Won, Departure> {
+        if let Some(claimed) = self.claim(partition, window, Suspect::Leave, purpose).await? {
+            return Ok(Won { claimed, alone: None });
         }
         let alone = self.until_alone(window).await?;
-        let claimed = self.claim(partition, window, Suspect::Take).await?;
-        claimed.map(|claimed| (claimed, Some(alone))).ok_or(Departure::NotClaimed)
+        let claimed = self.claim(partition, window, Suspect::Take, purpose).await?;
+        claimed.map(|claimed| Won { claimed, alone: Some(alone) }).ok_or(Departure::NotClaimed)
     }
 
     /// Waits for the one place that this worker has for suspects. Meanwhile it owns nothing and is the first to leave.
@@ -164,6 +200,7 @@ impl<S: Store> SessionActor<S> {
         partition: Partition,
         window: &Window,
         suspect: Suspect,
+        purpose: Purpose,
     ) -> Result<Option<Box<Claimed>>, Departure> {
         let mut warned = false;
         let claimant = Claimant {
@@ -174,6 +211,7 @@ impl<S: Store> SessionActor<S> {
             seen: self.shared.counts.seen(),
             overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
             suspect,
+            purpose,
             class: self.hosted.class,
         };
         let mut place = tokio::select! {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::agent::Output;
 use crate::{
     model::{
-        Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Message, NewEntry, Resume,
-        SessionRecord, Unfinished, Verdict, seal::Unopened,
+        Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Loss, Message, NewEntry,
+        Resume, SessionRecord, Unfinished, Verdict, seal::Unopened,
     },
     planted::{Bug, planted},
     store::{Boundary, Done, Head, StateChange},
@@ -85,63 +85,66 @@ pub(super) struct Write {
     pub(super) state: Option<String>,
 }
 
-/// The end of a turn that went well.
-pub(super) fn finished(
-    lease: &Lease,
-    position: &Position,
-    turn: u64,
-    message: &Message,
-    output: Output,
-) -> Write {
-    let Output { reply, appended, state } = output;
-    let mut entries: Vec<_> = position.opening(message).into_iter().chain(appended).collect();
-    let assistant = |body| NewEntry { kind: EntryKind::Assistant, message: Some(message.message), body };
-    entries.extend(reply.clone().map(assistant));
-    let entry = EntryId { epoch: lease.epoch(), seq: position.seq + entries.len() as u64 };
-    let answer = Envelope::reply(lease.session(), message, turn, reply.is_some().then_some(entry), reply);
-    let done = done(message, &answer, None);
-    let stored = state.as_deref().map(write_state);
-    let boundary = Boundary {
-        entries,
-        state: stored.map_or(StateChange::Keep, StateChange::Set),
-        done: Some(done),
-        ..empty(position, turn)
-    };
-    ended(boundary, turn, Verdict::Finished, message, state)
+/// A run that ended, whose outcome is to be written at a class.
+#[derive(Clone, Copy)]
+pub(super) struct RunOf<'a> {
+    pub(super) lease: &'a Lease,
+    pub(super) class: Durability,
+    pub(super) position: &'a Position,
+    pub(super) turn: u64,
+    pub(super) message: &'a Message,
 }
 
-/// The end of a run that failed.
-pub(super) fn failed(
-    lease: &Lease,
-    position: &Position,
-    turn: u64,
-    message: &Message,
-    failure: &Failure,
-    verdict: Verdict,
-    attempt: u32,
-) -> Write {
-    if let Verdict::Retry(after) = verdict {
+impl RunOf<'_> {
+    /// The end of a turn that went well.
+    pub(super) fn finished(self, output: Output) -> Write {
+        let Self { lease, position, turn, message, .. } = self;
+        let Output { reply, appended, state } = output;
+        let mut entries: Vec<_> = position.opening(message).into_iter().chain(appended).collect();
+        let assistant = |body| NewEntry { kind: EntryKind::Assistant, message: Some(message.message), body };
+        entries.extend(reply.clone().map(assistant));
+        let entry = EntryId { epoch: lease.epoch(), seq: position.seq + entries.len() as u64 };
+        let answer = Envelope::reply(lease.session(), message, turn, reply.is_some().then_some(entry), reply);
+        let done = done(message, &answer.at(self.class), None);
+        let stored = state.as_deref().map(write_state);
         let boundary = Boundary {
-            turns: position.turns,
-            tries: attempt,
-            backoff: Some(after),
-            of: Some(head(message)),
-            unfinished: position.unfinished,
+            entries,
+            state: stored.map_or(StateChange::Keep, StateChange::Set),
+            done: Some(done),
+            class: self.class,
             ..empty(position, turn)
         };
-        let position = Position { tries: attempt, ..*position };
-        return Write { boundary, verdict, position, state: None };
+        ended(boundary, turn, Verdict::Finished, message, state)
     }
-    let event = json!({ "event": "dead", "reason": failure.reason, "error": failure.message });
-    let event = Body::of(&event).expect("an object");
-    let answer = Envelope::error(lease.session(), message, failure.reason, &failure.message);
-    let event = NewEntry { kind: EntryKind::Event, message: Some(message.message), body: event };
-    let boundary = Boundary {
-        entries: position.opening(message).into_iter().chain([event]).collect(),
-        done: Some(done(message, &answer, Some((failure.reason.to_owned(), attempt)))),
-        ..empty(position, turn)
-    };
-    ended(boundary, turn, verdict, message, None)
+
+    /// The end of a run that failed.
+    pub(super) fn failed(self, failure: &Failure, verdict: Verdict, attempt: u32) -> Write {
+        let Self { lease, class, position, turn, message } = self;
+        if let Verdict::Retry(after) = verdict {
+            let boundary = Boundary {
+                turns: position.turns,
+                tries: attempt,
+                backoff: Some(after),
+                of: Some(head(message)),
+                unfinished: position.unfinished,
+                class,
+                ..empty(position, turn)
+            };
+            let position = Position { tries: attempt, ..*position };
+            return Write { boundary, verdict, position, state: None };
+        }
+        let event = json!({ "event": "dead", "reason": failure.reason, "error": failure.message });
+        let event = Body::of(&event).expect("an object");
+        let answer = Envelope::error(lease.session(), message, failure.reason, &failure.message);
+        let event = NewEntry { kind: EntryKind::Event, message: Some(message.message), body: event };
+        let boundary = Boundary {
+            entries: position.opening(message).into_iter().chain([event]).collect(),
+            done: Some(done(message, &answer.at(class), Some((failure.reason.to_owned(), attempt)))),
+            class,
+            ..empty(position, turn)
+        };
+        ended(boundary, turn, verdict, message, None)
+    }
 }
 
 /// Sets a session aside because something of it cannot be read.
@@ -155,7 +158,21 @@ pub(super) fn quarantine(position: &Position, why: String) -> Boundary {
     }
 }
 
-/// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page, class and `own_ttl`.
+/// Writes down what the server lost of the session.
+pub(super) fn lost(position: &Position, loss: &Loss) -> (Boundary, Position) {
+    let event = NewEntry { kind: EntryKind::Event, message: None, body: loss.event() };
+    let boundary = Boundary {
+        turns: position.turns,
+        tries: position.tries,
+        unfinished: position.unfinished,
+        entries: vec![event],
+        // It stands in front of the next turn.
+        ..empty(position, position.turns + 1)
+    };
+    (boundary, Position { seq: position.seq + 1, ..*position })
+}
+
+/// A boundary that ends `turn` and writes nothing yet; the actor fills in its id, page and `own_ttl`, and where the whole is told later its class.
 fn empty(position: &Position, turn: u64) -> Boundary {
     Boundary {
         commit: String::new(),

@@ -55,6 +55,7 @@ impl Deeds {
             reaped: self.reaped.load(Ordering::Relaxed),
             buried: buried.iter().cloned().collect(),
             upkeep: self.lag.at(now),
+            ..Tally::default()
         }
     }
 }

@@ -318,9 +318,13 @@ impl<S: Store> Duty<S> {
         });
     }
 
-    /// What must be reached before a reply is told: what its session's agent declares.
+    /// What must be reached before a reply is told: what it says itself, for its agent may have been declared anew since.
+    /// Where it says nothing (a door's error, an older worker's) what its session's agent declares.
     fn class_of(&self, reply: &OutReply) -> Durability {
         let envelope = serde_json::from_str::<Envelope>(&reply.payload).ok();
+        if let Some(class) = envelope.as_ref().and_then(|envelope| envelope.class) {
+            return class;
+        }
         let agent = envelope.and_then(|envelope| envelope.session).map(|session| session.agent());
         agent.and_then(|agent| self.agents.get(&agent)).map(|how| how.durability).unwrap_or_default()
     }

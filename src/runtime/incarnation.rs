@@ -12,8 +12,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    admission::Admission, agent::AnyAgent, brake::Brake, deeds::Deeds, env::Env, supervisor::Command,
-    trust::Trust,
+    admission::Admission, agent::AnyAgent, brake::Brake, deeds::Deeds, env::Env, ledger::Ledger,
+    supervisor::Command, trust::Trust,
 };
 use crate::{
     model::{
@@ -75,6 +75,8 @@ pub(super) struct Incarnation<S> {
     /// One permit: for the one session that may kill its owner.
     pub(super) suspects: Arc<Semaphore>,
     pub(super) counts: Arc<Counts>,
+    /// What was acknowledged; shared with the incarnations before and after.
+    pub(super) ledger: Arc<Ledger>,
     pub(super) duties: Duties,
     /// Whose time may be over, for the duty to look at.
     pub(super) lapses: mpsc::Sender<Lapsed>,

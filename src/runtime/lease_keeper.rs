@@ -197,8 +197,14 @@ impl<S: Store> Incarnation<S> {
 
     /// Which start of the server answers: another one may not know of the last renewals.
     pub(super) async fn meet_server(&self) -> Result<(), StoreError> {
-        let run = self.store.vital(&[]).await?.run;
-        self.brake.served_by(Run::named(&run), self.env.now());
+        let run = Run::named(&self.store.vital(&[]).await?.run);
+        let now = self.env.now();
+        self.brake.served_by(run, now);
+        if self.ledger.met(run, now, self.config.lease.ttl() * 2) {
+            warn!(worker = %self.worker, "another start of the server answers, or another server: it may have lost writes");
+            self.ledger.met_another(self.env.wall());
+            self.look_for_losses();
+        }
         Ok(())
     }
 
@@ -339,7 +345,7 @@ impl<S: Store> Incarnation<S> {
             capacity: self.config.capacity,
             since: self.since,
             state: if draining { MemberState::Draining } else { MemberState::Ready },
-            tally: self.counts.deeds.tally(self.env.wall(), self.env.now()),
+            tally: self.ledger.tally(self.counts.deeds.tally(self.env.wall(), self.env.now())),
         };
         self.store.announce(&member, self.config.lease.ttl()).await
     }

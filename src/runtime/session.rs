@@ -16,9 +16,9 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::{
-    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor, UNACKNOWLEDGED},
+    actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor, UNACKNOWLEDGED, Won},
     agent::{Run, is_new_state},
-    boundary::{self, Position},
+    boundary::{self, Position, RunOf},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
     trust::Window,
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     model::{
-        Effect, Entry, Epoch, Event, Failure, Lease, Message, Partition, Phase, SessionId, SessionRecord,
-        Verdict,
+        Effect, Entry, EntryId, Epoch, Event, Failure, Lease, Loss, Message, Partition, Phase, SessionId,
+        SessionRecord, Verdict,
     },
     store::{
         Boundary, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release, Store,
@@ -55,6 +55,8 @@ pub(super) struct Owner<S: Store> {
     dropped: Option<u64>,
     /// Held while the session is a suspect: until its first commit.
     alone: Option<Alone>,
+    /// What the server lost of it, which is to be written down before anything else.
+    loss: Option<Loss>,
     boundaries: u64,
     idle_since: Moment,
     next_look: Moment,
@@ -66,10 +68,11 @@ impl<S: Store> Owner<S> {
         actor: SessionActor<S>,
         partition: Partition,
         window: Window,
-        claimed: Box<Claimed>,
-        alone: Option<Alone>,
+        won: Won,
+        loss: Option<Loss>,
     ) -> Self {
         let SessionActor { shared, hosted, nudges, activity, .. } = actor;
+        let Won { claimed, alone } = won;
         let Claimed { lease, record, state, mail } = *claimed;
         let mail = runnable_mail(&record, mail);
         let now = shared.env.now();
@@ -89,6 +92,7 @@ impl<S: Store> Owner<S> {
             queue: mail,
             dropped: record.dropped,
             alone,
+            loss,
             boundaries: 0,
             idle_since: now,
             next_look: now.plus(first_look),
@@ -99,6 +103,11 @@ impl<S: Store> Owner<S> {
     /// Takes turns as long as there is something to run; then waits, and leaves in the end.
     pub(super) async fn serve(mut self) -> Departure {
         debug!(session = %self.lease.session(), epoch = %self.lease.epoch(), worker = %self.shared.worker, "claimed");
+        if let Some(loss) = self.loss.take()
+            && let ControlFlow::Break(departure) = self.report(&loss).await
+        {
+            return departure;
+        }
         loop {
             let step = match self.next_mail() {
                 Some(mail) => self.take_turn(mail).await,
@@ -108,6 +117,17 @@ impl<S: Store> Owner<S> {
                 return departure;
             }
         }
+    }
+
+    /// Writes down what the server lost.
+    async fn report(&mut self, loss: &Loss) -> ControlFlow<Departure> {
+        let (boundary, position) = boundary::lost(&self.position, loss);
+        self.commit(boundary, 0).await?;
+        self.position = position;
+        self.shared.ledger.lost(loss);
+        let session = self.lease.session();
+        warn!(%session, turns = ?loss.turns, entries = ?loss.entries, "the server lost what had been acknowledged");
+        ControlFlow::Continue(())
     }
 
     /// What may be handed to the agent now.
@@ -188,6 +208,10 @@ impl<S: Store> Owner<S> {
         let pause = if seen.is_ok() { lease.ttl() } else { lease.renew_every() / 10 };
         self.next_look = self.shared.env.now().plus(pause);
         match seen {
+            // A turn under way finds that out with its next commit.
+            Ok(Refresh::Held { record, .. }) if during == Look::Idle && record.seq < self.position.seq => {
+                ControlFlow::Break(self.is_behind(record.seq))
+            }
             Ok(Refresh::Held { record, mail }) => {
                 if during == Look::Idle {
                     self.adopt(&record, mail);
@@ -247,15 +271,17 @@ impl<S: Store> Owner<S> {
             Mail::Message(message) if self.dropped == Some(message.number) => Run::Failed(dropped()),
             _ => self.run_agent(&message, turn, attempt).await?,
         };
+        let (lease, position) = (&self.lease, &self.position);
+        let ended = RunOf { lease, class: self.hosted.class, position, turn, message: &message };
         let write = match run {
-            Run::Finished(output) => boundary::finished(&self.lease, &self.position, turn, &message, output),
+            Run::Finished(output) => ended.finished(output),
             Run::Failed(failure) => {
                 let verdict = Verdict::of(&failure, attempt, &self.hosted.policy);
                 info!(
                     session = %self.lease.session(), epoch = %self.lease.epoch(), turn, attempt,
                     reason = failure.reason, error = failure.message, ?verdict, "a run failed"
                 );
-                boundary::failed(&self.lease, &self.position, turn, &message, &failure, verdict, attempt)
+                ended.failed(&failure, verdict, attempt)
             }
             Run::Unreadable(why) => return ControlFlow::Break(self.quarantine(why).await),
         };
@@ -375,7 +401,7 @@ impl<S: Store> Owner<S> {
         boundary.commit = format!("{}.{}", self.lease.token().nonce, self.boundaries);
         boundary.own_ttl = self.shared.config.lease.own_ttl();
         boundary.page = page;
-        boundary.class = self.hosted.class;
+        boundary.class = boundary.class.with(self.hosted.class);
         let session = self.lease.session();
         let (mut warned, mut written) = (false, Vec::new());
         loop {
@@ -389,6 +415,10 @@ impl<S: Store> Owner<S> {
             match answer {
                 Ok(Commit::Done { out, mail }) => {
                     self.alone = None;
+                    let seq = boundary.after + boundary.entries.len() as u64;
+                    let entry =
+                        (!boundary.entries.is_empty()).then(|| EntryId { epoch: self.lease.epoch(), seq });
+                    self.shared.ledger.saw(session, &boundary.commit, entry, boundary.turns);
                     // A repeat is not told what the first call wrote.
                     let out = if out.is_empty() { written } else { out };
                     return ControlFlow::Continue((out, mail));
@@ -412,10 +442,7 @@ impl<S: Store> Owner<S> {
                     return ControlFlow::Break(Departure::Lost);
                 }
                 Ok(Commit::Behind { seq }) => {
-                    warn!(%session, has = seq, had = boundary.after, "the server lost writes of this session");
-                    // Perhaps also this claim: the next one must not take its epoch again.
-                    self.shared.counts.saw(Epoch(self.lease.epoch().0 + 1));
-                    return ControlFlow::Break(Departure::Behind);
+                    return ControlFlow::Break(self.is_behind(seq));
                 }
                 // An operator can mend it, if told: the turn's result is kept as long as the lease holds.
                 Err(err @ StoreError::Unreadable { .. }) if !warned => {
@@ -426,6 +453,15 @@ impl<S: Store> Owner<S> {
             }
             self.shared.env.sleep(REPEAT_AFTER).await;
         }
+    }
+
+    /// The server has fewer entries than this owner knows of.
+    fn is_behind(&self, seq: u64) -> Departure {
+        let session = self.lease.session();
+        warn!(%session, has = seq, had = self.position.seq, "the server lost writes of this session");
+        // Perhaps also this claim: the next one must not take its epoch again.
+        self.shared.counts.saw(Epoch(self.lease.epoch().0 + 1));
+        Departure::Behind
     }
 
     /// Hands out replies that are durable. What fails here stays in `out`, where the duty finds it.

@@ -183,9 +183,12 @@ impl<S: Store> Supervisor<S> {
         let again = self.actors.remove(&session).is_some_and(|actor| actor.again);
         self.count();
         self.shared.counts.made_room();
+        self.shared.ledger.left(&session, self.shared.env.now());
         match departure {
             // Not at once: what is behind for ever, because somebody edited it, must not keep us busy.
             Departure::Behind => self.recover_after(BEHIND_AGAIN_AFTER, session),
+            // Somebody else has it, who knows nothing of what was lost.
+            Departure::Unreported => self.recover_after(self.shared.config.lease.ttl(), session),
             Departure::Broken => {
                 error!(%session, "an actor broke: this is a defect of tenure");
                 self.recover_after(BROKEN_AGAIN_AFTER, session);

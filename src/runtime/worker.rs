@@ -16,6 +16,7 @@ use super::{
     env::Env,
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
     intake,
+    ledger::Ledger,
     lifeline::Lifeline,
     readiness::Readiness,
     relay, strays,
@@ -164,6 +165,7 @@ impl<S: Store> WorkerBuilder<S> {
             env: self.env.unwrap_or_else(Env::system),
             config: Arc::new(config),
             agents: Arc::new(agents),
+            ledger: Arc::default(),
             watchdog: self.watchdog,
         };
         parts.start().await.map_err(StartError::Store)
@@ -192,6 +194,7 @@ struct Parts<S> {
     env: Env,
     config: Arc<WorkerConfig>,
     agents: Arc<BTreeMap<AgentName, Arc<Hosted>>>,
+    ledger: Arc<Ledger>,
     watchdog: bool,
 }
 
@@ -391,6 +394,7 @@ impl<S: Store> Parts<S> {
             admission: Admission::default(),
             suspects: Arc::new(Semaphore::new(SUSPECTS)),
             counts: Arc::default(),
+            ledger: self.ledger.clone(),
             duties: Duties::default(),
             tasks: TaskTracker::new(),
             commands,

@@ -18,6 +18,7 @@ pub struct End<'a> {
     pub(super) acked: &'a [Acked],
     pub(super) store: MemoryStore,
     pub(super) lost_writes: bool,
+    pub(super) replaced: &'a [Snapshot],
 }
 
 impl End<'_> {
@@ -29,6 +30,11 @@ impl End<'_> {
     /// Whether the server lost writes, so that what was accepted may be gone.
     pub fn lost_writes(&self) -> bool {
         self.lost_writes
+    }
+
+    /// What each server held when a replica took its place, in that order.
+    pub fn replaced(&self) -> &[Snapshot] {
+        self.replaced
     }
 
     /// All that the server holds.

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::clock::START;
 use crate::{
     model::{Cause, Hold, Millis, Partition, Partitions, SessionId, SessionRecord},
-    store::{FirstMessage, Free, MemoryStore, Store, memory::ManualClock},
+    store::{FirstMessage, Free, MemoryStore, Snapshot, Store, memory::ManualClock},
 };
 
 /// The server.
@@ -18,6 +18,8 @@ pub(super) struct Server {
     ahead_ms: i64,
     /// What the replica held when it was cut off; none while it follows.
     replica: Option<MemoryStore>,
+    /// What each server held when a replica took its place.
+    replaced: Vec<Snapshot>,
     /// Since when it has been up; none if it was as long as can be.
     started: Option<Duration>,
     /// How often another start of it, or a replica, took over.
@@ -34,6 +36,7 @@ impl Server {
             clock,
             ahead_ms: 0,
             replica: None,
+            replaced: Vec::new(),
             started: None,
             starts: 0,
             full_until: Duration::ZERO,
@@ -85,9 +88,15 @@ impl Server {
 
     /// The replica takes over, with what it has; it has been up for as long as can be.
     pub(super) fn fail_over(&mut self) {
+        self.replaced.push(self.store.snapshot());
         self.store = self.replica.take().unwrap_or_else(|| self.store.fork());
         self.started = None;
         self.starts += 1;
+    }
+
+    /// What each server held when a replica took its place.
+    pub(super) fn replaced(&self) -> &[Snapshot] {
+        &self.replaced
     }
 
     pub(super) fn fill(&mut self, until: Duration) {

@@ -299,7 +299,8 @@ impl Simulation {
 
     /// Looks at the end, and gives how many checks came to no answer.
     fn check_end(&self, state: &mut super::world::State, acked: &[Acked]) -> u64 {
-        let end = End { acked, store: state.server.store().clone(), lost_writes: state.lost_writes };
+        let (server, lost_writes) = (&state.server, state.lost_writes);
+        let end = End { acked, store: server.store().clone(), lost_writes, replaced: server.replaced() };
         let standard = end.standard();
         let own = || self.checks.iter().find_map(|(name, holds)| Some((name.as_str(), holds(&end).err()?)));
         let Judgement { broken, undecided } = judge(&state.records, &state.losses);

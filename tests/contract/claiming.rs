@@ -5,8 +5,8 @@ use std::time::Duration;
 use tenure::{
     model::{Epoch, Millis},
     store::{
-        Boundary, Claim, Claimant, Commit, DutyWish, Ground as Reason, Leaving, Overdue, Presence, Reckoning,
-        Run, StateChange, Store, memory::Meddling,
+        Boundary, Claim, Claimant, Commit, DutyWish, Ground as Reason, Leaving, Overdue, Presence, Purpose,
+        Reckoning, Run, StateChange, Store, memory::Meddling,
     },
 };
 
@@ -251,6 +251,23 @@ pub async fn a_session_made_again_gets_no_epoch_before_what_the_claimant_saw(w: 
     let Claim::Won(again) = w.claims_as(&claimant, &s).await else { panic!("it was free") };
     assert_eq!(again.lease.epoch(), first.lease.epoch().max(Epoch(w.now().0)));
     assert_eq!(w.commits(&first.lease, &w.boundary(&again.record)).await, Commit::Fenced);
+}
+
+pub async fn what_was_lost_of_a_session_can_be_written_down_where_there_is_nothing_to_run(
+    w: World<impl Ground>,
+) {
+    let s = session("a");
+    let reporter = Claimant { purpose: Purpose::Report, ..w.claimant("v") };
+    w.join(&s, "v").await;
+    assert_eq!(w.claims_as(&reporter, &s).await, Claim::Absent, "it makes none");
+    let (claimed, message) = w.claimed_with_mail("w", &s).await;
+    assert!(matches!(w.claims_as(&reporter, &s).await, Claim::Held { .. }), "and robs nobody");
+    w.committed(&claimed.lease, &w.turn_of(&claimed.record, &message)).await;
+    w.released(&claimed.lease, Leaving::IfIdle).await;
+    assert_eq!(w.claims("v", &s).await, Claim::NothingToDo);
+    let Claim::Won(won) = w.claims_as(&reporter, &s).await else { panic!("nobody has it") };
+    assert!(won.mail.is_empty());
+    w.released(&won.lease, Leaving::IfIdle).await;
 }
 
 pub async fn a_hand_off_is_no_crash(w: World<impl Ground>) {

@@ -14,8 +14,8 @@ use tenure::{
     },
     store::{
         Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
-        Overdue, PartitionSnapshot, Presence, Reckoning, Release, Renewal, Run, Sent, SessionSnapshot,
-        StateChange, Store, Suspect,
+        Overdue, PartitionSnapshot, Presence, Purpose, Reckoning, Release, Renewal, Run, Sent,
+        SessionSnapshot, StateChange, Store, Suspect,
     },
 };
 use uuid::Uuid;
@@ -192,6 +192,7 @@ impl<G: Ground> World<G> {
             seen: Epoch(0),
             overdue: Overdue::Bury,
             suspect: Suspect::Take,
+            purpose: Purpose::Run,
             class: Default::default(),
         }
     }

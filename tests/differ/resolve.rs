@@ -6,7 +6,7 @@ use tenure::{
     model::{Body, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
     store::{
         Claimant, DutyWish, FirstMessage, Ground, HistoryRange, Leaving, Member, MemberState, Overdue,
-        Refused, Relayed, RelayedKind, Suspect,
+        Purpose, Refused, Relayed, RelayedKind, Suspect,
     },
 };
 
@@ -203,6 +203,7 @@ fn claim(known: &mut Knowledge, operation: &Operation) -> Option<Call> {
         seen: Epoch(if *seen == 0 { 0 } else { known.now.0 + u64::from(*seen) }),
         overdue: if *spare { Overdue::Spare } else { Overdue::Bury },
         suspect: if *leave_suspects { Suspect::Leave } else { Suspect::Take },
+        purpose: if *seen % 7 == 3 { Purpose::Report } else { Purpose::Run },
         class: Default::default(),
     };
     Some(Call::Claim(session, claimant, (*page).into()))
@@ -232,6 +233,7 @@ fn haunt(known: &mut Knowledge, worker: u8, leave_suspects: bool) -> Option<Call
         seen: Epoch(0),
         overdue: Overdue::Bury,
         suspect: if leave_suspects { Suspect::Leave } else { Suspect::Take },
+        purpose: Purpose::Run,
         class: Default::default(),
     };
     Some(Call::Claim(session, claimant, 1))

@@ -3,7 +3,8 @@
 use tenure::{
     model::{Durability, NewMessage, SessionId},
     store::{
-        Boundary, Claim, Claimed, Commit, Reach, RedisStore, Relay, Relayed, RelayedKind, Sent, Store,
+        Boundary, Claim, Claimed, Commit, Look, Reach, RedisStore, Relay, Relayed, RelayedKind, Sent, Store,
+        StoreResult,
         redis::{Options, Scripts},
     },
 };
@@ -186,29 +187,62 @@ async fn a_commit_lane_loads_forgotten_scripts_and_replaces_a_connection_that_br
     assert!(matches!(store.send(&at("replicas:1", &eve, 4)).await.unwrap(), Sent::Accepted { .. }));
 }
 
+/// Three sends to `to` in that order, of which the second and the third make one group: the first holds the lane up, for
+/// nobody replicates.
+fn sends_of_a_group(
+    store: &RedisStore,
+    to: &SessionId,
+) -> [impl Future<Output = StoreResult<Sent>> + use<>; 3] {
+    [1, 2, 3].map(|n| {
+        let (store, message) = (store.clone(), at("replicas:1", to, n));
+        async move { store.send(&message).await }
+    })
+}
+
 #[tokio::test]
-async fn whoever_sent_for_others_may_leave_and_they_ask_again() {
-    let (primary, replica) = followed();
-    let (store, fay) = (store_on(&primary).await, session("echo/fay"));
-    replica.pause();
-    let leader = Box::pin(async { store.send(&at("replicas:1", &fay, 1)).await });
-    let follower = async { store.send(&at("replicas:1", &fay, 2)).await };
-    let follower = tokio::select! {
-        biased;
-        sent = async { tokio::select! { biased; _ = leader => None, () = waiting(&primary) => Some(()) } } => {
-            assert!(sent.is_some(), "the server waits for a second");
-            replica.resume();
-            follower.await
+async fn of_a_group_whose_server_forgot_some_scripts_nothing_is_sent_again_that_ran() {
+    let alone = RedisServer::start();
+    let (store, eve) = (store_on(&alone).await, session("echo/eve"));
+    let [first, second, third] = sends_of_a_group(&store, &eve);
+    let forget_the_mark = async {
+        waiting(&alone).await;
+        let mut conn = by_hand(&alone).await;
+        let (send, scripts) = (Scripts::embedded(), redis::cmd("SCRIPT"));
+        let send = send.source("send").unwrap();
+        let mut forget = redis::pipe();
+        forget.atomic().add_command(scripts.clone().arg("FLUSH").to_owned());
+        forget.add_command(scripts.clone().arg("LOAD").arg(send).to_owned());
+        forget.exec_async(&mut conn).await.unwrap();
+    };
+    let (first, second, third, ()) = tokio::join!(first, second, third, forget_the_mark);
+    for sent in [first, second, third] {
+        assert_eq!(sent.unwrap(), Sent::Unknown);
+    }
+    let Look::Here(sight) = store.look(&eve).await.unwrap() else { panic!("it was sent to") };
+    assert_eq!(sight.waiting, 3, "each of them once");
+}
+
+#[tokio::test]
+async fn whoever_sent_for_others_may_leave_and_they_are_answered_all_the_same() {
+    let alone = RedisServer::start();
+    let (store, fay) = (store_on(&alone).await, session("echo/fay"));
+    let [first, leader, follower] = sends_of_a_group(&store, &fay);
+    let leader = async {
+        // It asks in front of the other, so that it sends for both.
+        tokio::select! {
+            biased;
+            sent = leader => panic!("the server waits for a second: {sent:?}"),
+            () = eventually("both are there", BOUND, async || {
+                matches!(store.look(&fay).await, Ok(Look::Here(sight)) if sight.waiting == 3)
+            }) => (),
         }
     };
-    assert!(matches!(follower.unwrap(), Sent::Accepted { .. } | Sent::Unknown));
-    eventually("the lane goes on", BOUND, async || {
-        matches!(
-            store.send(&at("replicas:1", &fay, 3)).await,
-            Ok(Sent::Accepted { .. } | Sent::Repeat { .. })
-        )
-    })
-    .await;
+    let (first, (), follower) = tokio::join!(first, leader, follower);
+    for sent in [first, follower] {
+        assert_eq!(sent.unwrap(), Sent::Unknown, "answered, and not to be asked again");
+    }
+    let sent = store.send(&at("replicas:1", &fay, 4)).await.unwrap();
+    assert_eq!(sent, Sent::Unknown, "the lane goes on");
 }
 
 /// Until a client of the server stands in a `WAIT`.

@@ -6,8 +6,8 @@ use redis::aio::MultiplexedConnection;
 use tenure::{
     model::{Body, Epoch, Message, MessageId, NewMessage, Nonce, Partition, Pool, SessionId, WorkerId},
     store::{
-        Boundary, Claim, Claimant, Claimed, Done, DutyWish, Mail, Overdue, Presence, RedisStore, Sent,
-        StateChange, Store, Suspect, redis::Options,
+        Boundary, Claim, Claimant, Claimed, Done, DutyWish, Mail, Overdue, Presence, Purpose, RedisStore,
+        Sent, StateChange, Store, Suspect, redis::Options,
     },
 };
 use uuid::Uuid;
@@ -96,6 +96,7 @@ pub fn claimant() -> Claimant {
         seen: Epoch(0),
         overdue: Overdue::Bury,
         suspect: Suspect::Take,
+        purpose: Purpose::Run,
         class: Default::default(),
     }
 }

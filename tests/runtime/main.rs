@@ -4,6 +4,7 @@ mod flaky;
 mod fleet;
 
 mod boundaries;
+mod classes;
 mod doors;
 mod failures;
 mod faults;

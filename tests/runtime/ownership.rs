@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenure::{
     Readiness,
     model::{Epoch, SessionId},
-    store::{Claim, Claimant, Ground, Overdue, Store, Suspect, memory::Meddling},
+    store::{Claim, Claimant, Ground, Overdue, Purpose, Store, Suspect, memory::Meddling},
 };
 
 use crate::{faults::flaky_worker, fleet::Fleet};
@@ -63,6 +63,7 @@ async fn a_session_that_its_owner_does_not_know_of_is_taken_up_by_it_within_a_le
         seen: Epoch(0),
         overdue: Overdue::Spare,
         suspect: Suspect::Leave,
+        purpose: Purpose::Run,
         class: Default::default(),
     };
     let session: SessionId = "count/a".parse().unwrap();

@@ -1,5 +1,7 @@
 //! `tenure doctor`.
 
+use std::collections::BTreeSet;
+
 use tenure::{
     Env,
     model::Durability,
@@ -34,15 +36,18 @@ pub(crate) struct Args {
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let (options, keyring) = (connect::options(global)?, global.keyring()?);
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    let (classes, keys) = match connect::reach(&options).await {
+    let (classes, losses, keys) = match connect::reach(&options).await {
         Err(err @ StoreError::Unavailable(_)) => {
             print(&[absent(&err)], global.json)?;
             return Err(err.into());
         }
-        Ok(store) => (declared(&store).await, keys_in_use::check(&store, &keyring).await),
-        Err(_) => (Vec::new(), None),
+        Ok(store) => {
+            (declared(&store).await, losses(&store).await, keys_in_use::check(&store, &keyring).await)
+        }
+        Err(_) => (Vec::new(), None, None),
     };
     let mut checks = look(&options, role, &classes).await;
+    checks.extend(losses);
     checks.extend(keys);
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
@@ -67,6 +72,28 @@ pub(crate) async fn prepare(options: &Options) {
 async fn declared(store: &impl Store) -> Vec<Durability> {
     let agents = store.agents().await.unwrap_or_default();
     distinct(agents.into_values().map(|how| how.durability))
+}
+
+/// What workers that run know to be lost, and when another start of the server answered: what was written just before
+/// that may be lost too, where it was of sessions that nobody owned.
+async fn losses(store: &impl Store) -> Option<Check> {
+    let tallies: Vec<_> =
+        store.members().await.unwrap_or_default().into_iter().map(|member| member.tally).collect();
+    let sessions: u64 = tallies.iter().map(|tally| tally.losses).sum();
+    let turns: u64 = tallies.iter().map(|tally| tally.lost_turns).sum();
+    let servers: BTreeSet<_> = tallies.into_iter().flat_map(|tally| tally.servers).collect();
+    let last = servers.last()?;
+    Some(Check {
+        check: "losses",
+        status: if sessions > 0 { CheckStatus::Warn } else { CheckStatus::Ok },
+        found: format!(
+            "{turns} turns of {sessions} sessions; the server was replaced or started anew, last noticed {}",
+            output::Time(*last)
+        ),
+        advice: (sessions > 0).then_some(
+            "their histories name them (event `loss`, `tenure show`); an agent with durability replicas:1 loses none",
+        ),
+    })
 }
 
 /// Each once, in order of appearance.

@@ -4,9 +4,9 @@ use std::{io::Read, time::Duration};
 
 use serde::Serialize;
 use tenure::{
-    client::{Answer, Client, ClientError, Outgoing, Receipt},
-    model::{Body, EntryId, ErrorReply, Group, IdempotencyKey, MessageId, Resume, SessionId},
-    store::{Store, StoreError},
+    client::{Answer, ClientError, Outgoing, Receipt},
+    model::{Body, Durability, EntryId, ErrorReply, Group, IdempotencyKey, MessageId, Resume, SessionId},
+    store::StoreError,
 };
 
 use crate::{
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         },
         None => client.send(message).await.map(Outcome::Accepted),
     };
-    let report = report(&client, &session, &sent).await;
+    let report = Report::of(&session, &sent);
     match sent {
         _ if global.json => report.print(sent, &id),
         Ok(Outcome::Answered(Answer { reply: Some(reply), .. })) => output::line(output::shown(&reply)),
@@ -112,13 +112,14 @@ pub(crate) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<EntryId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<String>,
+    class: Option<Durability>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorReply>,
 }
 
 impl Report {
-    fn of(session: &SessionId, sent: &Result<Outcome, ClientError>) -> Self {
+    /// Of a message to `session`.
+    pub(crate) fn of(session: &SessionId, sent: &Result<Outcome, ClientError>) -> Self {
         let report = |message: Option<MessageId>, repeat: bool| Self {
             session: session.clone(),
             message,
@@ -131,9 +132,12 @@ impl Report {
         };
         match sent {
             Ok(Outcome::Accepted(Receipt { message, repeat, .. })) => report(Some(*message), *repeat),
-            Ok(Outcome::Answered(Answer { message, repeat, entry, reply, .. })) => {
-                Self { reply: Some(reply.clone()), entry: *entry, ..report(Some(*message), *repeat) }
-            }
+            Ok(Outcome::Answered(Answer { message, repeat, entry, reply, class, .. })) => Self {
+                reply: Some(reply.clone()),
+                entry: *entry,
+                class: Some(*class),
+                ..report(Some(*message), *repeat)
+            },
             Err(err) => {
                 let (message, repeat) = match err {
                     ClientError::Failed { message, repeat, .. }
@@ -149,26 +153,6 @@ impl Report {
         output::json(&self)?;
         sent.map(drop).map_err(|err| failure(err, id))
     }
-}
-
-/// What `--json` prints of a message to `session` that was sent through `client`.
-pub(crate) async fn report<S: Store>(
-    client: &Client<S>,
-    session: &SessionId,
-    sent: &Result<Outcome, ClientError>,
-) -> Report {
-    Report { class: class_of(client, session, sent).await, ..Report::of(session, sent) }
-}
-
-/// The durability that a reply had reached before it was told.
-async fn class_of<S: Store>(
-    client: &Client<S>,
-    session: &SessionId,
-    sent: &Result<Outcome, ClientError>,
-) -> Option<String> {
-    let Ok(Outcome::Answered(_)) = sent else { return None };
-    let mut agents = client.agents().await.ok()?;
-    agents.remove(&session.agent()).map(|how| how.durability.to_string())
 }
 
 fn error_reply(err: &ClientError) -> ErrorReply {

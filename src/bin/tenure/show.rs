@@ -1,9 +1,11 @@
 //! `tenure show`.
 
+use std::fmt;
+
 use serde::Serialize;
 use tenure::{
     client::SessionView,
-    model::{AgentName, Cause, Epoch, Group, Pool, SessionId, Status, WorkerId},
+    model::{AgentName, Cause, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
 };
 
 use crate::{
@@ -31,10 +33,15 @@ Examples:
 pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
     let view = client.session(&session).await?;
+    // A session that cannot be read has no history that can.
+    let losses = client.losses(&session).await.unwrap_or_default();
     if global.json {
-        return output::json(&Report::of(&view));
+        return output::json(&Whole {
+            session: Report::of(&view),
+            losses: losses.iter().map(Lost::of).collect(),
+        });
     }
-    facts(&[
+    let mut shown = vec![
         ("session", view.session.to_string()),
         ("status", status(&view)),
         ("meaning", view.reason.clone().unwrap_or_else(|| meaning(view.status, view.cause).to_owned())),
@@ -48,7 +55,46 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         ("pool", or_dash(view.pool.as_ref())),
         ("created", or_dash(view.created.map(Time))),
         ("updated", or_dash(view.updated.map(Time))),
-    ])
+    ];
+    shown.extend(losses.iter().map(|loss| ("lost", Lost::of(loss).to_string())));
+    facts(&shown)
+}
+
+/// What `--json` prints: the session as in a list, and what was lost of it.
+#[derive(Serialize)]
+struct Whole<'v> {
+    #[serde(flatten)]
+    session: Report<'v>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    losses: Vec<Lost>,
+}
+
+/// What a server lost of a session after it had been acknowledged.
+#[derive(Serialize)]
+struct Lost {
+    time: Time,
+    /// First and last.
+    turns: Option<(u64, u64)>,
+    /// First and last, by number.
+    entries: (u64, u64),
+}
+
+impl Lost {
+    fn of((time, loss): &(Millis, Loss)) -> Self {
+        Self { time: Time(*time), turns: loss.turns, entries: loss.entries }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { time, turns, entries: (first, last) } = self;
+        match turns {
+            Some((first, last)) if first == last => write!(f, "turn {first}, ")?,
+            Some((first, last)) => write!(f, "turns {first} to {last}, ")?,
+            None => (),
+        }
+        write!(f, "entries {first} to {last}: its server lost them, noticed {time}")
+    }
 }
 
 fn status(view: &SessionView) -> String {

@@ -12,6 +12,7 @@ mod full_memory;
 mod ground;
 mod leaping_clocks;
 mod leaving;
+mod losses;
 mod lost_answers;
 mod malformed;
 mod many_broken;
@@ -55,6 +56,7 @@ pub(super) const ALL: &[Scenario] = &[
     old_deadlines::LEAP,
     classes::FAILOVER,
     classes::HEALED,
+    losses::SCENARIO,
     epochs::SCENARIO,
     same_name::SCENARIO,
     rolling_deploy::SCENARIO,

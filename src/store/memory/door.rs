@@ -255,7 +255,7 @@ pub(super) fn error_envelope(
     sentence: &str,
 ) -> Envelope {
     let error = ErrorReply { reason: reason.to_owned(), message: sentence.to_owned() };
-    Envelope { session, message, id, turn: None, entry: None, reply: None, error: Some(error) }
+    Envelope { session, message, id, turn: None, entry: None, reply: None, error: Some(error), class: None }
 }
 
 /// What an entry of the plain door may hold at most: one field at least, as `XADD` demands.

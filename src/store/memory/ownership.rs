@@ -9,7 +9,9 @@ use super::{
 use crate::{
     model::{Cause, Crash, Epoch, Hold, Lease, Pool, SessionId, SessionRecord, Token, WorkerId},
     planted::{Bug, planted},
-    store::{Claim, Claimant, Claimed, Leaving, Overdue, Reap, Refresh, Release, StoreResult, Suspect},
+    store::{
+        Claim, Claimant, Claimed, Leaving, Overdue, Purpose, Reap, Refresh, Release, StoreResult, Suspect,
+    },
 };
 
 /// How much longer than it did an eager session seems to have waited in `ready` when its owner died.
@@ -60,7 +62,8 @@ impl Keyspace {
             Owner::Nobody | Owner::Claimant => (),
         }
         let session = &self.sessions[id];
-        if session.record.owner.is_none() && !session.is_runnable() {
+        let is_to_report = claimant.purpose == Purpose::Report && session.record.suspended.is_none();
+        if session.record.owner.is_none() && !session.is_runnable() && !is_to_report {
             self.settle(id, step.now);
             return Claim::NothingToDo;
         }

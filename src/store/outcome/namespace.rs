@@ -42,7 +42,7 @@ pub struct Member {
     pub tally: Tally,
 }
 
-/// What an incarnation has done since it started, by its own count. Decides nothing.
+/// What an incarnation has done since it started, by its own count (what was lost, since its process did). Decides nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// When it counted, by its own clock: two tallies of one incarnation make a rate.
@@ -51,6 +51,15 @@ pub struct Tally {
     pub turns: u64,
     /// Sessions it took from the dead.
     pub reaped: u64,
+    /// Sessions of which a server lost something that this worker had seen acknowledged.
+    #[serde(default)]
+    pub losses: u64,
+    /// Turns lost with those.
+    #[serde(default)]
+    pub lost_turns: u64,
+    /// When other starts of the server answered than before, last ones last; at most [`Self::SERVERS`].
+    #[serde(default)]
+    pub servers: Vec<Millis>,
     /// Whom it took for dead last, newest last; at most [`Self::BURIALS`]. Two that watched may both tell of one death.
     pub buried: Vec<Burial>,
     /// How late its upkeep is.
@@ -70,6 +79,9 @@ pub struct UpkeepLag {
 impl Tally {
     /// How many deaths a worker remembers.
     pub const BURIALS: usize = 8;
+
+    /// How many starts of the server.
+    pub const SERVERS: usize = 8;
 }
 
 /// A worker's death, as another noticed it.

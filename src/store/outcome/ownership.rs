@@ -21,8 +21,19 @@ pub struct Claimant {
     pub overdue: Overdue,
     /// What to do if the session is a suspect.
     pub suspect: Suspect,
+    /// What it is claimed for.
+    pub purpose: Purpose,
     /// What the claim reaches before it is `Won`.
     pub class: Durability,
+}
+
+/// What a session is claimed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run what there is to run.
+    Run,
+    /// To write down what was lost of it, also if there is nothing to run; not where it is suspended.
+    Report,
 }
 
 /// What a claim does with a session that may kill its owner.

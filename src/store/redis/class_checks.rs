@@ -3,13 +3,16 @@
 use redis::Value;
 
 use super::{
-    Options,
+    Options, RedisStore,
     doctor::{Check, CheckStatus, Info, ask, named_version},
     records::Fields,
     replies::text,
     target::Target,
 };
-use crate::{model::Durability, store::StoreResult};
+use crate::{
+    model::Durability,
+    store::{Reach, StoreResult},
+};
 
 /// The server's word on what classes depend on.
 struct Found {
@@ -37,8 +40,31 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
     };
     let Ok(found) = found else { return Vec::new() };
     let mut checks: Vec<_> = wanted.iter().map(|class| found.honours(*class)).collect();
+    let able: Vec<_> = wanted.iter().copied().filter(|class| found.missing(*class).is_none()).collect();
+    checks.extend(unacknowledged(options, &able).await);
     let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
     checks.extend(found.min_replicas(most));
+    checks
+}
+
+/// The classes that are not reached within a second, though all that they wait for seems to be there: as where a replica
+/// stands still, which its primary takes for a minute to follow.
+async fn unacknowledged(options: &Options, classes: &[Durability]) -> Vec<Check> {
+    // Whoever may not write says nothing of that.
+    let Ok(store) = RedisStore::connect(options.clone()).await else { return Vec::new() };
+    let mut checks = Vec::new();
+    for class in classes {
+        if let Ok(Reach::Unknown) = store.has_reached(*class).await {
+            checks.push(Check {
+                check: "acknowledgement",
+                status: CheckStatus::Warn,
+                found: format!("{class} was not reached within a second"),
+                advice: Some(
+                    "look at the replicas (INFO replication: their lag) and at the disk: turns wait for them",
+                ),
+            });
+        }
+    }
     checks
 }
 

@@ -2,52 +2,51 @@
 //!
 //! `WAIT` covers the writes of its own connection, and holds that connection up until it is answered. So writes of a
 //! class go through a connection of their own; while one group of them is waited for the next gathers, and then goes
-//! out as one pipeline: the scripts, a mark, and the wait behind them. Who finds nobody sending sends for all.
-//!
-//! The mark is there for repeats: where a script finds its work done it writes nothing, and a wait behind nothing but
-//! reads is answered at once (Redis 7.2 and later, Valkey), whatever the replicas have.
+//! out as one pipeline. Who finds nobody sending sends for all; if it leaves before there is an answer, another of
+//! those who wait goes on where it was, so that nobody has to ask again what may have been done.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use redis::{Pipeline, Value};
+use futures_util::future::BoxFuture;
+use redis::Value;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
-use tracing::{debug, warn};
 
 use super::{
-    errors::{again, checked, is_no_script_value},
+    commit_group::{GroupLane, Outcome},
+    errors::again,
     keys::Keys,
     lanes::Lane,
-    scripts::{Call, Name},
+    scripts::Call,
     target::Server,
 };
 use crate::{
-    model::{Durability, Partition},
+    model::Durability,
     store::{Reach, StoreError, StoreResult},
 };
-
-/// How long the replicas, or the disk, may take.
-const WITHIN: Duration = Duration::from_secs(1);
 
 /// How many writes share a wait at most.
 const MOST: usize = 512;
 
 /// Writes of one class.
 pub(super) struct CommitLane {
-    lane: Lane,
-    class: Durability,
-    keys: Keys,
+    lane: GroupLane,
     gathering: Mutex<Vec<Write>>,
     /// Held by who sends.
-    sending: AsyncMutex<()>,
+    sending: AsyncMutex<Option<Sending>>,
 }
 
 /// A write that waits to be sent; without a call only for what was written before.
 struct Write {
     call: Option<Call>,
-    answer: oneshot::Sender<StoreResult<Written>>,
+    answer: Answer,
+}
+
+type Answer = oneshot::Sender<StoreResult<Written>>;
+
+/// A group under way.
+struct Sending {
+    outcome: BoxFuture<'static, StoreResult<Outcome>>,
+    answers: Vec<Answer>,
 }
 
 /// What a write came to.
@@ -61,128 +60,64 @@ pub(super) struct Written {
 impl CommitLane {
     /// A lane of its own connection, which it makes when it is first used.
     pub(super) fn new(lane: Lane, class: Durability, keys: Keys) -> Self {
-        Self { lane, class, keys, gathering: Mutex::default(), sending: AsyncMutex::new(()) }
+        let lane = GroupLane { lane, class, keys };
+        Self { lane, gathering: Mutex::default(), sending: AsyncMutex::default() }
     }
 
-    /// Writes, and waits for the class. May be dropped: a write that was not sent yet is not sent then. Whoever sent
-    /// for others leaves them without an answer.
+    /// Writes, and waits for the class. May be dropped: a write that was not sent yet is not sent then.
     pub(super) async fn write(&self, call: Option<Call>) -> StoreResult<Written> {
         let (answer, mut answered) = oneshot::channel();
         self.gathering().push(Write { call, answer });
         loop {
-            let sending = tokio::select! {
+            let mut sending = tokio::select! {
                 biased;
                 written = &mut answered => {
-                    return written.unwrap_or_else(|_| Err(StoreError::Unavailable("its sender is gone".into())));
+                    return written.unwrap_or_else(|_| Err(StoreError::Unavailable("its group is gone".into())));
                 }
                 sending = self.sending.lock() => sending,
             };
-            self.send_group().await;
-            drop(sending);
+            self.go_on(&mut sending).await;
         }
     }
 
     /// Who answers.
     pub(super) async fn server(&self) -> StoreResult<Arc<Server>> {
-        self.lane.server().await
+        self.lane.lane.server().await
     }
 
     /// Connects anew for the next group, unless that was done since `seen` answered.
     pub(super) fn connect_again(&self, seen: &Server) {
-        self.lane.connect_again(seen);
+        self.lane.lane.connect_again(seen);
     }
 
-    async fn send_group(&self) {
-        let group = self.next_group();
-        if group.is_empty() {
-            return;
+    /// Brings the group under way to its end, or the next one. May be dropped: then somebody else goes on with it.
+    async fn go_on(&self, sending: &mut Option<Sending>) {
+        // Nobody would hear of it, and whatever of it was not sent yet nobody wants any more.
+        sending.take_if(|group| group.answers.iter().all(Answer::is_closed));
+        if sending.is_none() {
+            *sending = self.next_group();
         }
-        let (calls, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|Write { call, answer }| (call, answer)).unzip();
-        match self.run(&calls).await {
-            Ok((values, reach)) => {
-                for (answer, value) in answers.into_iter().zip(values) {
-                    // Whoever does not listen any more asks again.
-                    let _ = answer.send(value.map(|value| Written { value, reach }));
-                }
+        let Some(group) = sending else { return };
+        let outcome = (&mut group.outcome).await;
+        let answers = sending.take().map(|group| group.answers).unwrap_or_default();
+        // Whoever does not listen any more asks again.
+        match outcome {
+            Ok(Outcome { values, reach }) => {
+                let written = values.into_iter().map(|value| value.map(|value| Written { value, reach }));
+                answers.into_iter().zip(written).for_each(|(answer, written)| _ = answer.send(written));
             }
             Err(error) => answers.into_iter().for_each(|answer| _ = answer.send(Err(again(&error)))),
         }
     }
 
-    /// Who waits to be sent, and is still there.
-    fn next_group(&self) -> Vec<Write> {
+    /// Those who wait to be sent, and are still there.
+    fn next_group(&self) -> Option<Sending> {
         let mut gathering = self.gathering();
         let many = gathering.len().min(MOST);
-        gathering.drain(..many).filter(|write| !write.answer.is_closed()).collect()
-    }
-
-    /// Sends a group; what each call answered, and whether all of it reached the class.
-    async fn run(&self, calls: &[Option<Call>]) -> StoreResult<(Vec<StoreResult<Value>>, Reach)> {
-        let mut answers = self.send(calls).await?;
-        if answers.iter().any(is_no_script_value) {
-            // Some may have run: each may be repeated.
-            self.lane.load_all().await?;
-            answers = self.send(calls).await?;
-        }
-        let scripts = calls.iter().flatten().count();
-        let mut answers = answers.into_iter();
-        let mut of_scripts: Vec<_> = answers.by_ref().take(scripts).collect();
-        let values = calls.iter().rev().map(|call| match call {
-            Some(_) => checked(self.lane.address(), of_scripts.pop().unwrap_or_default()),
-            None => Ok(Value::Nil),
-        });
-        let mut values: Vec<_> = values.collect();
-        values.reverse();
-        // The mark's.
-        checked(self.lane.address(), answers.next().unwrap_or_default())?;
-        Ok((values, self.reach(answers.collect())))
-    }
-
-    async fn send(&self, calls: &[Option<Call>]) -> StoreResult<Vec<Value>> {
-        let mut pipeline = redis::pipe();
-        for call in calls.iter().flatten() {
-            pipeline.add_command(call.command.clone());
-        }
-        let mark = self.keys.partition(Partition(0)).mark();
-        pipeline.add_command(self.lane.script(Name::Mark, &[mark]).command);
-        self.add_waits(&mut pipeline);
-        self.lane.each_within(&pipeline, 2 * WITHIN).await
-    }
-
-    /// In this order: a wait for the disks of replicas that have not said yet that they have it takes a second.
-    fn add_waits(&self, pipeline: &mut Pipeline) {
-        let Durability { fsync, replicas } = self.class;
-        let within = crate::model::millis(WITHIN);
-        if replicas > 0 {
-            pipeline.cmd("WAIT").arg(replicas).arg(within);
-        }
-        if fsync {
-            pipeline.cmd("WAITAOF").arg(1).arg(replicas).arg(within);
-        }
-    }
-
-    /// What the waits say: how many replicas have it, and how many disks, ours and theirs.
-    fn reach(&self, waits: Vec<Value>) -> Reach {
-        let Durability { fsync, replicas } = self.class;
-        let enough = |value: &Value| match value {
-            Value::Int(acknowledged) => *acknowledged >= i64::from(replicas),
-            Value::Array(disks) => matches!(
-                disks.as_slice(),
-                [Value::Int(own), Value::Int(theirs)] if *own >= 1 && *theirs >= i64::from(replicas)
-            ),
-            Value::ServerError(error) => {
-                warn!(class = %self.class, code = error.code(), details = error.details(), "the server does not wait");
-                false
-            }
-            _ => false,
-        };
-        let asked = usize::from(fsync) + usize::from(replicas > 0);
-        if waits.len() == asked && waits.iter().all(enough) {
-            return Reach::Reached;
-        }
-        debug!(class = %self.class, ?waits, "not acknowledged");
-        Reach::Unknown
+        let group = gathering.drain(..many).filter(|write| !write.answer.is_closed());
+        let (calls, answers): (Vec<_>, Vec<_>) = group.map(|Write { call, answer }| (call, answer)).unzip();
+        let outcome = Box::pin(self.lane.clone().send(calls));
+        (!answers.is_empty()).then_some(Sending { outcome, answers })
     }
 
     fn gathering(&self) -> MutexGuard<'_, Vec<Write>> {

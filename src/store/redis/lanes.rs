@@ -149,11 +149,15 @@ impl Lane {
 
     /// Runs a pipeline whose commands may fail by themselves: their errors stand among the values.
     pub(super) async fn each(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
-        self.each_within(pipeline, Duration::ZERO).await
+        Ok(self.each_within(pipeline, Duration::ZERO).await?.1)
     }
 
-    /// The same, for a pipeline that blocks for so long at most.
-    pub(super) async fn each_within(&self, pipeline: &Pipeline, blocks: Duration) -> StoreResult<Vec<Value>> {
+    /// The same, for a pipeline that blocks for so long at most; and who answered.
+    pub(super) async fn each_within(
+        &self,
+        pipeline: &Pipeline,
+        blocks: Duration,
+    ) -> StoreResult<(Arc<Server>, Vec<Value>)> {
         let link = self.link().await?;
         let mut connection = link.connection.clone();
         let asked = connection.send_packed_commands(pipeline, 0, pipeline.len());
@@ -161,7 +165,7 @@ impl Lane {
         if values.iter().any(is_demoted) {
             self.give_up(&link);
         }
-        Ok(values)
+        Ok((link.server, values))
     }
 
     /// Makes sure that the server knows all scripts.

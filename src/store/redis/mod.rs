@@ -13,6 +13,7 @@
 mod admin;
 mod ask;
 mod class_checks;
+mod commit_group;
 mod commit_lane;
 mod doctor;
 mod door;

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     model::{Lease, Pool, SessionId, SessionRecord, WorkerId},
     store::{
-        Claim, Claimant, Claimed, Leaving, Mail, Overdue, Reap, Refresh, Release, StoreError, StoreResult,
-        Suspect,
+        Claim, Claimant, Claimed, Leaving, Mail, Overdue, Purpose, Reap, Refresh, Release, StoreError,
+        StoreResult, Suspect,
     },
 };
 
@@ -37,6 +37,10 @@ impl RedisStore {
         let suspect = match claimant.suspect {
             Suspect::Take => "take",
             Suspect::Leave => "leave",
+        };
+        let purpose = match claimant.purpose {
+            Purpose::Run => "run",
+            Purpose::Report => "report",
         };
         let mut serves = String::new();
         for _ in 0..PATIENCE {
@@ -64,7 +68,8 @@ impl RedisStore {
                 .arg(page)
                 .arg(&serves)
                 .arg(suspect)
-                .arg(late(reckoning));
+                .arg(late(reckoning))
+                .arg(purpose);
             let before = self.shared.leases.server().await?;
             let under = reckoning.map(|reckoning| reckoning.run);
             let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::durability::median;
+
 /// What was measured over one run.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -29,6 +31,19 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// Each figure's median over several runs.
+    pub(super) fn medians(runs: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| to_thousandths(median(runs.iter().map(figure)));
+        let with_workers = runs.iter().all(|run| run.worker_us_per_turn.is_some());
+        Self {
+            turns_per_second: of(|run| run.turns_per_second),
+            p50_ms: of(|run| run.p50_ms),
+            p99_ms: of(|run| run.p99_ms),
+            server_us_per_turn: of(|run| run.server_us_per_turn),
+            worker_us_per_turn: with_workers.then(|| of(|run| run.worker_us_per_turn.unwrap_or_default())),
+        }
+    }
+
     pub(super) fn of(measured: Measured) -> Self {
         let Measured { elapsed, mut latencies, server, workers } = measured;
         latencies.sort_unstable();
@@ -52,6 +67,10 @@ pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 
 pub(super) fn in_ms(latency: Duration) -> f64 {
     (latency.as_secs_f64() * 1e6).round() / 1e3
+}
+
+pub(super) fn to_thousandths(figure: f64) -> f64 {
+    (figure * 1e3).round() / 1e3
 }
 
 fn rounded(figure: f64) -> f64 {

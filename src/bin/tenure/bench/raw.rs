@@ -10,8 +10,8 @@ use tenure::{
     Env,
     model::{Durability, EntryKind, Epoch, Lease, NewEntry, NewMessage, Pool, SessionId, WorkerId},
     store::{
-        Boundary, Claim, Claimant, Commit, Done, DutyWish, Overdue, Presence, Renewal, StateChange, Store,
-        Suspect,
+        Boundary, Claim, Claimant, Commit, Done, DutyWish, Overdue, Presence, Purpose, Renewal, StateChange,
+        Store, Suspect,
     },
 };
 
@@ -120,6 +120,7 @@ async fn claim<S: Store>(
         seen: Epoch(0),
         overdue: Overdue::Spare,
         suspect: Suspect::Take,
+        purpose: Purpose::Run,
         class: Durability::MEMORY,
     };
     match store.claim(session, &claimant, PAGE).await? {

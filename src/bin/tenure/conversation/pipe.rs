@@ -4,6 +4,7 @@ use std::io;
 
 use tenure::{
     client::{Answer, ClientError, Outgoing},
+    model::SessionId,
     store::Store,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -12,7 +13,7 @@ use super::Conversation;
 use crate::{
     failure::{Exit, Failure},
     output,
-    send::{self, Outcome},
+    send::{Outcome, Report},
 };
 
 /// Answers line after line until the input ends, or somebody interrupts.
@@ -31,7 +32,7 @@ async fn lines<S: Store>(with: &Conversation<S>, json: bool) -> Result<(), Failu
         asked += 1;
         let answer = with.client.ask(Outgoing::text(with.session.clone(), &line), with.reply_within).await;
         match json {
-            true => failed += u32::from(report(with, answer).await?),
+            true => failed += u32::from(report(&with.session, answer)?),
             // A program that reads plain lines must not take the next reply for this one's.
             false => output::line(answer?.reply.as_ref().map(output::plain).unwrap_or_default())?,
         }
@@ -43,12 +44,9 @@ async fn lines<S: Store>(with: &Conversation<S>, json: bool) -> Result<(), Failu
 }
 
 /// Prints what came of it, as `send --wait --json` would; whether that is an agent's error.
-async fn report<S: Store>(
-    with: &Conversation<S>,
-    answer: Result<Answer, ClientError>,
-) -> Result<bool, Failure> {
+fn report(session: &SessionId, answer: Result<Answer, ClientError>) -> Result<bool, Failure> {
     let sent = answer.map(Outcome::Answered);
-    output::json(&send::report(&with.client, &with.session, &sent).await)?;
+    output::json(&Report::of(session, &sent))?;
     match sent {
         Ok(_) => Ok(false),
         Err(ClientError::Failed { .. }) => Ok(true),

@@ -4,7 +4,7 @@ mod alarms;
 mod drain;
 mod load;
 mod outage;
-mod own_server;
+pub(super) mod own_server;
 mod proxy;
 mod report;
 mod scene;
@@ -193,7 +193,7 @@ async fn measured(scene: &mut Scene<'_>) -> Result<Measured, Failure> {
 }
 
 /// What figures depend on, in a line.
-fn setting(load_before: &str) -> String {
+pub(super) fn setting(load_before: &str) -> String {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     format!(
         "tenure {}, {processors} processors, load average (1, 5, 15 minutes) {load_before} before and {} after.",
@@ -203,7 +203,7 @@ fn setting(load_before: &str) -> String {
 }
 
 /// Where `/proc` tells.
-fn load_average() -> String {
+pub(super) fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let average: Vec<_> = text.split(' ').take(3).collect();
     if average.len() == 3 { average.join(", ") } else { "unknown".to_owned() }

@@ -27,20 +27,22 @@ const PORTS: std::ops::Range<u64> = 12_000..30_000;
 
 /// Whether it keeps what it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keeps {
+pub(in crate::bench) enum Keeps {
     Nothing,
     /// An append-only file, synchronised before each answer.
     Everything,
 }
 
 /// The server; ends with this value.
-pub(super) struct OwnServer {
+pub(in crate::bench) struct OwnServer {
     // Before its folder: a server that is gone writes nothing more.
     process: Option<Child>,
     program: PathBuf,
     port: u64,
     keeps: Keeps,
     folder: Folder,
+    /// The port of the server that it follows.
+    follows: Option<u64>,
     env: Env,
 }
 
@@ -55,26 +57,44 @@ impl Drop for Folder {
 }
 
 impl OwnServer {
-    pub(super) async fn start(program: &Path, keeps: Keeps, env: &Env) -> Result<Self, Failure> {
+    pub(in crate::bench) async fn start(program: &Path, keeps: Keeps, env: &Env) -> Result<Self, Failure> {
+        Self::start_as(program, keeps, None, env).await
+    }
+
+    /// A replica of this one, which has all that it has when this returns.
+    pub(in crate::bench) async fn start_replica(&self) -> Result<Self, Failure> {
+        let mut replica = Self::start_as(&self.program, self.keeps, Some(self.port), &self.env).await?;
+        match self.env.timeout(READY_WITHIN, replica.until_it_follows()).await {
+            Some(true) => Ok(replica),
+            _ => Err(self.unusable("its replica does not follow")),
+        }
+    }
+
+    async fn start_as(
+        program: &Path,
+        keeps: Keeps,
+        follows: Option<u64>,
+        env: &Env,
+    ) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("tenure-bench-{:08x}", env.random_u32()));
         fs::create_dir(&folder)?;
         let port = PORTS.start + env.random_below(PORTS.end - PORTS.start);
         let (program, folder, env) = (program.to_owned(), Folder(folder), env.clone());
-        let mut server = Self { process: None, program, port, keeps, folder, env };
+        let mut server = Self { process: None, program, port, keeps, folder, follows, env };
         server.launch().await?;
         Ok(server)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::bench) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Everything stands still; connections stay open and nothing is answered.
-    pub(super) fn freeze(&self) -> Result<(), Failure> {
+    pub(in crate::bench) fn freeze(&self) -> Result<(), Failure> {
         self.signal(Signal::Stop)
     }
 
-    pub(super) fn thaw(&self) -> Result<(), Failure> {
+    pub(in crate::bench) fn thaw(&self) -> Result<(), Failure> {
         self.signal(Signal::Continue)
     }
 
@@ -85,7 +105,7 @@ impl OwnServer {
         }
     }
 
-    pub(super) async fn kill(&mut self) -> Result<(), Failure> {
+    pub(in crate::bench) async fn kill(&mut self) -> Result<(), Failure> {
         if let Some(mut process) = self.process.take() {
             process.kill().await?;
         }
@@ -93,15 +113,18 @@ impl OwnServer {
     }
 
     /// Starts it; returns when it answers.
-    pub(super) async fn launch(&mut self) -> Result<(), Failure> {
+    pub(in crate::bench) async fn launch(&mut self) -> Result<(), Failure> {
         let keeps = if self.keeps == Keeps::Everything { "yes" } else { "no" };
         let mut command = own_process::guarded(&self.program);
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--dir"])
             .arg(&self.folder.0)
             .args(["--maxmemory-policy", "noeviction", "--logfile", "server.log"])
-            .args(["--appendonly", keeps, "--appendfsync", "always"])
+            .args(["--appendonly", keeps, "--appendfsync", "always", "--repl-diskless-sync-delay", "0"])
             .stdout(Stdio::null());
+        if let Some(primary) = self.follows {
+            command.args(["--replicaof", "127.0.0.1", &primary.to_string()]);
+        }
         self.process = Some(command.spawn().map_err(|err| self.unusable(&err.to_string()))?);
         let env = self.env.clone();
         let answered = env.timeout(READY_WITHIN, self.until_it_answers()).await;
@@ -121,6 +144,23 @@ impl OwnServer {
             // While it loads its file it answers with an error.
             if let Ok(mut conn) = client.get_multiplexed_async_connection().await
                 && redis::cmd("PING").exec_async(&mut conn).await.is_ok()
+            {
+                return true;
+            }
+            self.env.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Whether its link to its primary came up, before it ended.
+    async fn until_it_follows(&mut self) -> bool {
+        let Ok(client) = redis::Client::open(self.url()) else { return false };
+        loop {
+            if !matches!(self.process.as_mut().map(Child::try_wait), Some(Ok(None))) {
+                return false;
+            }
+            if let Ok(mut conn) = client.get_multiplexed_async_connection().await
+                && let Ok(info) = redis::cmd("INFO").arg("replication").query_async::<String>(&mut conn).await
+                && info.contains("master_link_status:up")
             {
                 return true;
             }
