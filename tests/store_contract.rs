@@ -24,7 +24,6 @@ macro_rules! store_contract {
                     a_first_message_makes_its_session,
                     messages_are_numbered_and_kept_in_the_order_of_their_acceptance,
                     a_message_is_kept_as_it_was_given,
-                    a_body_over_the_limit_is_refused_unless_it_repeats_an_id,
                     the_message_accepted_last_is_a_repeat_and_adds_nothing,
                     an_id_is_the_same_message_whatever_else_differs,
                     an_id_counts_for_one_session_only,
@@ -38,7 +37,6 @@ macro_rules! store_contract {
                     a_session_of_a_newer_version_is_an_error_and_left_alone,
                     a_group_counts_at_the_making_and_resume_at_any_time,
                     an_owner_is_woken_by_the_first_message_of_its_inbox_only,
-                    a_wake_carries_a_record_of_one_kibibyte_and_no_longer_one,
                     the_first_message_to_a_session_that_nobody_owns_is_offered,
                     mail_for_a_session_that_may_not_run_makes_it_neither_ready_nor_offered,
                     an_answer_is_kept_for_another_day_under_the_id_that_still_stands_for_it,
@@ -253,6 +251,22 @@ macro_rules! store_contract {
     };
 }
 
+/// The claims about sizes, which are those of what is stored.
+macro_rules! sizes_contract {
+    ($store:ident, $ground:expr) => {
+        mod $store {
+            use super::*;
+
+            claims! { $ground =>
+                sending: [
+                    a_body_over_the_limit_is_refused_unless_it_repeats_an_id,
+                    a_wake_carries_a_record_of_one_kibibyte_and_no_longer_one,
+                ],
+            }
+        }
+    };
+}
+
 macro_rules! claims {
     ($ground:expr => $($module:ident: [$($claim:ident),* $(,)?],)*) => {
         $(mod $module {
@@ -268,5 +282,9 @@ macro_rules! claims {
 
 store_contract!(memory, ground::Memory::start());
 store_contract!(simulated, ground::Simulated::start());
+store_contract!(under_seal, ground::UnderSeal::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());
 store_contract!(cluster, contract::on_redis::OnRedis::start_clustered());
+sizes_contract!(memory_sizes, ground::Memory::start());
+sizes_contract!(simulated_sizes, ground::Simulated::start());
+sizes_contract!(redis_sizes, contract::on_redis::OnRedis::start());

@@ -7,6 +7,8 @@ mod http;
 mod protocol;
 mod redaction;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{exec::any_lines, http::any_response};
 pub use echo::Echo;
 pub use exec::Exec;
 pub use http::{BadHttp, Http};

@@ -205,6 +205,8 @@ impl<S: Store> Client<S> {
             match self.store.take_reply(list, left.min(Self::LONGEST_LOOK)).await {
                 Ok(Some(payload)) => return read_answer(&payload).map(Some),
                 Ok(None) => (),
+                // It is there, and asking again would not make it readable.
+                Err(err @ StoreError::Unreadable { .. }) => return Err(ClientError::Store(err)),
                 Err(_) => self.env.sleep(Self::PAUSE.min(left)).await,
             }
             match self.send(message.clone()).await {

@@ -56,6 +56,8 @@ pub struct Message {
     pub reply_to: Option<ReplyTo>,
     /// Its content.
     pub body: Body,
+    /// Whether its sender [sealed](crate::model::seal) it: then its answer is sealed as well.
+    pub sealed: bool,
 }
 
 /// What a sender gets back at its `reply_to`: a reply, or an error.

@@ -13,6 +13,7 @@ mod lease;
 mod loss;
 mod message;
 mod policy;
+pub mod seal;
 mod session;
 mod timestamp;
 mod turn;

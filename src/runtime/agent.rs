@@ -171,7 +171,7 @@ impl<A: Agent> AnyAgent for A {
 async fn run<A: Agent>(agent: &A, context: TurnContext, state: Option<&str>, message: Message) -> Run {
     let before = match state.map_or_else(|| Ok(A::State::default()), serde_json::from_str) {
         Ok(state) => state,
-        Err(err) => return Run::Unreadable(format!("the agent's state does not fit: {err}")),
+        Err(err) => return Run::Unreadable(misfit(&err)),
     };
     let mut turn = Turn::new(context, before);
     match agent.turn(&mut turn, message).await {
@@ -180,6 +180,15 @@ async fn run<A: Agent>(agent: &A, context: TurnContext, state: Option<&str>, mes
             Run::Failed(Failure { reason: "failed", message, retry, not_before })
         }
     }
+}
+
+/// Where a state does not fit. Not what stands there: this is told in the session's record, which is never sealed.
+fn misfit(err: &serde_json::Error) -> String {
+    format!(
+        "the agent's state does not fit: line {}, column {} is not what it reads",
+        err.line(),
+        err.column()
+    )
 }
 
 fn finish<State: Serialize>(turn: Turn<State>, before: Option<&str>, reply: Option<Body>) -> Run {

@@ -8,7 +8,7 @@ use super::agent::Output;
 use crate::{
     model::{
         Body, Cause, Durability, EntryId, EntryKind, Envelope, Failure, Lease, Loss, Message, NewEntry,
-        Resume, SessionRecord, Unfinished, Verdict,
+        Resume, SessionRecord, Unfinished, Verdict, seal::Unopened,
     },
     planted::{Bug, planted},
     store::{Boundary, Done, Head, StateChange},
@@ -211,6 +211,7 @@ fn done(message: &Message, answer: &Envelope, dead: Option<(String, u32)>) -> Do
         id: message.id.clone(),
         reply_to: message.reply_to.clone(),
         answer: answer.to_json(),
+        sealed: message.sealed,
         dead,
     }
 }
@@ -233,6 +234,9 @@ fn write_state(state: &str) -> String {
 
 /// The agent's state in a stored record, as JSON.
 pub(super) fn read_state(stored: &str) -> Result<String, String> {
+    if let Some(why) = Unopened::read(stored) {
+        return Err(format!("the stored state cannot be read: {why}"));
+    }
     let record: StoredState<'_> =
         serde_json::from_str(stored).map_err(|err| format!("the stored state cannot be read: {err}"))?;
     match record {
@@ -240,6 +244,14 @@ pub(super) fn read_state(stored: &str) -> Result<String, String> {
         StoredState { v, .. } => {
             Err(format!("the stored state has version {v}, this worker reads {STATE_VERSION}"))
         }
+    }
+}
+
+/// Reads a stored state of any bytes; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_state(stored: &str) {
+    if let Ok(state) = read_state(stored) {
+        assert_eq!(read_state(&write_state(&state)).as_ref(), Ok(&state));
     }
 }
 
@@ -254,5 +266,7 @@ mod tests {
         }
         assert!(read_state("{\"v\":2,\"state\":{}}").unwrap_err().contains("version 2"));
         assert!(read_state("garbage").is_err());
+        let why = read_state(r#"{"sealed":{"key":"k1","why":"no_key"}}"#).unwrap_err();
+        assert!(why.contains("sealed by key k1, which is not here"), "{why}");
     }
 }

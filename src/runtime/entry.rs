@@ -105,6 +105,16 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads an entry of any fields; for fuzzing. What is refused is refused with a sentence, and kept as a body.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_entry(fields: Vec<(Vec<u8>, Vec<u8>)>) {
+    let entry = IngressEntry { id: crate::model::StreamId { millis: 1, seq: 0 }, fields };
+    let read = read(&entry, MessageId(uuid::Uuid::nil()), &BTreeMap::new());
+    if let RelayedKind::Refuse(refused) = read {
+        assert!(!refused.sentence.is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

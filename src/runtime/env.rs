@@ -159,6 +159,13 @@ impl fmt::Debug for Env {
     }
 }
 
+/// Where seals get their nonces.
+impl crate::store::sealed::Nonces for Env {
+    fn draw(&self) -> crate::model::seal::Nonce24 {
+        Self::draw(self, |rng| rng.random())
+    }
+}
+
 /// An embedded store's server shares its process' clock.
 impl crate::store::memory::ServerClock for Env {
     fn now(&self) -> Millis {

@@ -32,6 +32,10 @@ mod watchdog;
 mod worker;
 
 pub use agent::{Agent, AgentError, Reply};
+#[cfg(feature = "fuzzing")]
+pub(crate) use boundary::any_state;
+#[cfg(feature = "fuzzing")]
+pub(crate) use entry::any_entry;
 pub use env::{Clock, Env, Moment, Sleep};
 pub use readiness::Readiness;
 pub use turn::Turn;

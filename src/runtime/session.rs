@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     ops::ControlFlow,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -309,7 +309,8 @@ impl<S: Store> Owner<S> {
         let (shared, hosted) = (self.shared.clone(), self.hosted.clone());
         let limit = hosted.policy.timeout;
         let desk = Desk::default();
-        let mut context = self.context(turn, attempt, desk.clone());
+        let unread = Unread::default();
+        let mut context = self.context(turn, attempt, desk.clone(), unread.clone());
         let state = match &self.state {
             Ok(state) => state.clone(),
             Err(why) => return ControlFlow::Continue(Run::Unreadable(why.clone())),
@@ -326,7 +327,8 @@ impl<S: Store> Owner<S> {
                 () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
                 () = window.ended(&env) => return ControlFlow::Break(Departure::Distrusted),
                 ended = &mut run => {
-                    return ControlFlow::Continue(ended.unwrap_or_else(|| Run::Failed(timed_out(limit))));
+                    let ended = ended.unwrap_or_else(|| Run::Failed(timed_out(limit)));
+                    return ControlFlow::Continue(for_want_of(&unread, ended));
                 }
                 // Right after the run, and before the grace may end it: what it asked for is not lost.
                 request = desk.left() => self.make_boundary(request, message, turn).await?,
@@ -366,7 +368,7 @@ impl<S: Store> Owner<S> {
     }
 
     /// What the agent sees; its deadline is set when the run begins.
-    fn context(&self, turn: u64, attempt: u32, desk: Desk) -> TurnContext {
+    fn context(&self, turn: u64, attempt: u32, desk: Desk, unread: Unread) -> TurnContext {
         let (store, env) = (self.shared.store.clone(), self.shared.env.clone());
         let session = self.lease.session().clone();
         TurnContext {
@@ -378,7 +380,11 @@ impl<S: Store> Owner<S> {
             history: self.hosted.policy.history,
             read_history: Arc::new(move |most| {
                 let (store, env, session) = (store.clone(), env.clone(), session.clone());
-                Box::pin(read_history(store, env, session, most))
+                let unread = unread.clone();
+                Box::pin(async move {
+                    let read = read_history(store, env, session, most).await;
+                    read.inspect_err(|err| remember(&unread, err))
+                })
             }),
             boundaries: self.position.boundaries(),
             desk,
@@ -541,6 +547,23 @@ async fn read_history<S: Store>(
             read => return read,
         }
         env.sleep(REPEAT_AFTER).await;
+    }
+}
+
+/// Why a run could not read its history, if that was so.
+type Unread = Arc<OnceLock<String>>;
+
+fn remember(unread: &Unread, err: &StoreError) {
+    if let StoreError::Unreadable { .. } = err {
+        _ = unread.set(err.to_string());
+    }
+}
+
+/// A run that failed, and could not read its history: that is not the message's doing, and no further try would mend it.
+fn for_want_of(unread: &Unread, run: Run) -> Run {
+    match (run, unread.get()) {
+        (Run::Failed(_), Some(why)) => Run::Unreadable(why.clone()),
+        (run, _) => run,
     }
 }
 

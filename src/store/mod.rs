@@ -7,7 +7,7 @@
 //!
 //! Two stores keep this contract: [`MemoryStore`] is the specification in plain Rust, and
 //! [`RedisStore`] runs one Lua file per method. One property test drives both and compares every
-//! answer.
+//! answer. [`Sealed`] is a store around either that keeps bodies and states under seal.
 //!
 //! # The invariant
 //! Every operation restores, for each session it touches:
@@ -33,11 +33,12 @@ mod error;
 pub mod memory;
 mod outcome;
 pub mod redis;
+pub mod sealed;
 mod snapshot;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, snapshot::*};
+pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, sealed::Sealed, snapshot::*};
 use crate::model::{
     AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
     Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,

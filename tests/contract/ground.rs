@@ -4,13 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tenure::{
-    model::{Limits, Millis, ReplyTo, SessionId, Settings, WorkerId},
+    Env,
+    model::{Limits, Millis, ReplyTo, SessionId, Settings, WorkerId, seal::Keyring},
     sim::{SimListener, SimStore},
     store::{
-        Hint, Listener, MemoryStore, Snapshot, Store,
+        Hint, Listener, MemoryStore, Sealed, Snapshot, Store,
         memory::{ManualClock, Meddling, MemoryListener},
+        sealed::SealedListener,
     },
 };
+
+/// What is sealed with in tests.
+const KEYS: &str = "k1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\
+                    g1 ICECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= group=tenants";
 
 /// Where the clock stands at first.
 pub const START: Millis = Millis(1_800_000_000_000);
@@ -96,6 +102,55 @@ impl Ground for Simulated {
 
     async fn heard(&self, _: &WorkerId, listener: &mut SimListener) -> Vec<Hint> {
         self.store.hand_out_hints();
+        std::iter::from_fn(|| listener.recv().now_or_never()).collect()
+    }
+}
+
+/// The store in memory with all that it holds under seal.
+pub struct UnderSeal {
+    memory: Memory,
+    store: Sealed<MemoryStore>,
+}
+
+impl UnderSeal {
+    /// An empty one, with a key for all and one for a group.
+    pub async fn start() -> Self {
+        let memory = Memory::start().await;
+        let keyring = Keyring::parse(KEYS).expect("good keys");
+        let namespace = "contract".parse().expect("a good name");
+        let store = Sealed::new(memory.store.clone(), namespace, keyring, Arc::new(Env::seeded(1)));
+        Self { memory, store }
+    }
+}
+
+impl Ground for UnderSeal {
+    type Store = Sealed<MemoryStore>;
+
+    fn store(&self) -> &Self::Store {
+        &self.store
+    }
+
+    fn now(&self) -> Millis {
+        self.memory.now()
+    }
+
+    fn set_clock(&self, now: Millis) {
+        self.memory.set_clock(now);
+    }
+
+    async fn snapshot(&self) -> Snapshot {
+        self.store.opened(self.memory.snapshot().await)
+    }
+
+    async fn meddle(&self, session: &SessionId, how: Meddling) {
+        self.memory.meddle(session, how).await;
+    }
+
+    async fn occupy(&self, key: &ReplyTo) {
+        self.memory.occupy(key).await;
+    }
+
+    async fn heard(&self, _: &WorkerId, listener: &mut SealedListener<MemoryListener>) -> Vec<Hint> {
         std::iter::from_fn(|| listener.recv().now_or_never()).collect()
     }
 }

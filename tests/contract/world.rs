@@ -346,6 +346,7 @@ pub fn done(message: &Message) -> Done {
         id: message.id.clone(),
         reply_to: message.reply_to.clone(),
         answer: format!("{{\"answer\":{}}}", message.number),
+        sealed: message.sealed,
         dead: None,
     }
 }

@@ -345,6 +345,7 @@ fn done(head: &Message, wish: &operation::Boundary, drawn: u64) -> Done {
         id: head.id.clone(),
         reply_to: head.reply_to.clone(),
         answer: format!("{{\"answer\":{drawn}}}"),
+        sealed: false,
         dead: wish.give_up.then(|| ("failed".to_owned(), 5)),
     }
 }

@@ -135,6 +135,7 @@ pub fn boundary(claimed: &Claimed) -> Boundary {
             id: message.id.clone(),
             reply_to: message.reply_to.clone(),
             answer: "{\"reply\":null}".to_owned(),
+            sealed: message.sealed,
             dead: None,
         }),
         unfinished: None,

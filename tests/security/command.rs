@@ -3,12 +3,14 @@
 use std::process::{Command, Stdio};
 
 /// What would change where a command goes.
-const SURROUNDINGS: [&str; 7] = [
+const SURROUNDINGS: [&str; 9] = [
     "TENURE_REDIS",
     "TENURE_REDIS_FILE",
     "TENURE_TLS_CA",
     "TENURE_TLS_CERT",
     "TENURE_TLS_KEY",
+    "TENURE_KEYS",
+    "TENURE_KEYS_FILE",
     "TENURE_NAMESPACE",
     "RUST_LOG",
 ];

@@ -7,6 +7,8 @@
 //! child does or leaves undone: a line has a limit, the queue has a limit, what cannot be matched to a
 //! turn is dropped with a log line, and a turn that is over leaves the table.
 
+#[cfg(feature = "fuzzing")]
+mod any;
 mod backoff;
 mod calls;
 mod complaints;
@@ -21,6 +23,9 @@ mod outbound;
 mod process;
 mod silence;
 mod stderr;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use any::any_lines;
 
 use std::sync::{Arc, Mutex};
 

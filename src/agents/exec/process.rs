@@ -21,8 +21,9 @@ use crate::{agents::file::ExecSpec, runtime::Env};
 /// How long a child may take to end by itself, first when its input is closed, then after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Not for children: the one may hold a password, the others lead to one or to a key.
-const SERVER: [&str; 3] = ["TENURE_REDIS", "TENURE_REDIS_FILE", "TENURE_TLS_KEY"];
+/// Not for children: some hold a password or keys, the others lead to them.
+const SERVER: [&str; 5] =
+    ["TENURE_REDIS", "TENURE_REDIS_FILE", "TENURE_TLS_KEY", "TENURE_KEYS", "TENURE_KEYS_FILE"];
 
 /// A child that was started. Its group is killed when this is dropped.
 pub(super) struct Process {

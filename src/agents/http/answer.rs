@@ -59,7 +59,10 @@ impl Speaker<'_> {
     fn redirected(&self, response: &Response) -> AgentError {
         let to = response.headers.get(LOCATION).and_then(|to| Uri::try_from(to.as_bytes()).ok());
         let to = to.filter(|to| to.host().is_some());
-        let to = to.map_or_else(|| "another path of its own".to_owned(), |to| Origin(&to).to_string());
+        let to = to.map_or_else(
+            || "another path of its own".to_owned(),
+            |to| self.clean(&Origin(&to).to_string(), Self::EXCERPT),
+        );
         let line =
             format!("it redirects to {to}, and no redirect is followed: set `url` to where the agent is");
         AgentError::permanent(self.said(response, &line))
@@ -112,6 +115,27 @@ fn may_pass(status: StatusCode) -> bool {
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
         )
+}
+
+/// Reads any answer; for fuzzing. What is said of it holds nothing of the URL's query.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_response(status: u16, headers: &[(Vec<u8>, Vec<u8>)], body: Vec<u8>) {
+    const SECRET: &str = "s3cret-of-the-query";
+    let Ok(status) = StatusCode::from_u16(status) else { return };
+    let mut response = Response { status, headers: Default::default(), body, whole: true };
+    for (name, value) in headers {
+        let name = hyper::header::HeaderName::from_bytes(name);
+        let value = hyper::header::HeaderValue::from_bytes(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers.append(name, value);
+        }
+    }
+    let target: Target = format!("http://agents.example/turn?{SECRET}").parse().expect("a good url");
+    let redaction = Redaction::of_words([SECRET]);
+    let outcome = Speaker { target: &target, redaction: &redaction }.outcome(&response, Millis(1));
+    if let Err(err) = outcome {
+        assert!(!format!("{err:?}").contains(SECRET), "{err:?}");
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +214,12 @@ mod tests {
             format!("{:?}", error(307, &[("location", "/login")], ""))
                 .contains("redirects to another path of its own")
         );
+    }
+
+    #[test]
+    fn a_secret_that_a_redirect_quotes_as_a_host_is_not_shown() {
+        let said = format!("{:?}", error(302, &[("location", "http://s3cret-key.example/")], ""));
+        assert!(said.contains("http://[secret].example,") && !said.contains("s3cret"), "{said}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod exchange;
 mod retry_after;
 mod target;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::answer::any_response;
 use self::exchange::Exchange;
 pub(super) use self::exchange::RESERVED;
 pub use self::target::BadHttp;

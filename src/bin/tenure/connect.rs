@@ -1,19 +1,22 @@
 //! How a command gets to its namespace.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::aio::MultiplexedConnection;
 use tenure::{
     Env,
     client::Client,
     model::Settings,
-    store::{Configured, RedisStore, Store, StoreError, StoreResult, redis::Options},
+    store::{Configured, RedisStore, Sealed, Store, StoreError, StoreResult, redis::Options},
 };
 
 use crate::{
     failure::{Exit, Failure},
     global::Global,
 };
+
+/// What every command works on: a Redis, and the keys that are here, if any.
+pub(crate) type Connected = Sealed<RedisStore>;
 
 /// Between two tries to reach Redis.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,8 +53,10 @@ pub(crate) fn unavailable(err: redis::RedisError) -> Failure {
 }
 
 /// The namespace's store.
-pub(crate) async fn store(global: &Global) -> Result<RedisStore, Failure> {
-    Ok(reach(&options(global)?).await?)
+pub(crate) async fn store(global: &Global) -> Result<Connected, Failure> {
+    let keyring = global.keyring()?;
+    let store = reach(&options(global)?).await?;
+    Ok(Sealed::new(store, global.namespace.clone(), keyring, Arc::new(Env::system())))
 }
 
 /// Tries to reach the server, which may be loading its data, for as long as a single answer of it may take.
@@ -67,16 +72,16 @@ pub(crate) async fn reach(options: &Options) -> StoreResult<RedisStore> {
 }
 
 /// A client that changes nothing by being there.
-pub(crate) async fn for_reading(global: &Global) -> Result<Client<RedisStore>, Failure> {
+pub(crate) async fn for_reading(global: &Global) -> Result<Client<Connected>, Failure> {
     Ok(client(store(global).await?, global))
 }
 
 /// A client of a namespace that has its settings: the defaults, if this is the first to come.
-pub(crate) async fn for_writing(global: &Global) -> Result<Client<RedisStore>, Failure> {
+pub(crate) async fn for_writing(global: &Global) -> Result<Client<Connected>, Failure> {
     for _ in 0..TRIES {
         let store = store(global).await?;
         // A client may lack the right to write them, and need not.
-        if store.was_configured() {
+        if store.inner().was_configured() {
             return Ok(client(store, global));
         }
         match store.configure(&Settings::default()).await? {
@@ -94,6 +99,6 @@ pub(crate) async fn for_writing(global: &Global) -> Result<Client<RedisStore>, F
     ))
 }
 
-fn client(store: RedisStore, global: &Global) -> Client<RedisStore> {
-    Client::new(store, Env::system()).with_patience(global.timeout)
+fn client(store: Connected, global: &Global) -> Client<Connected> {
+    Client::new(store.showing_unopened(), Env::system()).with_patience(global.timeout)
 }

@@ -16,6 +16,7 @@ use crate::{
     connect,
     failure::{Exit, Failure, with_causes},
     global::Global,
+    keys_in_use,
     output::{self, or_dash},
     table::table,
     values,
@@ -33,18 +34,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
-    let options = connect::options(global)?;
+    let (options, keyring) = (connect::options(global)?, global.keyring()?);
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    let (classes, losses) = match connect::reach(&options).await {
+    let (classes, losses, keys) = match connect::reach(&options).await {
         Err(err @ StoreError::Unavailable(_)) => {
             print(&[absent(&err)], global.json)?;
             return Err(err.into());
         }
-        Ok(store) => (declared(&store).await, losses(&store).await),
-        Err(_) => (Vec::new(), None),
+        Ok(store) => {
+            (declared(&store).await, losses(&store).await, keys_in_use::check(&store, &keyring).await)
+        }
+        Err(_) => (Vec::new(), None, None),
     };
     let mut checks = look(&options, role, &classes).await;
     checks.extend(losses);
+    checks.extend(keys);
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),

@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::{
-    Env,
-    client::Client,
-    model::WorkerId,
-    store::{Member, RedisStore},
-};
+use tenure::{Env, client::Client, model::WorkerId, store::Member};
 
 use crate::{
     connect,
@@ -78,7 +73,7 @@ pub(crate) async fn run(Args { worker, wait }: Args, global: &Global) -> Result<
     Ok(())
 }
 
-async fn members(client: &Client<RedisStore>) -> Result<Vec<Member>, Failure> {
+async fn members(client: &Client<connect::Connected>) -> Result<Vec<Member>, Failure> {
     Ok(client.workers().await?)
 }
 
@@ -86,7 +81,11 @@ fn is_called(member: &Member, name: &str) -> bool {
     member.worker.as_str() == name || member.worker.name() == name
 }
 
-async fn until_gone(client: &Client<RedisStore>, meant: &[Member], wait: Duration) -> Result<(), Failure> {
+async fn until_gone(
+    client: &Client<connect::Connected>,
+    meant: &[Member],
+    wait: Duration,
+) -> Result<(), Failure> {
     let env = Env::system();
     let until = env.now().plus(wait);
     loop {

@@ -35,6 +35,9 @@ pub(crate) struct Global {
     /// The private key (PEM) of --tls-cert
     #[arg(long, global = true, env = "TENURE_TLS_KEY", value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// The keys that bodies and states are sealed with (see seal-key); without it they are in clear
+    #[arg(long, global = true, env = "TENURE_KEYS_FILE", value_name = "FILE")]
+    pub(crate) keys_file: Option<PathBuf>,
     /// The fleet's own corner of that Redis
     #[arg(long, global = true, env = "TENURE_NAMESPACE", default_value = "default", value_name = "NAME")]
     pub(crate) namespace: Namespace,

@@ -23,10 +23,13 @@ mod forget;
 mod global;
 mod health;
 mod history;
+mod keyring;
 mod keys;
+mod keys_in_use;
 mod output;
 mod own_process;
 mod proceed;
+mod seal_key;
 mod send;
 mod sessions;
 mod show;
@@ -87,6 +90,7 @@ enum Command {
     Dead(dead::Command),
     Doctor(doctor::Args),
     Acl(acl::Args),
+    SealKey(seal_key::Args),
     Drain(drain::Args),
     Unquarantine(unquarantine::Args),
     Continue(proceed::Args),
@@ -136,6 +140,7 @@ fn run(Cli { global, command }: Cli) -> Result<(), Failure> {
             Command::Dead(command) => dead::run(command, &global).await,
             Command::Doctor(args) => doctor::run(args, &global).await,
             Command::Acl(args) => acl::run(&args, &global),
+            Command::SealKey(args) => seal_key::run(&args, &global),
             Command::Drain(args) => drain::run(args, &global).await,
             Command::Unquarantine(args) => unquarantine::run(args, &global).await,
             Command::Continue(args) => proceed::run(args, &global).await,

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Write, stdout};
 
 use serde::Serialize;
-use tenure::model::Body;
 pub(crate) use tenure::model::Timestamp as Time;
+use tenure::model::{Body, seal::Unopened};
 
 use crate::failure::Failure;
 
@@ -43,8 +43,12 @@ fn is_command(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
 }
 
-/// The same for a column: on one line, and without anything that a terminal would obey.
+/// The same for a column: on one line, and without anything that a terminal would obey. Of one that could not be
+/// opened, why.
 pub(crate) fn cell(body: &Body) -> String {
+    if let Some(why) = Unopened::read(body.as_json()) {
+        return format!("({why})");
+    }
     match text_alone(body) {
         Some(text) if !text.chars().any(char::is_control) => text,
         _ => body.as_json().chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),

@@ -12,12 +12,13 @@ pub(crate) fn command(global: &Global) -> Result<Command, Failure> {
     // The address may hold a password, so it does not go where `ps` shows it.
     command.env("TENURE_REDIS", global.address()?).env_remove("TENURE_REDIS_FILE");
     command.env("TENURE_NAMESPACE", global.namespace.as_str());
-    let tls = [
+    let files = [
         ("TENURE_TLS_CA", &global.tls_ca),
         ("TENURE_TLS_CERT", &global.tls_cert),
         ("TENURE_TLS_KEY", &global.tls_key),
+        ("TENURE_KEYS_FILE", &global.keys_file),
     ];
-    for (name, file) in tls {
+    for (name, file) in files {
         if let Some(file) = file {
             command.env(name, file);
         }

@@ -11,6 +11,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::broadcast::{Receiver, error::RecvError},
 };
+use tracing::info;
 
 use crate::{
     agents_file, connect, doctor,
@@ -109,6 +110,9 @@ async fn start(
     global: &Global,
 ) -> Result<WorkerHandle, Failure> {
     let store = connect::store(global).await?;
+    if let Some(key) = store.keyring().sealing(None) {
+        info!(seals = %key.id(), keys = store.keyring().keys().count(), "bodies and states are sealed");
+    }
     doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?, &classes(&config, agents)).await?;
     let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();

@@ -105,6 +105,7 @@ impl Keyspace {
             id: new.id.clone(),
             reply_to: new.reply_to.clone(),
             body: new.body.clone(),
+            sealed: false,
         };
         session.inbox.push_back(Mail::Message(message.clone()));
         let (owner, pool, runnable) =

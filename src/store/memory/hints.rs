@@ -82,7 +82,7 @@ fn record_bytes(message: &Message) -> usize {
     let optional = |name: &str, value: Option<&str>| {
         value.map_or(0, |value| format!(",\"{name}\":\"\"").len() + escaped_bytes(value))
     };
-    let Message { number, message: name, time, id, reply_to, body } = message;
+    let Message { number, message: name, time, id, reply_to, body, sealed: _ } = message;
     let header = format!("{{\"v\":1,\"n\":{number},\"message\":\"{name}\",\"time\":{}}}", time.0);
     header.len()
         + optional("id", id.as_ref().map(|id| id.as_str()))

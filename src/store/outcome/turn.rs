@@ -73,6 +73,8 @@ pub struct Done {
     pub reply_to: Option<ReplyTo>,
     /// The JSON of an [`Envelope`](crate::model::Envelope).
     pub answer: String,
+    /// Whether the answer is sealed, where there is a key: its message was.
+    pub sealed: bool,
     /// If set, the message is given up on, for this reason and after this many tries.
     pub dead: Option<(String, u32)>,
 }

@@ -76,6 +76,8 @@ use self::{
     seeds::Seeds,
     target::Target,
 };
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{ownership::any_claim, records::any_record};
 use super::{StoreError, StoreResult};
 use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 

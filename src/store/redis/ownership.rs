@@ -227,3 +227,15 @@ pub(super) fn read_mail(
 ) -> StoreResult<Vec<Mail>> {
     mails(elements).map_err(|why| StoreError::unreadable(format!("the inbox of {session}"), why))
 }
+
+/// Reads any answer as a claim that was won; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_claim(answer: &[u8]) {
+    let Ok(value) = redis::parse_redis_value(answer) else { return };
+    let session: SessionId = "echo/a".parse().expect("a good session");
+    let Ok(mut reply) = Reply::of(Name::Claim, value.clone()) else { return };
+    if reply.text().is_ok() {
+        _ = won(&session, reply);
+    }
+    _ = super::records::stream(value);
+}

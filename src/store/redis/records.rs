@@ -183,7 +183,7 @@ pub(super) fn mail(element: &[u8]) -> Mail {
         Err(why) => (Body::text(&String::from_utf8_lossy(body)), Some(why)),
     };
     let Header { n, message, time, id, reply_to } = header;
-    let message = Message { number: n, message, time, id, reply_to, body };
+    let message = Message { number: n, message, time, id, reply_to, body, sealed: false };
     match malformed {
         None => Mail::Message(message),
         Some(why) => Mail::Malformed(message, why),
@@ -264,6 +264,15 @@ pub(super) fn hint(payload: &[u8]) -> Option<Hint> {
         }
         _ => None,
     }
+}
+
+/// Reads any bytes as what Redis may hold; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn any_record(bytes: &[u8], fields: Vec<(Vec<u8>, Vec<u8>)>) {
+    let fields = Fields(fields);
+    _ = (mail(bytes), hint(bytes), session_record(&fields), record_of_any_layout(&fields));
+    let id = String::from_utf8_lossy(bytes);
+    _ = (entry(&id, &fields), dead_letter(Partition(0), &id, &fields), out_reply(&id, &fields));
 }
 
 #[cfg(test)]

@@ -154,6 +154,7 @@ async fn commit<S: Store>(
             id: None,
             reply_to: None,
             answer: String::new(),
+            sealed: false,
             dead: None,
         }),
         unfinished: None,

@@ -12,7 +12,7 @@ use tenure::{
     Env, Moment,
     client::{Client, Outgoing},
     model::{Body, Entry, EntryKind, Envelope, IdempotencyKey, MessageId, ReplyTo, SessionId},
-    store::{HistoryRange, RedisStore},
+    store::HistoryRange,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use super::{
     scene::{PATIENCE, Scene},
 };
 use crate::{
+    connect::Connected,
     failure::{Exit, Failure},
     global::Global,
 };
@@ -37,7 +38,7 @@ const READING: usize = 64;
 
 /// Messages that come without an end: each session is sent the next one a while after it answered the last.
 pub(super) struct Load {
-    client: Client<RedisStore>,
+    client: Client<Connected>,
     env: Env,
     global: Global,
     list: ReplyTo,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tenure::{Moment, client::Client, store::RedisStore};
+use tenure::{Moment, client::Client};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,7 +14,10 @@ use super::{
     report::{Bar, Measured},
     scene::{ACQUAINTED, Scene, held},
 };
-use crate::failure::{Exit, Failure};
+use crate::{
+    connect::Connected,
+    failure::{Exit, Failure},
+};
 
 /// How long a session of the load rests between two messages.
 const REST: Duration = Duration::from_millis(100);
@@ -127,7 +130,7 @@ fn first_answers(exchanges: &[Exchange], back: Moment) -> Vec<Duration> {
 }
 
 /// How many crashes the sessions in long turns are charged with: they have committed nothing that would forgive them.
-async fn crashes(client: &Client<RedisStore>, sessions: usize) -> Result<usize, Failure> {
+async fn crashes(client: &Client<Connected>, sessions: usize) -> Result<usize, Failure> {
     let views = stream::iter((0..sessions).map(|number| async move {
         let view = client.session(&held(number)).await?;
         Ok::<_, Failure>(view.crashes.len())

@@ -10,7 +10,6 @@ use tenure::{
     Env, Moment,
     client::{Client, Outgoing},
     model::{Namespace, ReplyTo, SessionId},
-    store::RedisStore,
 };
 
 use super::{
@@ -112,7 +111,7 @@ impl<'a> Scene<'a> {
         Fleet::start_with(count, &options, global).await
     }
 
-    pub(super) async fn client(&self) -> Result<Client<RedisStore>, Failure> {
+    pub(super) async fn client(&self) -> Result<Client<connect::Connected>, Failure> {
         Ok(connect::for_writing(&self.global).await?.with_patience(PATIENCE))
     }
 
