@@ -85,6 +85,30 @@ async fn a_listener_whose_connection_is_closed_comes_back_and_says_that_it_misse
 }
 
 #[tokio::test]
+async fn a_listener_leaves_a_server_that_became_a_replica_and_says_that_it_missed_something() {
+    let (server, other) = (RedisServer::start(), RedisServer::start());
+    let store = store_on(&server).await;
+    let mut listener = store.listen(&worker()).await.unwrap();
+    let mut connection = by_hand(&server).await;
+    let mut follow = redis::cmd("REPLICAOF");
+    follow.arg("127.0.0.1").arg(other.port()).exec_async(&mut connection).await.unwrap();
+    let nobody_listens = eventually("it is left", BOUND, async || {
+        let mut list = redis::cmd("CLIENT");
+        let listening: String =
+            list.arg("LIST").arg("TYPE").arg("pubsub").query_async(&mut connection).await.unwrap();
+        listening.is_empty()
+    });
+    tokio::select! {
+        biased;
+        hint = listener.recv() => panic!("{hint:?}"),
+        () = nobody_listens => (),
+    }
+
+    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec_async(&mut connection).await.unwrap();
+    assert_eq!(next(&mut listener).await, Hint::Missed);
+}
+
+#[tokio::test]
 async fn a_listener_that_is_polled_in_short_turns_notices_a_half_open_connection_too() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port()).await;

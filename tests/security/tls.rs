@@ -1,6 +1,9 @@
 //! `rediss://`, with an authority of the test's own.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
@@ -10,6 +13,7 @@ use crate::{
         RedisServer, WorkerProcess,
         pki::{Authority, Files},
         port,
+        sentinel::{NAME, Sentinel},
     },
 };
 
@@ -149,4 +153,26 @@ fn what_cannot_be_meant_is_a_mistake_of_usage() {
         let said = tenure(&[&["workers", "--redis", url], args].concat()).badly(2);
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn sentinels_and_the_primary_that_they_name_are_both_reached_by_tls() {
+    // Sentinels name addresses, so the certificates are for those.
+    let server = Encrypted::for_name("127.0.0.1", "no");
+    let (ca, folder, port) = (server.ca(), server.folder.path(), port::free());
+    let at = |file: &str| text(&folder.join(file)).to_owned();
+    let lines = [
+        format!("tls-port {port}"),
+        format!("tls-cert-file {}", at("127.0.0.1.pem")),
+        format!("tls-key-file {}", at("127.0.0.1.key")),
+        format!("tls-ca-cert-file {}", text(&ca)),
+        "tls-auth-clients no".to_owned(),
+        "tls-replication yes".to_owned(),
+    ];
+    let lines = lines.each_ref().map(String::as_str);
+    let _sentinel = Sentinel::start("redis-server", server.port, Duration::from_secs(600), &lines);
+    let url = format!("rediss+sentinel://127.0.0.1:{port}/{NAME}");
+    _ = look(&url, &ca).well();
+    let said = look(&url.replace("rediss", "redis"), &ca).badly(2);
+    assert!(said.contains("not reached by TLS"), "{said}");
 }

@@ -8,6 +8,7 @@ pub mod http;
 pub mod pki;
 pub mod port;
 mod process;
+pub mod sentinel;
 mod server;
 mod wait;
 mod worker;

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::clock::Clock;
 use super::port;
 use super::process::{guarded, signal, spawn_from_lasting_thread, state};
+use super::sentinel::PROMOTABLE;
 use super::wait::wait_until;
 
 /// How long a server may take to answer, on a machine that is busy with everything else.
@@ -133,6 +134,25 @@ impl RedisServer {
         self.check_clock();
     }
 
+    /// Starts the server again on the same port and folder, as one that follows the server at `primary` and that no sentinel
+    /// promotes.
+    pub fn restart_as_replica_of(&mut self, primary: u16) {
+        let args = &mut self.options.args;
+        if let Some(before) = args.iter().position(|arg| arg == "--replicaof") {
+            args.drain(before..before + 3);
+        }
+        args.extend(["--replicaof", "127.0.0.1", &primary.to_string()].map(String::from));
+        args.extend(["--replica-priority", "0"].map(String::from));
+        self.restart();
+    }
+
+    /// Lets sentinels promote it, which they do not do with a server that was restarted as a replica.
+    pub fn may_be_promoted(&self) {
+        let mut conn = self.client().get_connection().expect("the server answers");
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("replica-priority").arg(PROMOTABLE).exec(&mut conn).expect("it is a number");
+    }
+
     /// Waits until so many replicas follow.
     pub fn wait_for_replicas(&self, count: usize) {
         let mut conn = self.client().get_connection().expect("the server answers");
@@ -141,6 +161,14 @@ impl RedisServer {
             let info: String = ask.arg("replication").query(&mut conn).expect("the server answers");
             info.matches("state=online").count() >= count
         });
+    }
+
+    /// Whether a replica follows, as far as the server says.
+    pub fn is_followed(&self) -> bool {
+        let mut ask = redis::cmd("INFO");
+        let said =
+            self.client().get_connection().and_then(|mut conn| ask.arg("replication").query(&mut conn));
+        said.is_ok_and(|info: String| info.contains("state=online"))
     }
 
     fn launch(&mut self) -> Result<(), StartFailed> {
@@ -335,7 +363,7 @@ impl StartFailed {
 }
 
 /// A path is taken from where the tests run, not from the server's folder.
-fn binary() -> String {
+pub(super) fn binary() -> String {
     let named = std::env::var("TENURE_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
     match fs::canonicalize(&named) {
         Ok(path) if named.contains('/') => path.to_string_lossy().into_owned(),

@@ -28,8 +28,8 @@ const TRIES: usize = 3;
 pub(crate) fn options(global: &Global) -> Result<Options, Failure> {
     let (namespace, timeout) = (global.namespace.clone(), global.timeout);
     let options = Options { namespace, timeout, tls: global.tls()?, ..Options::new(global.address()?) };
-    match options.client() {
-        Ok(_) => Ok(options),
+    match options.check() {
+        Ok(()) => Ok(options),
         Err(StoreError::Refused(why)) => Err(Failure::new(Exit::Usage, why)),
         Err(err) => Err(err.into()),
     }
@@ -40,7 +40,7 @@ pub(crate) async fn connection(
     global: &Global,
     patience: Duration,
 ) -> Result<MultiplexedConnection, Failure> {
-    let client = options(global)?.client()?;
+    let client = options(global)?.client().await?;
     let config = redis::AsyncConnectionConfig::new()
         .set_connection_timeout(Some(global.timeout))
         .set_response_timeout(Some(global.timeout + patience));

@@ -9,7 +9,7 @@ use redis::{Pipeline, Value};
 use tracing::{debug, warn};
 
 use super::{
-    errors::{again, checked, is_no_script_value},
+    errors::{again, is_no_script_value},
     keys::Keys,
     lanes::Lane,
     scripts::{Call, Name},
@@ -56,10 +56,9 @@ impl GroupLane {
             Ok(reach) => (reach, None),
             Err(error) => (Reach::Unknown, Some(error)),
         };
-        let address = self.lane.address();
         let check = |value| match &error {
             Some(error) if is_no_script_value(&value) => Err(again(error)),
-            _ => checked(address, value),
+            _ => self.lane.checked(value),
         };
         let mut scripts = answers.scripts.into_iter();
         let values = writes.iter().map(|write| match write {

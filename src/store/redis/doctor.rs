@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Options, REPLIES, RedisStore, Rights, Role, errors::is_no_script, records::Fields, replies::text,
-    target::Target,
+    sentinel_checks::sentinel_checks, target::Target,
 };
 use crate::store::{StoreError, StoreResult};
 
@@ -100,7 +100,8 @@ async fn look(
         replicas(&info),
         round_trip(fastest),
     ];
-    Ok(first.into_iter().chain(scripting).chain(rest).collect())
+    let watchers = sentinel_checks(target, &mut connection).await;
+    Ok(first.into_iter().chain(scripting).chain(rest).chain(watchers).collect())
 }
 
 pub(super) async fn ask(

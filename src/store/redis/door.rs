@@ -7,7 +7,6 @@ use redis::Value;
 use super::{
     RedisStore,
     ask::{ask, at_least_a_millisecond, unreadable},
-    errors::checked,
     keys::reply_list,
     records::stream,
     replies::{Reply, text},
@@ -110,7 +109,7 @@ impl RedisStore {
         look.cmd("XINFO").arg("STREAM").arg(&ingress);
         let mut answers = self.shared.reads.each(&look).await?.into_iter();
         let (entries, info) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
-        let entries = checked(self.shared.target.address(), entries)?;
+        let entries = self.shared.reads.checked(entries)?;
         let entries = if limit == 0 { Vec::new() } else { read_entries(entries)? };
         Ok(Ingress { entries, last: last_id(info)? })
     }

@@ -3,7 +3,7 @@
 use redis::{ErrorKind, RedisError, Value};
 
 use super::tls;
-use crate::store::{StoreError, StoreResult};
+use crate::store::StoreError;
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,6 +16,11 @@ pub(super) struct Unanswered {
 /// `Unavailable`, from what is known of the cause. `address` is host and port, never more.
 pub(super) fn unanswered(address: &str, cause: impl ToString) -> StoreError {
     StoreError::Unavailable(Box::new(Unanswered { address: address.to_owned(), cause: cause.to_string() }))
+}
+
+/// The server that was asked is not the primary any more.
+pub(super) fn moved(address: &str) -> StoreError {
+    unanswered(address, "another server is the primary now")
 }
 
 /// What an error of the client library means.
@@ -33,20 +38,12 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::unreadable("an answer of the server", error)
         }
         ErrorKind::InvalidClientConfig => StoreError::Refused(
-            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
+            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, or redis+sentinel://HOST:PORT,HOST:PORT/NAME, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
         ),
         ErrorKind::RESP3NotSupported => {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
         _ => unanswered(address, error),
-    }
-}
-
-/// The value, unless it is an error.
-pub(super) fn checked(address: &str, value: Value) -> StoreResult<Value> {
-    match value {
-        Value::ServerError(error) => Err(store_error(address, error.into())),
-        value => Ok(value),
     }
 }
 
@@ -70,6 +67,11 @@ pub(super) fn ends_connection(error: &RedisError) -> bool {
 /// Whether an error's code says that the server became a replica.
 pub(super) fn is_demotion(code: Option<&str>) -> bool {
     matches!(code, Some("READONLY" | "MASTERDOWN" | "UNBLOCKED"))
+}
+
+/// Whether an error's code says that the server may have been replaced: it became a replica, or has lost its own.
+pub(super) fn is_failover(code: Option<&str>) -> bool {
+    is_demotion(code) || code == Some("NOREPLICAS")
 }
 
 /// Whether the server forbids it to this user.

@@ -19,9 +19,10 @@ use futures_util::{
 use redis::{Cmd, Pipeline, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
-    errors::{again, ends_connection, is_demotion, is_forbidden, is_no_script, store_error},
+    errors::{again, ends_connection, is_demotion, is_forbidden, is_no_script},
     scripts::{Call, Name},
-    target::{Server, Target},
+    target::{Connected, Server, Target},
+    term::Term,
 };
 use crate::store::{Run, StoreError, StoreResult};
 
@@ -37,6 +38,7 @@ pub(super) struct Lane {
 struct Link {
     connection: MultiplexedConnection,
     server: Arc<Server>,
+    term: Term,
     number: u64,
 }
 
@@ -162,7 +164,7 @@ impl Lane {
         let mut connection = link.connection.clone();
         let asked = connection.send_packed_commands(pipeline, 0, pipeline.len());
         let values = self.answer_within(&link, blocks, asked).await?.map_err(|error| self.error(error))?;
-        if values.iter().any(is_demoted) {
+        if values.iter().any(|value| self.is_left_at(value)) {
             self.give_up(&link);
         }
         Ok((link.server, values))
@@ -180,11 +182,6 @@ impl Lane {
     /// The beginning of a call.
     pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
         self.target.scripts.call(name, keys)
-    }
-
-    /// Host and port, for people.
-    pub(super) fn address(&self) -> &str {
-        self.target.address()
     }
 
     async fn reload(&self, link: &Link, call: &Call) -> StoreResult<()> {
@@ -225,18 +222,43 @@ impl Lane {
         blocks: Duration,
         asked: impl Future<Output = Result<T, RedisError>>,
     ) -> StoreResult<Result<T, RedisError>> {
-        let Ok(answered) = tokio::time::timeout(self.target.timeout + blocks, asked).await else {
-            self.give_up(link);
-            return Err(self.target.too_late());
+        let answered = tokio::time::timeout(self.target.timeout + blocks, link.term.outlasts(asked)).await;
+        let answered = match answered {
+            Ok(Some(answered)) => answered,
+            Ok(None) => {
+                self.give_up(link);
+                return Err(self.target.moved());
+            }
+            Err(_) => {
+                self.give_up(link);
+                return Err(self.target.too_late());
+            }
         };
-        if answered.as_ref().is_err_and(ends_connection) {
+        if answered
+            .as_ref()
+            .is_err_and(|error| ends_connection(error) || self.target.is_left_at(error.code()))
+        {
             self.give_up(link);
         }
         Ok(answered)
     }
 
+    /// The value, unless it is an error.
+    pub(super) fn checked(&self, value: Value) -> StoreResult<Value> {
+        match value {
+            Value::ServerError(error) => Err(self.error(error.into())),
+            value => Ok(value),
+        }
+    }
+
     fn error(&self, error: RedisError) -> StoreError {
-        store_error(self.target.address(), error)
+        self.target.error(error)
+    }
+
+    /// Whether an answer in a pipeline says that the server is one to leave.
+    fn is_left_at(&self, value: &Value) -> bool {
+        let Value::ServerError(error) = value else { return false };
+        is_demotion(Some(error.code())) || self.target.is_left_at(Some(error.code()))
     }
 
     /// The connection, or a share in the attempt to make one.
@@ -244,9 +266,9 @@ impl Lane {
         let attempt = {
             let mut state = self.state();
             match &state.line {
-                Line::Up(link) => return Ok(link.clone()),
+                Line::Up(link) if !link.term.is_over() => return Ok(link.clone()),
                 Line::Connecting(attempt) => attempt.clone(),
-                Line::Down => {
+                Line::Up(_) | Line::Down => {
                     state.attempts += 1;
                     let attempt = connect(self.target.clone(), state.attempts);
                     state.line = Line::Connecting(attempt.clone());
@@ -270,7 +292,6 @@ impl Lane {
         }
     }
 
-    /// Takes a connection away, unless that has been done.
     /// Connects anew for the next call, unless that was done since `seen` answered.
     pub(super) fn connect_again(&self, seen: &Server) {
         let mut state = self.state();
@@ -280,6 +301,7 @@ impl Lane {
         }
     }
 
+    /// Takes a connection away, unless that has been done.
     fn give_up(&self, broken: &Link) {
         let mut state = self.state();
         if matches!(&state.line, Line::Up(link) if link.number == broken.number) {
@@ -293,17 +315,13 @@ impl Lane {
     }
 }
 
-/// Whether an answer in a pipeline says that the server became a replica.
-fn is_demoted(value: &Value) -> bool {
-    matches!(value, Value::ServerError(error) if is_demotion(Some(error.code())))
-}
-
 /// One attempt, which all who wait for it share. It ends within the target's time-out.
 fn connect(target: Arc<Target>, number: u64) -> Attempt {
     let attempt = async move {
         let made = tokio::time::timeout(target.timeout, target.connect()).await;
-        let (connection, server) = made.unwrap_or_else(|_| Err(target.too_late())).map_err(Arc::new)?;
-        Ok(Link { connection, server: Arc::new(server), number })
+        let Connected { connection, server, term } =
+            made.unwrap_or_else(|_| Err(target.too_late())).map_err(Arc::new)?;
+        Ok(Link { connection, server: Arc::new(server), term, number })
     };
     attempt.boxed().shared()
 }

@@ -21,7 +21,13 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
-use super::{RedisStore, keys::Lapses, records::hint, target::Target};
+use super::{
+    RedisStore,
+    keys::Lapses,
+    records::hint,
+    target::{Connected, Server, Target},
+    term::Term,
+};
 use crate::{
     model::WorkerId,
     store::{Hint, Lapsed, Listener, StoreResult},
@@ -31,7 +37,8 @@ use crate::{
 /// watches the lifeline must not miss it for long.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// How often a connection is asked for a sign of life: one that went half-open never says so itself.
+/// How often a connection is asked for a sign of life: one that went half-open never says so itself, nor does a server
+/// that became a replica, where nothing is published any more.
 const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// How many hints wait for a listener that is slow; more are dropped, and it is told.
@@ -72,6 +79,7 @@ struct Subscribed {
     dropped: Arc<AtomicBool>,
     pings: Interval,
     ping: Option<Later<bool>>,
+    term: Term,
 }
 
 /// What a listener waits for next.
@@ -79,6 +87,8 @@ enum Event {
     Pushed(Option<PushInfo>),
     PingDue,
     Answered(bool),
+    /// Another server is the primary.
+    Moved,
 }
 
 /// What comes in by a line.
@@ -184,14 +194,14 @@ impl Subscribed {
                 // The ping before has had its time.
                 Event::PingDue => return None,
                 Event::Answered(true) => self.ping = None,
-                Event::Answered(false) => return None,
+                Event::Answered(false) | Event::Moved => return None,
             }
         }
     }
 
     /// Each arm may be dropped: what it waits for is kept in `self`.
     async fn next_event(&mut self) -> Event {
-        let Self { pushed, pings, ping, .. } = self;
+        let Self { pushed, pings, ping, term, .. } = self;
         let answered = async {
             match ping {
                 Some(ping) => ping.await,
@@ -200,6 +210,7 @@ impl Subscribed {
         };
         tokio::select! {
             biased;
+            () = term.over() => Event::Moved,
             pushed = pushed.recv() => Event::Pushed(pushed),
             answered = answered => Event::Answered(answered),
             _ = pings.tick() => Event::PingDue,
@@ -208,7 +219,7 @@ impl Subscribed {
 
     fn ping(&self) -> Later<bool> {
         let mut connection = self.connection.clone();
-        Box::pin(async move { redis::cmd("PING").exec_async(&mut connection).await.is_ok() })
+        Box::pin(async move { Server::is_primary(&mut connection).await })
     }
 }
 
@@ -223,7 +234,7 @@ async fn subscribe(target: &Target, channels: &Channels) -> StoreResult<Subscrib
         }
         sent => sent.map_err(drop),
     };
-    let mut connection = target.connect_pushed(keep).await?;
+    let Connected { mut connection, term, .. } = target.connect_pushed(keep).await?;
     for (command, channels) in [("SSUBSCRIBE", &channels.sharded), ("SUBSCRIBE", &channels.plain)] {
         if !channels.is_empty() {
             let mut subscribe = redis::cmd(command);
@@ -234,7 +245,7 @@ async fn subscribe(target: &Target, channels: &Channels) -> StoreResult<Subscrib
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
-    Ok(Subscribed { connection, pushed, dropped, pings, ping: None })
+    Ok(Subscribed { connection, pushed, dropped, pings, ping: None, term })
 }
 
 /// What was published to the worker, if it is a hint: channel, then payload.

@@ -8,7 +8,8 @@
 //! in time. There is one for messages and commits, one for leases and upkeep, which must never queue
 //! behind those, and one for reads. Writes of a durability class above `memory` have a *commit lane* of their own. What blocks has connections of its own, hints come in
 //! on another, and administration goes through a pool. Each connection looks at
-//! who answers before its first use, and refuses a replica.
+//! who answers before its first use, and refuses a replica. Behind sentinels it asks them first, and is left when another
+//! server becomes the primary: a *term* ends, and all connections of it with it.
 
 mod admin;
 mod ask;
@@ -26,13 +27,19 @@ mod ownership;
 mod pulse;
 mod reading;
 mod records;
+mod replicated;
 mod replies;
 mod rights;
 mod scripts;
+mod sentinel;
+mod sentinel_checks;
 mod snapshot;
 mod store;
+mod switch;
 mod target;
+mod term;
 mod tls;
+mod topology;
 mod turn;
 mod upkeep;
 mod vital;
@@ -46,7 +53,9 @@ use std::{
     time::Duration,
 };
 
-use self::{admin::Admin, commit_lane::CommitLane, lanes::Lane, target::Target, waiting::Waiting};
+use self::{
+    admin::Admin, commit_lane::CommitLane, lanes::Lane, switch::Watch, target::Target, waiting::Waiting,
+};
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, announce_lapses, checks},
@@ -66,7 +75,9 @@ use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, S
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`; behind
+    /// sentinels `redis+sentinel://[user:password@]host[:port],…/name[/db][?sentinel_user=…&sentinel_password=…]`, or
+    /// `rediss+sentinel://` where both they and Redis are reached by TLS.
     pub url: String,
     /// Whom a `rediss://` connection trusts, and what it shows of itself.
     pub tls: Tls,
@@ -97,11 +108,20 @@ impl Options {
         }
     }
 
-    /// What opens connections to the server, for programs that have business there besides the namespace.
+    /// Whether the address is one, and the certificates fit it.
     ///
-    /// Fails with [`StoreError::Refused`] at an address that is none.
-    pub fn client(&self) -> StoreResult<redis::Client> {
-        Ok(self.target()?.client().clone())
+    /// Fails with [`StoreError::Refused`] if not.
+    pub fn check(&self) -> StoreResult<()> {
+        self.target().map(drop)
+    }
+
+    /// What opens connections to the server, for programs that have business there besides the namespace: behind sentinels,
+    /// to the one that is the primary now.
+    ///
+    /// Fails with [`StoreError::Refused`] at an address that is none, and with [`StoreError::Unavailable`] where no
+    /// sentinel names a primary.
+    pub async fn client(&self) -> StoreResult<redis::Client> {
+        Ok(self.target()?.client().await?.0)
     }
 
     fn target(&self) -> StoreResult<Target> {
@@ -141,6 +161,8 @@ struct Shared {
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
     admin: Admin,
+    /// Ends with the store.
+    _watch: Option<Watch>,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -175,7 +197,8 @@ impl RedisStore {
             reads,
             commits: Mutex::default(),
             waiting: Waiting::new(target.clone()),
-            admin: Admin::new(target.clone())?,
+            admin: Admin::new(target.clone()),
+            _watch: Watch::over(&target),
             pools: Mutex::default(),
             target,
         };

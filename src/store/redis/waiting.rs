@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Value, aio::MultiplexedConnection};
+use redis::{Cmd, Value};
 
-use super::{errors::store_error, target::Target};
+use super::target::{Connected, Target};
 use crate::store::StoreResult;
 
 /// How many connections are kept for the next that waits.
@@ -21,7 +21,7 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Waiting {
     target: Arc<Target>,
-    idle: Arc<Mutex<Vec<MultiplexedConnection>>>,
+    idle: Arc<Mutex<Vec<Connected>>>,
 }
 
 impl Waiting {
@@ -46,37 +46,40 @@ impl Waiting {
 
     async fn once(&self, block: Duration, command: &Cmd) -> StoreResult<Value> {
         // While it waits nobody else has the connection: taken, and put back only after an answer.
-        let kept = self.idle().pop();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => self.target.connect_plain().await?.0,
+        let mut connected = match self.kept() {
+            Some(connected) => connected,
+            None => self.target.connect_plain().await?,
         };
+        let Connected { connection, term, .. } = &mut connected;
         let asked = async { connection.send_packed_command(command).await?.extract_error() };
-        let answered = tokio::time::timeout(block + self.target.timeout, asked).await;
-        match answered {
-            Ok(Ok(value)) => {
-                self.keep(connection);
-                Ok(value)
+        let answered = tokio::time::timeout(block + self.target.timeout, term.outlasts(asked)).await;
+        let error = match answered {
+            Ok(Some(Ok(value))) => {
+                self.keep(connected);
+                return Ok(value);
             }
-            Ok(Err(error)) => {
-                self.idle().clear();
-                Err(store_error(self.target.address(), error))
-            }
-            Err(_) => {
-                self.idle().clear();
-                Err(self.target.too_late())
-            }
-        }
+            Ok(Some(Err(error))) => self.target.error(error),
+            Ok(None) => self.target.moved(),
+            Err(_) => self.target.too_late(),
+        };
+        self.idle().clear();
+        Err(error)
     }
 
-    fn keep(&self, connection: MultiplexedConnection) {
+    fn kept(&self) -> Option<Connected> {
+        let mut idle = self.idle();
+        idle.retain(|connected| !connected.term.is_over());
+        idle.pop()
+    }
+
+    fn keep(&self, connected: Connected) {
         let mut idle = self.idle();
         if idle.len() < KEPT {
-            idle.push(connection);
+            idle.push(connected);
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<MultiplexedConnection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connected>> {
         self.idle.lock().expect("nobody panics with the lock held")
     }
 }

@@ -1,0 +1,167 @@
+//! Those who send while primaries are replaced, and what they know for certain.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tenure::{
+    Env, SessionId,
+    client::{Answer, Client, ClientError, Outgoing},
+    model::EntryKind,
+    store::{HistoryRange, RedisStore, Store, redis::Options},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long one try may take, and the pause before the next.
+const TRY: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Between two messages of a session.
+const THINK: Duration = Duration::from_millis(5);
+
+/// Each session's messages, sent one after the other, each until it is answered.
+pub struct Load {
+    client: Client<RedisStore>,
+    sessions: Vec<Arc<Talk>>,
+    enough: CancellationToken,
+    talkers: TaskTracker,
+}
+
+/// What one session was sent.
+struct Talk {
+    session: SessionId,
+    /// Texts whose turn was told.
+    told: Mutex<Vec<Told>>,
+    /// How often somebody was told that an outcome is not known.
+    unknown: AtomicU64,
+}
+
+/// A turn that was told.
+#[derive(Debug, Clone)]
+struct Told {
+    text: String,
+    answer: Answer,
+}
+
+/// What became of the turns that were told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Turns that were told.
+    pub told: u64,
+    /// Of those, the ones that are in no history.
+    pub lost: u64,
+    /// Messages with more than one turn, and turns that stand before one that was told earlier.
+    pub twice: u64,
+    /// How often somebody was told that an outcome is not known.
+    pub unknown: u64,
+}
+
+impl Load {
+    /// Begins to send to `sessions` sessions of each of `agents`.
+    pub async fn start(url: &str, agents: &[&str], sessions: usize) -> Self {
+        let options = Options { timeout: TRY, ..Options::new(url) };
+        let store = RedisStore::connect(options).await.expect("somebody is the primary");
+        let client = Client::new(store, Env::system()).with_patience(TRY);
+        let (enough, talkers) = (CancellationToken::new(), TaskTracker::new());
+        let talk = |agent: &&str, n| Talk {
+            session: format!("{agent}/{n}").parse().expect("a session"),
+            told: Mutex::default(),
+            unknown: AtomicU64::default(),
+        };
+        let sessions = (0..sessions).flat_map(|n| agents.iter().map(move |agent| Arc::new(talk(agent, n))));
+        let load = Self { client, sessions: sessions.collect(), enough, talkers };
+        for talk in &load.sessions {
+            load.talkers.spawn(talk.clone().go_on(load.client.clone(), load.enough.clone()));
+        }
+        load
+    }
+
+    /// Waits until each session of `agent` was told `more` turns from here on.
+    pub async fn wait_for_more(&self, agent: &str, more: usize, bound: Duration) {
+        let before: BTreeMap<_, _> =
+            self.of(agent).map(|talk| (talk.session.clone(), talk.told().len())).collect();
+        super::support::eventually(&format!("{agent} goes on"), bound, async || {
+            self.of(agent).all(|talk| talk.told().len() >= before[&talk.session] + more)
+        })
+        .await;
+    }
+
+    /// Sends no more; returns when all that was sent is answered.
+    pub async fn finish(&self, bound: Duration) {
+        self.enough.cancel();
+        self.talkers.close();
+        tokio::time::timeout(bound, self.talkers.wait()).await.expect("all that was sent is answered");
+    }
+
+    /// What became of the turns of `agent` that were told; after [`finish`](Self::finish).
+    pub async fn tally(&self, agent: &str) -> Tally {
+        let mut tally = Tally::default();
+        for talk in self.of(agent) {
+            talk.count(&self.client, &mut tally).await;
+        }
+        tally
+    }
+
+    fn of(&self, agent: &str) -> impl Iterator<Item = &Arc<Talk>> {
+        self.sessions.iter().filter(move |talk| talk.session.agent().as_str() == agent)
+    }
+}
+
+impl Talk {
+    async fn go_on(self: Arc<Self>, client: Client<RedisStore>, enough: CancellationToken) {
+        for n in 1.. {
+            if enough.is_cancelled() {
+                return;
+            }
+            let text = n.to_string();
+            let answer = self.until_answered(&client, &text).await;
+            self.told().push(Told { text, answer });
+            tokio::time::sleep(THINK).await;
+        }
+    }
+
+    async fn until_answered(&self, client: &Client<RedisStore>, text: &str) -> Answer {
+        let id = format!("{}:{text}", self.session);
+        loop {
+            let id = id.parse().expect("short enough");
+            match client.ask(Outgoing::text(self.session.clone(), text).id(id), TRY).await {
+                Ok(answer) => return answer,
+                Err(ClientError::Refused(why)) => panic!("{}: {}", self.session, why.sentence()),
+                Err(_) => _ = self.unknown.fetch_add(1, Ordering::Relaxed),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Holds what was told against the session's history.
+    async fn count(&self, client: &Client<RedisStore>, tally: &mut Tally) {
+        let history = client.store().history(&self.session, HistoryRange::Newest(0), Duration::ZERO);
+        let history = history.await.expect("the server answers");
+        let numbered = history.iter().zip(1..).all(|(entry, seq)| entry.id.seq == seq);
+        assert!(numbered, "{}: entries are not numbered from 1 without a gap", self.session);
+        let said = |kind| history.iter().filter(move |entry| entry.kind == kind);
+        let asked: Vec<u64> = said(EntryKind::User)
+            .map(|entry| entry.body.as_text().expect("a text").parse().expect("a number"))
+            .collect();
+        let answered = said(EntryKind::Assistant).count();
+        assert_eq!(asked.len(), answered, "{}: each message has one answer", self.session);
+        tally.twice += asked.windows(2).filter(|pair| pair[0] >= pair[1]).count() as u64;
+        let told = self.told();
+        tally.told += told.len() as u64;
+        tally.unknown += self.unknown.load(Ordering::Relaxed);
+        for Told { text, answer } in told.iter() {
+            let there = said(EntryKind::Assistant)
+                .any(|entry| Some(entry.id) == answer.entry && entry.body.as_text() == Some(text.clone()));
+            tally.lost += u64::from(!there);
+        }
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Vec<Told>> {
+        self.told.lock().expect("nobody panics while writing")
+    }
+}
