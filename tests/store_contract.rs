@@ -284,6 +284,7 @@ store_contract!(memory, ground::Memory::start());
 store_contract!(simulated, ground::Simulated::start());
 store_contract!(under_seal, ground::UnderSeal::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());
+store_contract!(cluster, contract::on_redis::OnRedis::start_clustered());
 sizes_contract!(memory_sizes, ground::Memory::start());
 sizes_contract!(simulated_sizes, ground::Simulated::start());
 sizes_contract!(redis_sizes, contract::on_redis::OnRedis::start());

@@ -274,7 +274,7 @@ impl Partitions {
 }
 
 /// CRC16 as Redis Cluster computes it (XMODEM: polynomial 0x1021, start 0).
-fn crc16(bytes: &[u8]) -> u16 {
+pub(crate) fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
             if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }

@@ -19,6 +19,7 @@ mod timestamp;
 mod turn;
 mod watch;
 
+pub(crate) use address::crc16;
 pub use address::{
     AgentName, BadAddress, Group, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId,
     WorkerId, WorkerName,

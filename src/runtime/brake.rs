@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Brake {
     lease: LeaseTimes,
-    /// The start of the server that answers.
+    /// The start of the server that lifelines are at; where nothing else is known it has all partitions.
     run: Mutex<Option<Run>>,
     partitions: Mutex<BTreeMap<Partition, Answers>>,
 }
@@ -49,6 +49,8 @@ struct Answers {
     last: (Moment, Millis),
     /// Until when nobody is buried.
     spare_until: Moment,
+    /// The start of the server that has this partition, where that may be another than the lifelines'.
+    run: Option<Run>,
 }
 
 impl Brake {
@@ -60,17 +62,37 @@ impl Brake {
     /// The first answer of a partition, at `now`, by a server that has been up for `up`.
     pub(super) fn first_answer(&self, partition: Partition, now: Moment, server: Millis, up: Duration) {
         let spare_until = now.plus(self.lease.ttl().saturating_sub(up));
-        self.lock().insert(partition, Answers { first: now, last: (now, server), spare_until });
+        self.lock().insert(partition, Answers { first: now, last: (now, server), spare_until, run: None });
     }
 
     /// This start of the server answers, at `now`: what another one was told it may not know.
     pub(super) fn served_by(&self, run: Run, now: Moment) {
         let before = self.run.lock().expect("nobody panics while looking at the brake").replace(run);
         if before.is_some_and(|before| before != run) {
-            for answers in self.lock().values_mut() {
+            // Whoever has just come judges by lifelines, too, whatever server the partition is at.
+            let in_doubt = |answers: &&mut Answers| answers.run.is_none() || self.is_new(answers, now);
+            for answers in self.lock().values_mut().filter(in_doubt) {
                 answers.spare_until = now.plus(self.lease.ttl());
             }
         }
+    }
+
+    /// Whether this start of the server is the one that lifelines are at.
+    pub(super) fn is_served_by(&self, run: Run) -> bool {
+        *self.run.lock().expect("nobody panics while looking at the brake") == Some(run)
+    }
+
+    /// The same of the server that has `partition`, which is another than others': it alone is in doubt.
+    pub(super) fn kept_by(&self, partition: Partition, run: Run, now: Moment) {
+        let mut partitions = self.lock();
+        let Some(answers) = partitions.get_mut(&partition) else { return };
+        if answers.run.replace(run).is_some_and(|before| before != run) {
+            answers.spare_until = now.plus(self.lease.ttl());
+        }
+    }
+
+    fn is_new(&self, answers: &Answers, now: Moment) -> bool {
+        now.since(answers.first) < self.lease.ttl()
     }
 
     /// A renewal was answered at `now` by a server whose clock said `server`.
@@ -113,6 +135,7 @@ impl Brake {
         let run = *self.run.lock().expect("nobody panics while looking at the brake");
         let (partitions, Some(run)) = (self.lock(), run) else { return Judgement::Spare };
         let Some(answers) = partitions.get(&partition) else { return Judgement::Spare };
+        let run = answers.run.unwrap_or(run);
         let counts = now >= answers.spare_until && now.since(answers.last.0) <= self.silence();
         let reckoning = Reckoning { run, until: self.latest(answers.last, now) };
         match now.since(answers.first) {
@@ -206,6 +229,28 @@ mod tests {
             brake.overdue(P, at(21_100)),
             Overdue::BuryUnder(Reckoning { run: other, ..reckoning(21_100) })
         );
+    }
+
+    #[test]
+    fn a_partition_on_a_server_of_its_own_is_in_doubt_with_that_alone() {
+        let (brake, own, other) = (settled(), Run::named("own"), Run::named("other"));
+        brake.kept_by(P, own, at(12_000));
+        let under = |ms| Overdue::BuryUnder(Reckoning { run: own, ..reckoning(ms) });
+        assert_eq!(brake.overdue(P, at(12_000)), under(12_000), "it is not new, only known now");
+        brake.served_by(other, at(12_100));
+        assert!(brake.is_served_by(other) && !brake.is_served_by(own));
+        assert_eq!(brake.overdue(P, at(12_100)), under(12_100), "that is where lifelines are");
+        brake.kept_by(P, other, at(12_200));
+        assert_eq!(brake.overdue(P, at(12_200)), Overdue::Spare);
+    }
+
+    #[test]
+    fn who_has_just_come_doubts_its_partitions_with_the_lifelines_too() {
+        let brake = brake();
+        brake.kept_by(P, Run::named("own"), at(0));
+        assert!(matches!(brake.judge(P, at(600)), Judgement::BuryUnheard(_)));
+        brake.served_by(Run::named("2"), at(600));
+        assert_eq!(brake.judge(P, at(600)), Judgement::Spare);
     }
 
     #[test]

@@ -334,7 +334,7 @@ impl<S: Store> Duty<S> {
         let (reckoning, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
             _ if overdue.is_empty() => return overdue,
             Judgement::Bury(reckoning) => (reckoning, overdue),
-            Judgement::BuryUnheard(reckoning) => (reckoning, self.unheard(reckoning.run, overdue).await),
+            Judgement::BuryUnheard(reckoning) => (reckoning, self.unheard(overdue).await),
             Judgement::Spare => return Vec::new(),
         };
         let mut buried = Vec::new();
@@ -352,10 +352,10 @@ impl<S: Store> Duty<S> {
     }
 
     /// Those of `workers` whose lifeline is broken too, as far as this worker can tell: it must be heard itself.
-    async fn unheard(&self, run: Run, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
+    async fn unheard(&self, mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
         workers.insert(0, self.shared.worker.clone());
         let Ok(seen) = self.shared.store.vital(&workers).await else { return Vec::new() };
-        if Run::named(&seen.run) != run || seen.present.first() != Some(&true) {
+        if !self.shared.brake.is_served_by(Run::named(&seen.run)) || seen.present.first() != Some(&true) {
             return Vec::new();
         }
         workers

@@ -50,6 +50,7 @@ impl<S: Store> Incarnation<S> {
                 // Nothing can be held there yet, so there is nothing to look for.
                 Renewal::Renewed { now, duty, alive } => {
                     self.brake.first_answer(partition, self.env.now(), now, up);
+                    self.meet_keeper(partition).await;
                     self.note(partition, attempt, now, duty.as_ref(), alive);
                 }
                 Renewal::Lost => self.stops.lost.cancel(),
@@ -134,7 +135,9 @@ impl<S: Store> Incarnation<S> {
             .partitions()
             .all()
             .map(|partition| async move {
-                (partition, self.store.renew(partition, &self.presence(partition, full)).await)
+                let renewal = self.store.renew(partition, &self.presence(partition, full)).await;
+                self.meet_keeper(partition).await;
+                (partition, renewal)
             })
             .collect();
         if planted(Bug::RenewalIgnoresFailure) {
@@ -206,6 +209,13 @@ impl<S: Store> Incarnation<S> {
             self.look_for_losses();
         }
         Ok(())
+    }
+
+    /// The same of the server that has `partition`, where that is one of several.
+    async fn meet_keeper(&self, partition: Partition) {
+        if let Some(run) = self.store.run(partition).await {
+            self.brake.kept_by(partition, run, self.env.now());
+        }
     }
 
     /// How many share the duties. What was counted before stands if the server does not answer.

@@ -64,6 +64,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// How long the server has been up, at least; an embedded one is as old as can be.
     fn uptime(&self) -> impl Future<Output = StoreResult<Duration>> + Send;
 
+    /// Which start of which server has `partition`, as far as that is known. None also where one server has all: then it
+    /// is the one that [`vital`](Self::vital) names.
+    fn run(&self, _partition: Partition) -> impl Future<Output = Option<Run>> + Send {
+        std::future::ready(None)
+    }
+
     // ---- the namespace
 
     /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`

@@ -16,7 +16,7 @@ use tenure::{
 };
 
 use super::ground::{Ground, START, settings};
-use crate::support::RedisServer;
+use crate::support::{RedisServer, cluster};
 
 /// How long a hint may be under way.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,11 +37,23 @@ impl OnRedis {
     /// An empty one that runs these scripts.
     pub async fn start_with(scripts: Scripts) -> Self {
         let server = RedisServer::builder().clock_ms(START.0).start();
+        let url = server.url();
+        Self::at(server, url, scripts).await
+    }
+
+    /// An empty one on a cluster of one node, which has all slots: it is as strict about them as any.
+    pub async fn start_clustered() -> Self {
+        let node = cluster::alone(START.0);
+        let url = cluster::url([&node]);
+        Self::at(node, url, Scripts::embedded()).await
+    }
+
+    async fn at(server: RedisServer, url: String, scripts: Scripts) -> Self {
         let options = Options {
             namespace: "contract".parse().expect("a good name"),
             settings: settings(),
             scripts,
-            ..Options::new(server.url())
+            ..Options::new(url)
         };
         let store = RedisStore::connect(options).await.expect("the server answers");
         Self { store, server, marks: AtomicU64::new(0) }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "every test binary takes what it needs")]
 
 mod clock;
+pub mod cluster;
 pub mod compose;
 pub mod containers;
 pub mod http;
@@ -15,6 +16,7 @@ mod worker;
 pub mod worker_container;
 
 pub use clock::Clock;
+pub use cluster::RedisCluster;
 pub use server::{Builder, RedisServer};
 pub use wait::{eventually, wait_until};
 pub use worker::WorkerProcess;

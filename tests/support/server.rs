@@ -79,6 +79,11 @@ impl RedisServer {
         self.process.as_ref().expect("the server runs").id()
     }
 
+    /// Whether it was not killed or stopped.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The folder of its log and its persistence.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -1,13 +1,13 @@
 //! Calling a script on a lane and reading its reply.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::Value;
 
 use super::{
     RedisStore,
     commit_lane::Written,
-    lanes::Lane,
+    masters::{Master, Traffic},
     replies::{Reply, names},
     scripts::{Call, Name},
     target::Server,
@@ -20,59 +20,91 @@ use crate::{
 impl RedisStore {
     /// The beginning of a call.
     pub(super) fn script<K: AsRef<str>>(&self, name: Name, keys: &[K]) -> Call {
-        self.shared.target.scripts.call(name, keys)
+        self.shared.scripts.call(name, keys)
     }
 
-    /// Calls a script and waits for `class`: on `lane` where that is reached at once, else on its commit lane.
+    /// Calls a script; its reply.
+    pub(super) async fn ask(&self, traffic: Traffic, call: Call) -> StoreResult<Reply> {
+        Reply::of(call.name, self.shared.masters.call(traffic, &call).await?)
+    }
+
+    /// Calls a script if this start of its server answers (any, if none is named); its reply.
+    pub(super) async fn ask_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Reply>> {
+        let answered = self.shared.masters.call_under(run, &call).await?;
+        answered.map(|value| Reply::of(call.name, value)).transpose()
+    }
+
+    /// Calls a script and waits for `class`: over the lane of `traffic` where that is reached at once, else on its commit lane.
     pub(super) async fn ask_at(
         &self,
         class: Durability,
-        lane: &Lane,
+        traffic: Traffic,
         call: Call,
     ) -> StoreResult<(Reply, Reach)> {
         if class == Durability::MEMORY {
-            return Ok((ask(lane, call).await?, Reach::Reached));
+            return Ok((self.ask(traffic, call).await?, Reach::Reached));
         }
         let name = call.name;
-        let Written { value, reach } = self.commits(class).write(Some(call)).await?;
+        let Written { value, reach } = self.shared.masters.write(class, self.keys(), call).await?;
         Ok((Reply::of(name, value)?, reach))
     }
 
-    /// Whether all that was written before has reached `class`.
-    pub(super) async fn has_reached(&self, class: Durability) -> StoreResult<Reach> {
+    /// Whether all that was written to `partition` before has reached `class`.
+    pub(super) async fn has_reached(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         if class == Durability::MEMORY {
             return Ok(Reach::Reached);
         }
-        Ok(self.commits(class).write(None).await?.reach)
+        let mark = self.keys().partition(partition).mark();
+        Ok(self.shared.masters.settle(class, self.keys(), &mark).await?.reach)
+    }
+
+    /// The same of what was written anywhere: by a look at each master.
+    pub(super) async fn has_reached_everywhere(&self, class: Durability) -> StoreResult<Reach> {
+        let mut seen: Vec<Arc<Master>> = Vec::new();
+        for partition in self.keys().partitions().all() {
+            let master = self.shared.masters.of(&self.keys().partition(partition).mark())?;
+            if seen.iter().any(|seen| Arc::ptr_eq(seen, &master)) {
+                continue;
+            }
+            seen.push(master);
+            if self.has_reached(partition, class).await? == Reach::Unknown {
+                return Ok(Reach::Unknown);
+            }
+        }
+        Ok(Reach::Reached)
+    }
+
+    /// Which start of which master has `partition`. None where there is but one server.
+    pub(super) async fn run_of(&self, partition: Partition) -> Option<Run> {
+        if !self.shared.masters.is_cluster() {
+            return None;
+        }
+        let server = self.shared.masters.server(&self.keys().partition(partition).workers()).await.ok()?;
+        Some(Run::named(&server.run_id))
     }
 
     /// The same of what was written to `server`, by any connection: another server's word says nothing of it.
-    pub(super) async fn has_reached_on(&self, server: &Server, class: Durability) -> StoreResult<Reach> {
+    pub(super) async fn has_reached_on(
+        &self,
+        server: &Server,
+        partition: Partition,
+        class: Durability,
+    ) -> StoreResult<Reach> {
         if class == Durability::MEMORY {
             return Ok(Reach::Reached);
         }
-        let reach = self.has_reached(class).await?;
-        let waited = self.commits(class).server().await?;
+        let reach = self.has_reached(partition, class).await?;
+        let master = self.shared.masters.of(&self.keys().partition(partition).mark())?;
+        let commits = master.commits(class, self.keys());
+        let waited = commits.server().await?;
         if *waited == *server {
             return Ok(reach);
         }
         // A server may begin a new line of history while connections stay: then the older one is told so by connecting anew.
-        self.commits(class).connect_again(&waited);
-        self.shared.leases.connect_again(server);
+        commits.connect_again(&waited);
+        master.lane(Traffic::Leases).connect_again(server);
         Ok(Reach::Unknown)
     }
-}
-
-/// Calls a script; its reply.
-pub(super) async fn ask(lane: &Lane, call: Call) -> StoreResult<Reply> {
-    let name = call.name;
-    Reply::of(name, lane.call(call).await?)
-}
-
-/// Calls a script if this start of the server answers (any, if none is named); its reply.
-pub(super) async fn ask_under(lane: &Lane, run: Option<Run>, call: Call) -> StoreResult<Option<Reply>> {
-    let name = call.name;
-    lane.call_under(run, call).await?.map(|value| Reply::of(name, value)).transpose()
 }
 
 /// What `what` holds cannot be read.

@@ -4,6 +4,7 @@ use redis::Value;
 
 use super::{
     Options, RedisStore,
+    cluster_checks::{as_one, masters_of},
     doctor::{Check, CheckStatus, Info, ask, named_version},
     records::Fields,
     replies::text,
@@ -34,16 +35,17 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
     if wanted.is_empty() {
         return Vec::new();
     }
-    let found = match options.target() {
-        Ok(target) => look(&target).await,
-        Err(error) => Err(error),
-    };
-    let Ok(found) = found else { return Vec::new() };
-    let mut checks: Vec<_> = wanted.iter().map(|class| found.honours(*class)).collect();
-    let able: Vec<_> = wanted.iter().copied().filter(|class| found.missing(*class).is_none()).collect();
+    let Ok((targets, _)) = masters_of(options).await else { return Vec::new() };
+    let mut found = Vec::new();
+    for target in targets {
+        let Ok(master) = look(&target).await else { return Vec::new() };
+        found.push((target.address().to_owned(), master));
+    }
+    let able = |class: &Durability| found.iter().all(|(_, found)| found.missing(*class).is_none());
+    let able: Vec<_> = wanted.iter().copied().filter(able).collect();
+    let checks = found.into_iter().map(|(address, found)| (address, found.checks(&wanted)));
+    let mut checks = as_one(checks.collect());
     checks.extend(unacknowledged(options, &able).await);
-    let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
-    checks.extend(found.min_replicas(most));
     checks
 }
 
@@ -54,7 +56,7 @@ async fn unacknowledged(options: &Options, classes: &[Durability]) -> Vec<Check>
     let Ok(store) = RedisStore::connect(options.clone()).await else { return Vec::new() };
     let mut checks = Vec::new();
     for class in classes {
-        if let Ok(Reach::Unknown) = store.has_reached(*class).await {
+        if let Ok(Reach::Unknown) = store.has_reached_everywhere(*class).await {
             checks.push(Check {
                 check: "acknowledgement",
                 status: CheckStatus::Warn,
@@ -93,6 +95,13 @@ fn is_online(line: &str) -> bool {
 }
 
 impl Found {
+    fn checks(&self, wanted: &[Durability]) -> Vec<Check> {
+        let mut checks: Vec<_> = wanted.iter().map(|class| self.honours(*class)).collect();
+        let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
+        checks.extend(self.min_replicas(most));
+        checks
+    }
+
     /// Whether what `class` waits for is there.
     fn honours(&self, class: Durability) -> Check {
         let missing = self.missing(class);

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::{
     errors::{again, is_no_script_value},
-    keys::Keys,
+    keys::{Keys, mark_beside},
     lanes::Lane,
     scripts::{Call, Name},
     target::Server,
@@ -95,7 +95,9 @@ impl GroupLane {
         for call in calls {
             pipeline.add_command(call.command.clone());
         }
-        let mark = self.keys.partition(Partition(0)).mark();
+        // Where the first of them writes: in a cluster that is where all do.
+        let first = calls.first().map(|call| mark_beside(call.key()));
+        let mark = first.unwrap_or_else(|| self.keys.partition(Partition(0)).mark());
         pipeline.add_command(self.lane.script(Name::Mark, &[mark]).command);
         self.add_waits(&mut pipeline);
         let (server, mut scripts) = self.lane.each_within(&pipeline, 2 * WITHIN).await?;

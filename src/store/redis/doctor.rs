@@ -6,8 +6,13 @@ use redis::{Value, aio::MultiplexedConnection};
 use serde::Serialize;
 
 use super::{
-    Options, REPLIES, RedisStore, Rights, Role, errors::is_no_script, records::Fields, replies::text,
-    sentinel_checks::sentinel_checks, target::Target,
+    Options, REPLIES, RedisStore, Rights, Role,
+    cluster_checks::{as_one, masters_of},
+    errors::is_no_script,
+    records::Fields,
+    replies::text,
+    sentinel_checks::sentinel_checks,
+    target::Target,
 };
 use crate::store::{StoreError, StoreResult};
 
@@ -49,12 +54,7 @@ const NOTIFICATIONS: &str = "notify-keyspace-events";
 /// Looks at the server that `options` lead to, and at what this user may do there for one who is to be a `role`; `clock` is a
 /// monotonic one, to time round trips by.
 pub async fn checks(options: &Options, role: Role, clock: impl Fn() -> Duration) -> Vec<Check> {
-    let rights = Rights::of(role, options, &[REPLIES]);
-    let reached = match options.target().and_then(|target| Ok((target, rights?))) {
-        Ok((target, rights)) => look(&target, role, &rights, clock).await,
-        Err(error) => Err(error),
-    };
-    match reached {
+    match look_everywhere(options, role, &clock).await {
         Ok(mut checks) => {
             checks.extend(layout(RedisStore::connect(options.clone()).await.map(drop)));
             checks
@@ -71,11 +71,26 @@ pub async fn checks(options: &Options, role: Role, clock: impl Fn() -> Duration)
     }
 }
 
+/// Looks at the server, or at each master of a cluster.
+async fn look_everywhere(
+    options: &Options,
+    role: Role,
+    clock: &impl Fn() -> Duration,
+) -> StoreResult<Vec<Check>> {
+    let rights = Rights::of(role, options, &[REPLIES])?;
+    let (targets, cluster) = masters_of(options).await?;
+    let mut found = Vec::new();
+    for target in targets {
+        found.push((target.address().to_owned(), look(&target, role, &rights, clock).await?));
+    }
+    Ok(cluster.into_iter().chain(as_one(found)).collect())
+}
+
 async fn look(
     target: &Target,
     role: Role,
     needed: &Rights,
-    clock: impl Fn() -> Duration,
+    clock: &impl Fn() -> Duration,
 ) -> StoreResult<Vec<Check>> {
     let mut connection = target.connect_any().await?;
     let info = ask(target, &mut connection, &["INFO"]).await?;
@@ -275,14 +290,20 @@ fn event_flags(answer: Value) -> Option<String> {
 ///
 /// Fails with [`StoreError::Refused`] where this user may not set that.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
-    let target = options.target()?;
+    for target in masters_of(options).await?.0 {
+        announce_lapses_of(&target).await?;
+    }
+    Ok(())
+}
+
+async fn announce_lapses_of(target: &Target) -> StoreResult<()> {
     let mut connection = target.connect_any().await?;
-    let flags = ask(&target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await?;
+    let flags = ask(target, &mut connection, &["CONFIG", "GET", NOTIFICATIONS]).await?;
     let flags = event_flags(flags).unwrap_or_default();
     let missing = missing_flags(&flags);
     if !missing.is_empty() {
         let wanted = flags + &missing;
-        ask(&target, &mut connection, &["CONFIG", "SET", NOTIFICATIONS, &wanted]).await?;
+        ask(target, &mut connection, &["CONFIG", "SET", NOTIFICATIONS, &wanted]).await?;
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, unreadable},
+    ask::{at_least_a_millisecond, unreadable},
     keys::reply_list,
+    masters::Traffic,
     records::stream,
     replies::{Reply, text},
     scripts::{Call, Name},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// How long a reply waits to be taken, after the last push to its list.
-const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
+pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// How many replies one script delivers.
 const DELIVERED_AT_ONCE: usize = 100;
@@ -55,7 +56,7 @@ impl RedisStore {
             .maybe(new.reply_to.as_ref())
             .maybe(new.group.as_ref())
             .maybe(new.resume);
-        let (mut reply, reach) = self.ask_at(new.class, &self.shared.turns, call).await?;
+        let (mut reply, reach) = self.ask_at(new.class, Traffic::Turns, call).await?;
         let sent = sent(&mut reply)?.map_err(|(reply, word)| reply.unknown(&word))?;
         Ok(sent.acknowledged(reach))
     }
@@ -65,14 +66,14 @@ impl RedisStore {
         let taken = if wait.is_zero() {
             let mut pop = redis::cmd("LPOP");
             pop.arg(list);
-            self.shared.reads.run(&pop).await
+            self.shared.masters.run(Traffic::Reads, list, &pop).await
         } else {
             let block = |wait: Duration| {
                 let mut pop = redis::cmd("BLPOP");
                 pop.arg(list).arg(wait.as_secs_f64().max(0.001));
                 pop
             };
-            self.shared.waiting.run(wait, block).await
+            self.shared.masters.wait(list, wait, block).await
         };
         let reply = match taken {
             Ok(Value::Nil) => return Ok(None),
@@ -92,13 +93,14 @@ impl RedisStore {
         if wait.is_zero() || !seen.entries.is_empty() {
             return Ok(seen);
         }
+        let ingress = self.keys().ingress();
         let block = |wait| {
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(limit.max(1)).arg("BLOCK").arg(at_least_a_millisecond(wait));
-            read.arg("STREAMS").arg(self.keys().ingress()).arg("0");
+            read.arg("STREAMS").arg(&ingress).arg("0");
             read
         };
-        self.shared.waiting.run(wait, block).await?;
+        self.shared.masters.wait(&ingress, wait, block).await?;
         self.ingress_now(limit).await
     }
 
@@ -107,9 +109,11 @@ impl RedisStore {
         let mut look = redis::pipe();
         look.cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(limit);
         look.cmd("XINFO").arg("STREAM").arg(&ingress);
-        let mut answers = self.shared.reads.each(&look).await?.into_iter();
-        let (entries, info) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
-        let entries = self.shared.reads.checked(entries)?;
+        let answers = self.shared.masters.each(Traffic::Reads, &ingress, &look).await?;
+        let mut answers = answers.into_iter();
+        let entries = answers.next().unwrap_or(Ok(Value::Nil))?;
+        // An error where there is no stream yet.
+        let info = answers.next().and_then(Result::ok).unwrap_or_default();
         let entries = if limit == 0 { Vec::new() } else { read_entries(entries)? };
         Ok(Ingress { entries, last: last_id(info)? })
     }
@@ -118,12 +122,14 @@ impl RedisStore {
         if fields.is_empty() {
             return Err(StoreError::Refused("an entry needs at least one field".to_owned()));
         }
+        let ingress = self.keys().ingress();
         let mut add = redis::cmd("XADD");
-        add.arg(self.keys().ingress()).arg("*");
+        add.arg(&ingress).arg("*");
         for (name, value) in fields {
             add.arg(name).arg(value);
         }
-        let id = text(self.shared.turns.run(&add).await?).and_then(|id| id.parse());
+        let id =
+            text(self.shared.masters.run(Traffic::Turns, &ingress, &add).await?).and_then(|id| id.parse());
         id.map_err(unreadable("the id of an entry"))
     }
 
@@ -131,31 +137,35 @@ impl RedisStore {
         if ids.is_empty() {
             return Ok(());
         }
+        let ingress = self.keys().ingress();
         let mut remove = redis::cmd("XDEL");
-        remove.arg(self.keys().ingress());
+        remove.arg(&ingress);
         for id in ids {
             remove.arg(id.to_string());
         }
-        self.shared.leases.run(&remove).await.map(drop)
+        self.shared.masters.run(Traffic::Leases, &ingress, &remove).await.map(drop)
     }
 
     pub(super) async fn advance_ingress_past(&self, past: StreamId) -> StoreResult<()> {
         let call = self.script(Name::Advance, &[self.keys().ingress()]);
         let call = call.arg(past.to_string()).arg(past.millis).arg(past.seq);
-        self.shared.leases.call(call).await.map(drop)
+        self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
     pub(super) async fn read_cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        let partitions: Vec<_> = self.keys().partitions().all().collect();
-        let mut look = redis::pipe();
-        for partition in &partitions {
-            look.cmd("HGET").arg(self.keys().partition(*partition).cursor()).arg(INGRESS);
-        }
         let mut cursors = BTreeMap::new();
-        for (partition, value) in partitions.into_iter().zip(self.shared.leases.all(&look).await?) {
-            if value != Value::Nil {
-                let id = text(value).and_then(|cursor| cursor_id(&cursor));
-                cursors.insert(partition, id.map_err(unreadable("a cursor"))?);
+        for together in self.shared.masters.groups(self.keys().partitions().all()) {
+            let mut look = redis::pipe();
+            let keys: Vec<_> = together.iter().map(|of| self.keys().partition(*of).cursor()).collect();
+            for key in &keys {
+                look.cmd("HGET").arg(key).arg(INGRESS);
+            }
+            let values = self.shared.masters.all_of(Traffic::Leases, &keys[0], &look).await?;
+            for (partition, value) in together.into_iter().zip(values) {
+                if value != Value::Nil {
+                    let id = text(value).and_then(|cursor| cursor_id(&cursor));
+                    cursors.insert(partition, id.map_err(unreadable("a cursor"))?);
+                }
             }
         }
         Ok(cursors)
@@ -176,7 +186,7 @@ impl RedisStore {
                 names.extend([keys.meta(), keys.inbox(), ids, keys.ready(&new.pool), keys.idle(&new.pool)]);
             }
         }
-        let server = self.shared.turns.server().await?;
+        let server = self.shared.masters.server(&self.keys().ingress()).await?;
         let call = self
             .script(Name::Relay, &names)
             .arg(INGRESS)
@@ -190,7 +200,7 @@ impl RedisStore {
             RelayedKind::Message(new) => with_message(call, new),
             RelayedKind::Refuse(refused) => with_refused(call, refused),
         });
-        let (mut reply, reach) = self.ask_at(Relayed::class(batch), &self.shared.turns, call).await?;
+        let (mut reply, reach) = self.ask_at(Relayed::class(batch), Traffic::Turns, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "taken" => {
@@ -210,6 +220,9 @@ impl RedisStore {
         partition: Partition,
         replies: &[OutReply],
     ) -> StoreResult<()> {
+        if self.shared.masters.is_cluster() {
+            return self.deliver_across(partition, replies).await;
+        }
         let of = self.keys().partition(partition);
         let calls = replies.chunks(DELIVERED_AT_ONCE).map(|some| {
             let mut names = vec![of.out(), of.dead()];
@@ -217,11 +230,11 @@ impl RedisStore {
             let call = self.script(Name::Deliver, &names).arg(millis(REPLY_KEPT));
             some.iter().fold(call, |call, reply| call.arg(reply.id.to_string()))
         });
-        let mut calls: Vec<_> = calls.collect();
+        let calls: Vec<_> = calls.collect();
         let delivered = match calls.len() {
             0 => return Ok(()),
-            1 => self.shared.turns.call_if_allowed(calls.remove(0)).await?.is_some(),
-            _ => self.shared.turns.call_all_if_allowed(calls).await?.is_some(),
+            1 => self.shared.masters.call_if_allowed(&calls[0]).await?.is_some(),
+            _ => self.shared.masters.call_all_if_allowed(&calls).await?.is_some(),
         };
         match delivered {
             true => Ok(()),
@@ -237,14 +250,14 @@ impl RedisStore {
             call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string())
         };
         for reply in replies {
-            let allowed = self.shared.turns.call_if_allowed(call(reply, reply_list(&reply.to))).await?;
+            let allowed = self.shared.masters.call_if_allowed(&call(reply, reply_list(&reply.to))).await?;
             if allowed.is_none() {
                 tracing::warn!(
                     list = reply.to.as_str(),
                     "this user may not push there: the reply goes to dead"
                 );
                 // `out` holds the reply, so it is there, and no list.
-                self.shared.turns.call(call(reply, &of.out())).await?;
+                self.shared.masters.call(Traffic::Turns, &call(reply, &of.out())).await?;
             }
         }
         Ok(())
@@ -279,7 +292,7 @@ impl RedisStore {
             .arg(limits.body)
             .arg(limits.inbox)
             .arg(partition.wake_prefix());
-        match sent(&mut ask(&self.shared.turns, call).await?)? {
+        match sent(&mut self.ask(Traffic::Turns, call).await?)? {
             Ok(sent) => Ok(Revive::Sent(sent)),
             Err((_, word)) if word == "gone" => Ok(Revive::Gone),
             Err((reply, word)) => Err(reply.unknown(&word)),

@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, Value};
 
-use super::tls;
+use super::{slots::Slot, tls};
 use crate::store::StoreError;
 
 /// The server did not answer, or the connection broke: what was asked may have happened.
@@ -11,6 +11,41 @@ use crate::store::StoreError;
 pub(super) struct Unanswered {
     address: String,
     cause: String,
+}
+
+/// A node of a cluster does not do it: nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Elsewhere {
+    /// Another node has the slot.
+    #[error("{address}: slot {slot} is at {to}")]
+    Moved { address: String, slot: Slot, to: String },
+    /// The slot is on its way to another node, and what was asked for is not here any more.
+    #[error("{address}: slot {slot} is on its way to {to}")]
+    Ask { address: String, slot: Slot, to: String },
+    /// The slot is on its way to another node, and what was asked for is not all in one place.
+    #[error("{address}: its slot is on its way to another node")]
+    OnItsWay { address: String },
+    /// The cluster as a whole takes nothing now.
+    #[error("{address}: the cluster is down: {detail}")]
+    Down { address: String, detail: String },
+}
+
+/// What a cluster's node said, if that is what it was.
+pub(super) fn elsewhere(error: &StoreError) -> Option<&Elsewhere> {
+    match error {
+        StoreError::Unavailable(source) => source.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// The same from who was to be a server by itself.
+pub(super) fn alone(error: StoreError) -> StoreError {
+    match elsewhere(&error) {
+        Some(said) => StoreError::Refused(format!(
+            "{said}: it is a node of a cluster: write redis+cluster:// in --redis (TENURE_REDIS) for it"
+        )),
+        None => error,
+    }
 }
 
 /// `Unavailable`, from what is known of the cause. `address` is host and port, never more.
@@ -50,7 +85,10 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
 /// The same error again, for another who waited for the same thing.
 pub(super) fn again(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::Unavailable(source) => match source.downcast_ref::<Elsewhere>() {
+            Some(said) => StoreError::Unavailable(Box::new(said.clone())),
+            None => StoreError::Unavailable(source.to_string().into()),
+        },
         StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
@@ -110,12 +148,28 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
-        "CLUSTERDOWN" | "MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" => {
-            refused(&format!("is a node of a cluster, which this version does not follow: {code} {detail}"))
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
+            StoreError::Unavailable(Box::new(redirected(address, code, detail)))
         }
         "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
         _ => refused(&format!("answered {code} {detail}")),
+    }
+}
+
+/// `MOVED` and `ASK` name the slot and who has it.
+fn redirected(address: &str, code: &str, detail: &str) -> Elsewhere {
+    let (host, address) = (address.rsplit_once(':').map_or(address, |(host, _)| host), address.to_owned());
+    let known = detail.split_once(' ').and_then(|(slot, to)| {
+        // A node that does not know by what host it is reached leaves it out.
+        let to = if to.starts_with(':') { format!("{host}{to}") } else { to.to_owned() };
+        Some((Slot::numbered(slot)?, to))
+    });
+    match (code, known) {
+        ("MOVED", Some((slot, to))) => Elsewhere::Moved { address, slot, to },
+        ("ASK", Some((slot, to))) => Elsewhere::Ask { address, slot, to },
+        ("CLUSTERDOWN", _) => Elsewhere::Down { address, detail: detail.to_owned() },
+        _ => Elsewhere::OnItsWay { address },
     }
 }
 
@@ -131,6 +185,15 @@ mod tests {
             assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
         }
         assert!(of("LOADING").passes() && !of("LOADING").may_have_happened());
+        for code in ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"] {
+            assert!(elsewhere(&of(code)).is_some() && of(code).passes(), "{code}");
+            assert!(matches!(alone(of(code)), StoreError::Refused(why) if why.contains("redis+cluster://")));
+        }
+        let to = |detail| match redirected("h:1", "MOVED", detail) {
+            Elsewhere::Moved { to, .. } => to,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((to("3 g:2").as_str(), to("3 :2").as_str()), ("g:2", "h:2"));
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
     }
 

@@ -1,5 +1,6 @@
 //! Names of keys and channels: the one file that builds them.
 
+use super::slots::hash_tag;
 use crate::{
     model::{
         AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
@@ -231,6 +232,11 @@ impl<'a> Patterns<'a> {
         format!("tenure:{{{}.*}}:{kind}", self.0)
     }
 
+    /// What guards scripts about the plain door.
+    pub(super) fn guard_of_ingress(&self) -> String {
+        guard(&self.ingress())
+    }
+
     /// The plain door.
     pub(super) fn ingress(&self) -> String {
         format!("tenure:{}:ingress", self.0)
@@ -272,6 +278,16 @@ impl Lapses {
         let (_, session) = key.strip_prefix(&self.tags)?.split_once("}:own:")?;
         session.parse().ok().map(Lapsed::Session)
     }
+}
+
+/// The key beside `key`, in its slot, that never is there.
+pub(super) fn guard(key: &str) -> String {
+    format!("tenure:{{{}}}:moving", String::from_utf8_lossy(hash_tag(key.as_bytes())))
+}
+
+/// The mark in the partition of `key`.
+pub(super) fn mark_beside(key: &[u8]) -> String {
+    PartitionKeys { prefix: format!("tenure:{{{}}}:", String::from_utf8_lossy(hash_tag(key))) }.mark()
 }
 
 /// The list that a reply is pushed to: a key of the sender's own.

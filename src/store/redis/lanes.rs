@@ -31,6 +31,8 @@ use crate::store::{Run, StoreError, StoreResult};
 pub(super) struct Lane {
     target: Arc<Target>,
     state: Arc<Mutex<State>>,
+    /// Whether each command is for a slot that is still on its way to this node.
+    asking: bool,
 }
 
 /// A connection in use, and who answers it.
@@ -60,7 +62,12 @@ impl Lane {
     /// A lane that connects when it is first used.
     pub(super) fn new(target: Arc<Target>) -> Self {
         let state = State { attempts: 0, line: Line::Down };
-        Self { target, state: Arc::new(Mutex::new(state)) }
+        Self { target, state: Arc::new(Mutex::new(state)), asking: false }
+    }
+
+    /// The same connection for commands to a slot that is still on its way to this node.
+    pub(super) fn asking(&self) -> Self {
+        Self { asking: true, ..self.clone() }
     }
 
     /// Who answers; connects if need be.
@@ -82,11 +89,11 @@ impl Lane {
     }
 
     /// Calls a script; loads it again and repeats the call if the server has forgotten it.
-    pub(super) async fn call(&self, call: Call) -> StoreResult<Value> {
+    pub(super) async fn call(&self, call: &Call) -> StoreResult<Value> {
         let link = self.link().await?;
         match self.ask(&link, &call.command).await? {
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.run(&call.command).await
             }
             answered => answered.map_err(|error| self.error(error)),
@@ -94,12 +101,12 @@ impl Lane {
     }
 
     /// Calls a script; nothing where the server forbids that, or what the script does, to this user.
-    pub(super) async fn call_if_allowed(&self, call: Call) -> StoreResult<Option<Value>> {
+    pub(super) async fn call_if_allowed(&self, call: &Call) -> StoreResult<Option<Value>> {
         let link = self.link().await?;
         match self.ask(&link, &call.command).await? {
             Err(error) if is_forbidden(&error) => Ok(None),
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.run(&call.command).await.map(Some)
             }
             answered => answered.map(Some).map_err(|error| self.error(error)),
@@ -108,14 +115,14 @@ impl Lane {
 
     /// Calls a script, if this start of the server answers (any, if none is named). A connection knows one alone, so
     /// that what it sends is never answered by another.
-    pub(super) async fn call_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Value>> {
+    pub(super) async fn call_under(&self, run: Option<Run>, call: &Call) -> StoreResult<Option<Value>> {
         let link = self.link().await?;
         if run.is_some_and(|run| run != Run::named(&link.server.run_id)) {
             return Ok(None);
         }
         match self.ask(&link, &call.command).await? {
             Err(error) if is_no_script(&error) => {
-                self.reload(&link, &call).await?;
+                self.reload(&link, call).await?;
                 self.ask(&link, &call.command).await?.map(Some).map_err(|error| self.error(error))
             }
             answered => answered.map(Some).map_err(|error| self.error(error)),
@@ -125,11 +132,11 @@ impl Lane {
     /// Calls a script several times, all or none: in one transaction, so that a script which the server
     /// has forgotten is forgotten for all of them, and all are repeated in order.
     /// Nothing where the server forbids one of them, or what it does, to this user.
-    pub(super) async fn call_all_if_allowed(&self, calls: Vec<Call>) -> StoreResult<Option<Vec<Value>>> {
+    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
         let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        for call in &calls {
+        for call in calls {
             pipeline.add_command(call.command.clone());
         }
         let link = self.link().await?;
@@ -149,8 +156,18 @@ impl Lane {
         self.ask_all(&link, pipeline).await?.map_err(|error| self.error(error))
     }
 
+    /// Whether its commands are for a slot that is still on its way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking
+    }
+
     /// Runs a pipeline whose commands may fail by themselves: their errors stand among the values.
     pub(super) async fn each(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
+        if self.asking {
+            let link = self.link().await?;
+            let asked = send_asking(link.connection.clone(), pipeline);
+            return self.answer(&link, asked).await?.map_err(|error| self.error(error));
+        }
         Ok(self.each_within(pipeline, Duration::ZERO).await?.1)
     }
 
@@ -197,12 +214,25 @@ impl Lane {
 
     async fn ask(&self, link: &Link, command: &Cmd) -> StoreResult<Result<Value, RedisError>> {
         let mut connection = link.connection.clone();
+        if self.asking {
+            let mut alone = redis::pipe();
+            alone.add_command(command.clone());
+            let asked = async { send_asking(connection, &alone).await?.remove(0).extract_error() };
+            return self.answer(link, asked).await;
+        }
         let asked = async { connection.send_packed_command(command).await?.extract_error() };
         self.answer(link, asked).await
     }
 
     async fn ask_all(&self, link: &Link, pipeline: &Pipeline) -> StoreResult<Result<Vec<Value>, RedisError>> {
         let mut connection = link.connection.clone();
+        if self.asking {
+            let asked = async {
+                let values = send_asking(connection, pipeline).await?.into_iter();
+                values.map(Value::extract_error).collect()
+            };
+            return self.answer(link, asked).await;
+        }
         self.answer(link, pipeline.query_async(&mut connection)).await
     }
 
@@ -313,6 +343,19 @@ impl Lane {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics with the lock held")
     }
+}
+
+/// Sends a pipeline, each command as one to a slot that is still on its way.
+async fn send_asking(
+    mut connection: MultiplexedConnection,
+    pipeline: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    let mut asking = redis::pipe();
+    for command in pipeline.cmd_iter() {
+        asking.cmd("ASKING").add_command(command.clone());
+    }
+    let answers = connection.send_packed_commands(&asking, 0, asking.len()).await?;
+    Ok(answers.into_iter().skip(1).step_by(2).collect())
 }
 
 /// One attempt, which all who wait for it share. It ends within the target's time-out.

@@ -5,13 +5,18 @@
 //! which nothing is ever said. Nothing hangs on a hint, so nothing is kept for a listener that is away: after every
 //! reconnect it says [`Hint::Missed`] or [`Lapsed::Unheard`]. All that it waits for (an answer to its ping, a new
 //! connection) is kept in the listener and not in the future of `recv`, so that may be dropped at any time.
+//!
+//! In a cluster each master has an ear for the partitions that it has and a watch for its own keys, and the lifeline is
+//! where the namespace's own keys are. When slots move, the lines of those masters are made anew.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -23,8 +28,12 @@ use tokio::{
 
 use super::{
     RedisStore,
+    cluster::Cluster,
+    follow::Follow,
     keys::Lapses,
+    masters::Masters,
     records::hint,
+    slots::Slot,
     target::{Connected, Server, Target},
     term::Term,
 };
@@ -46,17 +55,26 @@ const WAITING: usize = 10_000;
 
 /// Hints for one worker.
 pub struct RedisListener {
-    ear: Line,
-    watch: Line,
+    lines: Vec<Line>,
     lapses: Lapses,
+    follow: Option<Follow>,
+}
+
+/// What a line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Ear,
+    Watch,
 }
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One connection, made again whenever it is lost.
-struct Line {
+pub(super) struct Line {
+    part: Part,
     target: Arc<Target>,
     channels: Arc<Channels>,
+    cluster: Option<Arc<Cluster>>,
     state: State,
 }
 
@@ -66,9 +84,10 @@ enum State {
 }
 
 /// What a connection is subscribed to.
-struct Channels {
-    sharded: Vec<String>,
-    plain: Vec<String>,
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Channels {
+    pub(super) sharded: Vec<String>,
+    pub(super) plain: Vec<String>,
 }
 
 /// A connection that is subscribed.
@@ -92,7 +111,7 @@ enum Event {
 }
 
 /// What comes in by a line.
-enum Heard {
+pub(super) enum Heard {
     Pushed(PushInfo),
     /// Something may have been lost.
     Gap,
@@ -100,18 +119,25 @@ enum Heard {
 
 impl RedisStore {
     pub(super) async fn listen_for(&self, worker: &WorkerId) -> StoreResult<RedisListener> {
-        let target = &self.shared.target;
+        let lapses = Lapses::of(self.keys(), 0);
+        let master = match &self.shared.masters {
+            Masters::One(master) => master,
+            Masters::Cluster(cluster) => {
+                let mut follow = Follow::new(cluster.clone(), self.keys().clone(), worker.clone());
+                let lines = follow.first_lines().await?;
+                return Ok(RedisListener { lines, lapses, follow: Some(follow) });
+            }
+        };
+        let target = &master.target;
         let partitions = self.keys().partitions().all();
         let wakes = partitions.map(|partition| self.keys().partition(partition).wake(worker));
         let life = self.keys().life(worker);
         let ear = Channels { sharded: wakes.chain([life.clone()]).collect(), plain: Vec::new() };
         let lapses = Lapses::of(self.keys(), target.database());
         let watch = Channels { sharded: vec![life], plain: vec![lapses.channel()] };
-        Ok(RedisListener {
-            ear: Line::open(target, ear).await?,
-            watch: Line::open(target, watch).await?,
-            lapses,
-        })
+        let lines =
+            vec![Line::open(Part::Ear, target, ear).await?, Line::open(Part::Watch, target, watch).await?];
+        Ok(RedisListener { lines, lapses, follow: None })
     }
 }
 
@@ -120,14 +146,11 @@ impl Listener for RedisListener {
         loop {
             let hint = tokio::select! {
                 biased;
-                heard = self.ear.next() => match heard {
-                    Heard::Gap => Some(Hint::Missed),
-                    Heard::Pushed(pushed) => told(&pushed),
-                },
-                heard = self.watch.next() => match heard {
-                    Heard::Gap => Some(Hint::Lapsed(Lapsed::Unheard)),
-                    Heard::Pushed(pushed) => lapsed(&self.lapses, &pushed),
-                },
+                () = changed(&mut self.follow) => {
+                    self.follow_changes();
+                    None
+                }
+                heard = next_of(&mut self.lines) => self.understand(heard),
             };
             if let Some(hint) = hint {
                 return hint;
@@ -136,11 +159,100 @@ impl Listener for RedisListener {
     }
 }
 
+impl RedisListener {
+    fn understand(&mut self, heard: (Part, Heard)) -> Option<Hint> {
+        match heard {
+            (Part::Ear, Heard::Gap) => Some(Hint::Missed),
+            (Part::Ear, Heard::Pushed(pushed)) => {
+                self.notice(&pushed);
+                told(&pushed)
+            }
+            (Part::Watch, Heard::Gap) => Some(Hint::Lapsed(Lapsed::Unheard)),
+            (Part::Watch, Heard::Pushed(pushed)) => {
+                self.notice(&pushed);
+                lapsed(&self.lapses, &pushed)
+            }
+        }
+    }
+
+    /// A master that ends a subscription has given the slot away.
+    fn notice(&mut self, pushed: &PushInfo) {
+        if let (PushKind::SUnsubscribe, Some(follow)) = (&pushed.kind, &mut self.follow) {
+            follow.look_again();
+        }
+    }
+
+    fn follow_changes(&mut self) {
+        if let Some(follow) = &self.follow {
+            self.lines = follow.lines(std::mem::take(&mut self.lines));
+        }
+    }
+}
+
+/// Waits until a cluster has changed.
+async fn changed(follow: &mut Option<Follow>) {
+    match follow {
+        Some(follow) => follow.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What comes next by any line. May be dropped, as each line's `next` may.
+async fn next_of(lines: &mut [Line]) -> (Part, Heard) {
+    poll_fn(|context| {
+        for line in &mut *lines {
+            let part = line.part;
+            if let Poll::Ready(heard) = pin!(line.next()).poll(context) {
+                return Poll::Ready((part, heard));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl Channels {
+    /// What subscribes to them. In a cluster the channels of one command must be in one slot.
+    fn commands(&self, in_cluster: bool) -> impl Iterator<Item = (&'static str, &[String])> {
+        let together = move |one: &String, other: &String| {
+            !in_cluster || Slot::of(one.as_bytes()) == Slot::of(other.as_bytes())
+        };
+        let sharded = self.sharded.chunk_by(together);
+        let plain = Some(self.plain.as_slice()).filter(|plain| !plain.is_empty());
+        sharded.map(|some| ("SSUBSCRIBE", some)).chain(plain.map(|plain| ("SUBSCRIBE", plain)))
+    }
+}
+
 impl Line {
-    async fn open(target: &Arc<Target>, channels: Channels) -> StoreResult<Self> {
+    async fn open(part: Part, target: &Arc<Target>, channels: Channels) -> StoreResult<Self> {
         let channels = Arc::new(channels);
-        let first = subscribe(target, &channels).await?;
-        Ok(Self { target: target.clone(), channels, state: State::Up(first) })
+        let first = subscribe(target, &channels, false).await?;
+        Ok(Self { part, target: target.clone(), channels, cluster: None, state: State::Up(first) })
+    }
+
+    /// One to a master of a cluster, that is still to be made.
+    pub(super) fn to_master(
+        part: Part,
+        target: &Arc<Target>,
+        channels: Channels,
+        cluster: &Arc<Cluster>,
+    ) -> Self {
+        let (target, channels, cluster) = (target.clone(), Arc::new(channels), Some(cluster.clone()));
+        let state = State::Connecting(connect(target.clone(), channels.clone(), cluster.clone()));
+        Self { part, target, channels, cluster, state }
+    }
+
+    /// Whether it is such a line.
+    pub(super) fn is(&self, part: Part, target: &Arc<Target>, channels: &Channels) -> bool {
+        self.part == part && Arc::ptr_eq(&self.target, target) && *self.channels == *channels
+    }
+
+    /// Waits until it is there.
+    pub(super) async fn up(mut self) -> Self {
+        if let State::Connecting(attempt) = &mut self.state {
+            self.state = State::Up(attempt.await);
+        }
+        self
     }
 
     /// What comes next. May be dropped: what it waits for is kept in `self`.
@@ -151,7 +263,8 @@ impl Line {
                     Some(heard) => return heard,
                     None => {
                         tracing::debug!(address = self.target.address(), "hints stopped, connecting again");
-                        self.state = State::Connecting(self.reconnect());
+                        let (target, channels) = (self.target.clone(), self.channels.clone());
+                        self.state = State::Connecting(connect_again(target, channels, self.cluster.clone()));
                     }
                 },
                 State::Connecting(attempt) => {
@@ -161,22 +274,38 @@ impl Line {
             }
         }
     }
+}
 
-    /// Tries until it succeeds.
-    fn reconnect(&self) -> Later<Subscribed> {
-        let (target, channels) = (self.target.clone(), self.channels.clone());
-        Box::pin(async move {
-            let (mut wait, longest) = BACKOFF;
-            loop {
-                match subscribe(&target, &channels).await {
-                    Ok(subscribed) => return subscribed,
-                    Err(error) => tracing::debug!(address = target.address(), %error, "still no hints"),
-                }
-                sleep(wait).await;
-                wait = (wait * 2).min(longest);
+/// The same after a connection was lost: in a cluster that may be the first sign that another is the master.
+fn connect_again(
+    target: Arc<Target>,
+    channels: Arc<Channels>,
+    cluster: Option<Arc<Cluster>>,
+) -> Later<Subscribed> {
+    Box::pin(async move {
+        if let Some(cluster) = &cluster {
+            cluster.refresh().await;
+        }
+        connect(target, channels, cluster).await
+    })
+}
+
+/// Tries until it succeeds.
+fn connect(target: Arc<Target>, channels: Arc<Channels>, cluster: Option<Arc<Cluster>>) -> Later<Subscribed> {
+    Box::pin(async move {
+        let (mut wait, longest) = BACKOFF;
+        loop {
+            match subscribe(&target, &channels, cluster.is_some()).await {
+                Ok(subscribed) => return subscribed,
+                Err(error) => tracing::debug!(address = target.address(), %error, "still no hints"),
             }
-        })
-    }
+            if let Some(cluster) = &cluster {
+                cluster.refresh().await;
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(longest);
+        }
+    })
 }
 
 impl Subscribed {
@@ -223,7 +352,7 @@ impl Subscribed {
     }
 }
 
-async fn subscribe(target: &Target, channels: &Channels) -> StoreResult<Subscribed> {
+async fn subscribe(target: &Target, channels: &Channels, in_cluster: bool) -> StoreResult<Subscribed> {
     let (sender, pushed) = channel(WAITING);
     let dropped = Arc::new(AtomicBool::new(false));
     let full = dropped.clone();
@@ -235,12 +364,10 @@ async fn subscribe(target: &Target, channels: &Channels) -> StoreResult<Subscrib
         sent => sent.map_err(drop),
     };
     let Connected { mut connection, term, .. } = target.connect_pushed(keep).await?;
-    for (command, channels) in [("SSUBSCRIBE", &channels.sharded), ("SUBSCRIBE", &channels.plain)] {
-        if !channels.is_empty() {
-            let mut subscribe = redis::cmd(command);
-            subscribe.arg(channels);
-            target.answer_to(subscribe.exec_async(&mut connection)).await?;
-        }
+    for (command, channels) in channels.commands(in_cluster) {
+        let mut subscribe = redis::cmd(command);
+        subscribe.arg(channels);
+        target.answer_to(subscribe.exec_async(&mut connection)).await?;
     }
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,17 +11,22 @@
 //! who answers before its first use, and refuses a replica. Behind sentinels it asks them first, and is left when another
 //! server becomes the primary: a *term* ends, and all connections of it with it.
 
+mod across;
 mod admin;
 mod ask;
 mod class_checks;
+mod cluster;
+mod cluster_checks;
 mod commit_group;
 mod commit_lane;
 mod doctor;
 mod door;
 mod errors;
+mod follow;
 mod keys;
 mod lanes;
 mod listener;
+mod masters;
 mod namespace;
 mod ownership;
 mod pulse;
@@ -31,8 +36,10 @@ mod replicated;
 mod replies;
 mod rights;
 mod scripts;
+mod seeds;
 mod sentinel;
 mod sentinel_checks;
+mod slots;
 mod snapshot;
 mod store;
 mod switch;
@@ -53,9 +60,6 @@ use std::{
     time::Duration,
 };
 
-use self::{
-    admin::Admin, commit_lane::CommitLane, lanes::Lane, switch::Watch, target::Target, waiting::Waiting,
-};
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, announce_lapses, checks},
@@ -67,17 +71,23 @@ pub use self::{
     target::Server,
     tls::{BadTls, Identity, Tls},
 };
+use self::{
+    masters::{Masters, Traffic},
+    seeds::Seeds,
+    target::Target,
+};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{ownership::any_claim, records::any_record};
 use super::{StoreError, StoreResult};
-use crate::model::{AgentName, Durability, Limits, Namespace, Partitions, Pool, Settings};
+use crate::model::{AgentName, Limits, Namespace, Partitions, Pool, Settings};
 
 /// How a store reaches its server.
 #[derive(Clone)]
 pub struct Options {
     /// `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix:///path[?db=…&user=…&pass=…]`; behind
     /// sentinels `redis+sentinel://[user:password@]host[:port],…/name[/db][?sentinel_user=…&sentinel_password=…]`, or
-    /// `rediss+sentinel://` where both they and Redis are reached by TLS.
+    /// `rediss+sentinel://` where both they and Redis are reached by TLS; of a cluster some nodes,
+    /// `redis+cluster://[user:password@]host[:port],…`, or `rediss+cluster://`.
     pub url: String,
     /// Whom a `rediss://` connection trusts, and what it shows of itself.
     pub tls: Tls,
@@ -121,10 +131,24 @@ impl Options {
     /// Fails with [`StoreError::Refused`] at an address that is none, and with [`StoreError::Unavailable`] where no
     /// sentinel names a primary.
     pub async fn client(&self) -> StoreResult<redis::Client> {
+        if self.is_cluster() {
+            return Err(StoreError::Refused(
+                "this wants one server, and --redis (TENURE_REDIS) names a cluster: name a server by itself"
+                    .to_owned(),
+            ));
+        }
         Ok(self.target()?.client().await?.0)
     }
 
+    fn is_cluster(&self) -> bool {
+        Seeds::of(&self.url).is_some()
+    }
+
+    /// What leads to the server; of a cluster to the node that is named first.
     fn target(&self) -> StoreResult<Target> {
+        if let Some(seeds) = Seeds::of(&self.url) {
+            return Ok(seeds.targets(self)?.remove(0));
+        }
         Target::new(&self.url, &self.tls, self.timeout, self.scripts.clone())
     }
 }
@@ -151,18 +175,8 @@ struct Shared {
     keys: Keys,
     configured: bool,
     limits: Mutex<Limits>,
-    target: Arc<Target>,
-    /// Messages and commits.
-    turns: Lane,
-    /// Leases and upkeep.
-    leases: Lane,
-    reads: Lane,
-    /// Writes that wait for replicas or a disk, by class.
-    commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
-    waiting: Waiting,
-    admin: Admin,
-    /// Ends with the store.
-    _watch: Option<Watch>,
+    scripts: Scripts,
+    masters: Masters,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -174,12 +188,11 @@ impl RedisStore {
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
-        let target = Arc::new(options.target()?);
-        let Options { namespace, settings, .. } = options;
-        let lane = || Lane::new(target.clone());
-        let reads = lane();
+        let masters = Masters::connect(&options).await?;
+        let Options { namespace, settings, scripts, .. } = options;
+        let scripts = if masters.is_cluster() { scripts.guarded() } else { scripts };
         let keys = |partitions| Keys::new(namespace.clone(), Partitions::new(&namespace, partitions));
-        let found = namespace::settings(&reads, &keys(1).conf()).await?;
+        let found = namespace::settings(&masters, Traffic::Reads, &keys(1).conf()).await?;
         if let Some(found) = &found
             && found.layout != Settings::LAYOUT
         {
@@ -192,15 +205,9 @@ impl RedisStore {
             configured,
             keys: keys(settings.partitions),
             limits: Mutex::new(settings.limits),
-            turns: lane(),
-            leases: lane(),
-            reads,
-            commits: Mutex::default(),
-            waiting: Waiting::new(target.clone()),
-            admin: Admin::new(target.clone()),
-            _watch: Watch::over(&target),
+            scripts,
+            masters,
             pools: Mutex::default(),
-            target,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -215,16 +222,9 @@ impl RedisStore {
         self.shared.configured
     }
 
-    /// Who answers on the lane that leases go through.
+    /// Who answers on the lane that leases go through, where the namespace's own keys are.
     pub async fn server(&self) -> StoreResult<Arc<Server>> {
-        self.shared.leases.server().await
-    }
-
-    /// Where writes of `class` go.
-    fn commits(&self, class: Durability) -> Arc<CommitLane> {
-        let mut lanes = self.shared.commits.lock().expect("nobody panics with the lock held");
-        let lane = || CommitLane::new(Lane::new(self.shared.target.clone()), class, self.shared.keys.clone());
-        lanes.entry((class.fsync, class.replicas)).or_insert_with(|| Arc::new(lane())).clone()
+        self.shared.masters.server(&self.keys().conf()).await
     }
 
     fn limits(&self) -> Limits {

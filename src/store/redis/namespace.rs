@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     RedisStore,
     ask::{at_least_a_millisecond, parse_names},
-    lanes::Lane,
+    masters::{Master, Masters, Traffic},
     records::Fields,
     replies::text,
     scripts::Name,
@@ -31,7 +31,8 @@ impl RedisStore {
         }
         let json = serde_json::to_string(wanted).expect("settings are plain data");
         let call = self.script(Name::Configure, &[self.keys().conf()]).arg(json);
-        let found = read_json::<Settings>("the settings", self.shared.leases.call(call).await?)?;
+        let found =
+            read_json::<Settings>("the settings", self.shared.masters.call(Traffic::Leases, &call).await?)?;
         if found != *wanted {
             return Ok(Configured::Differs(found));
         }
@@ -41,7 +42,7 @@ impl RedisStore {
 
     /// Other partitions than this store was connected with cannot be made the namespace's through it.
     async fn differs(&self, wanted: &Settings) -> StoreResult<Configured> {
-        match settings(&self.shared.leases, &self.keys().conf()).await? {
+        match settings(&self.shared.masters, Traffic::Leases, &self.keys().conf()).await? {
             Some(found) if found == *wanted => Err(StoreError::Refused(
                 "the namespace was configured after this store connected: connect again".to_owned(),
             )),
@@ -59,7 +60,7 @@ impl RedisStore {
     ) -> StoreResult<Option<AgentDeclaration>> {
         let json = serde_json::to_string(how).expect("a declaration is plain data");
         let call = self.script(Name::Declare, &[self.keys().agents()]).arg(agent.as_str()).arg(json);
-        match self.shared.leases.call(call).await? {
+        match self.shared.masters.call(Traffic::Leases, &call).await? {
             Value::Nil => Ok(None),
             // What could not be read was replaced all the same: that is how it is mended.
             before => Ok(read_json("a declared agent", before).ok()),
@@ -67,9 +68,8 @@ impl RedisStore {
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        let mut get = redis::cmd("HGETALL");
-        get.arg(self.keys().agents());
-        let found = self.shared.admin.run(&get).await?;
+        let agents = self.keys().agents();
+        let found = self.shared.masters.administer(&agents, redis::cmd("HGETALL").arg(&agents)).await?;
         let agents = pairs("the declared agents", found)?.into_iter().map(|(agent, how)| {
             let agent = agent.parse().map_err(|why| StoreError::unreadable("a declared agent", why))?;
             Ok((agent, parse_json("a declared agent", &how)?))
@@ -78,12 +78,14 @@ impl RedisStore {
     }
 
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
+        let members = self.keys().members();
         let mut list = redis::cmd("HKEYS");
-        list.arg(self.keys().members());
-        let others: Vec<WorkerId> = parse_names("the members", self.shared.leases.run(&list).await?)?;
+        list.arg(&members);
+        let found = self.shared.masters.run(Traffic::Leases, &members, &list).await?;
+        let others: Vec<WorkerId> = parse_names("the members", found)?;
         let others: Vec<_> =
             others.into_iter().filter(|other| *other != member.worker).take(MEMBERS_AT_ONCE).collect();
-        let mut names = vec![self.keys().members(), self.keys().alive(&member.worker)];
+        let mut names = vec![members, self.keys().alive(&member.worker)];
         names.extend(others.iter().map(|other| self.keys().alive(other)));
         let json = serde_json::to_string(member).expect("a member is plain data");
         let call = self
@@ -92,19 +94,19 @@ impl RedisStore {
             .arg(json)
             .arg(at_least_a_millisecond(ttl));
         let call = others.iter().fold(call, |call, other| call.arg(other.as_str()));
-        self.shared.leases.call(call).await.map(drop)
+        self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
     pub(super) async fn retire_member(&self, worker: &WorkerId) -> StoreResult<()> {
         let names = [self.keys().members(), self.keys().alive(worker)];
         let call = self.script(Name::Retire, &names).arg(worker.as_str());
-        self.shared.leases.call(call).await.map(drop)
+        self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
     pub(super) async fn living_members(&self) -> StoreResult<Vec<Member>> {
-        let mut get = redis::cmd("HGETALL");
-        get.arg(self.keys().members());
-        let found = pairs("the members", self.shared.admin.run(&get).await?)?;
+        let key = self.keys().members();
+        let found = self.shared.masters.administer(&key, redis::cmd("HGETALL").arg(&key)).await?;
+        let found = pairs("the members", found)?;
         let mut members = BTreeMap::new();
         for (worker, json) in found {
             let worker = worker.parse().map_err(|why| StoreError::unreadable("a member", why))?;
@@ -117,27 +119,39 @@ impl RedisStore {
         if members.is_empty() {
             return Ok(Vec::new());
         }
-        let alive = self.shared.admin.all(&look).await?;
+        let alive = self.shared.masters.administer_all(&key, &look).await?;
         let members = members.into_values().zip(alive).filter(|(_, alive)| *alive == Value::Int(1));
         Ok(members.map(|(member, _)| member).collect())
     }
 
+    /// How long all servers have been up.
     pub(super) async fn server_uptime(&self) -> StoreResult<Duration> {
-        let mut ask = redis::cmd("INFO");
-        ask.arg("server");
-        let info = text(self.shared.leases.run(&ask).await?).unwrap_or_default();
-        let seconds =
-            info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse().ok());
-        let seconds = seconds.ok_or_else(|| StoreError::unreadable("INFO server", "it tells no uptime"))?;
-        Ok(Duration::from_secs(seconds))
+        let mut least = Duration::MAX;
+        for master in self.shared.masters.all() {
+            least = least.min(uptime(&master).await?);
+        }
+        Ok(least)
     }
 }
 
+async fn uptime(master: &Master) -> StoreResult<Duration> {
+    let mut ask = redis::cmd("INFO");
+    ask.arg("server");
+    let info = text(master.lane(Traffic::Leases).run(&ask).await?).unwrap_or_default();
+    let seconds = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse().ok());
+    let seconds = seconds.ok_or_else(|| StoreError::unreadable("INFO server", "it tells no uptime"))?;
+    Ok(Duration::from_secs(seconds))
+}
+
 /// The settings that a namespace has, by its `conf`.
-pub(super) async fn settings(lane: &Lane, conf: &str) -> StoreResult<Option<Settings>> {
+pub(super) async fn settings(
+    masters: &Masters,
+    traffic: Traffic,
+    conf: &str,
+) -> StoreResult<Option<Settings>> {
     let mut get = redis::cmd("HGET");
     get.arg(conf).arg(SETTINGS);
-    match lane.run(&get).await? {
+    match masters.run(traffic, conf, &get).await? {
         Value::Nil => Ok(None),
         found => read_json("the settings", found).map(Some),
     }

@@ -6,7 +6,8 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, ask_under, at_least_a_millisecond},
+    ask::at_least_a_millisecond,
+    masters::Traffic,
     records::{Fields, mails, session_record},
     replies::{Reply, newer_layout},
     scripts::Name,
@@ -70,9 +71,9 @@ impl RedisStore {
                 .arg(suspect)
                 .arg(late(reckoning))
                 .arg(purpose);
-            let before = self.shared.leases.server().await?;
+            let before = self.shared.masters.server(&keys.meta()).await?;
             let under = reckoning.map(|reckoning| reckoning.run);
-            let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
+            let Some(mut reply) = self.ask_under(under, call).await? else {
                 let sparing = Claimant { overdue: Overdue::Spare, ..claimant.clone() };
                 return Box::pin(self.claim_session(session, &sparing, page)).await;
             };
@@ -80,7 +81,7 @@ impl RedisStore {
             return match word.as_str() {
                 "won" => {
                     self.saw_pool(session.agent(), &claimant.pool);
-                    let reach = self.has_reached_on(&before, claimant.class).await?;
+                    let reach = self.has_reached_on(&before, partition, claimant.class).await?;
                     won(session, reply).map(|won| won.acknowledged(reach))
                 }
                 "held" => Ok(Claim::Held { by: reply.parse()? }),
@@ -131,7 +132,7 @@ impl RedisStore {
                 .arg(page)
                 .arg(pool.as_str())
                 .arg(keys.partition().wake_prefix());
-            let mut reply = ask(&self.shared.leases, call).await?;
+            let mut reply = self.ask(Traffic::Leases, call).await?;
             let word = reply.text()?;
             match word.as_str() {
                 "released" => return Ok(Release::Released),
@@ -160,7 +161,7 @@ impl RedisStore {
             .arg(lease.token().to_string())
             .arg(at_least_a_millisecond(own_ttl))
             .arg(page);
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "held" => {
@@ -194,7 +195,7 @@ impl RedisStore {
             .arg(from.as_str())
             .arg(pool.as_str())
             .arg(keys.partition().wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "reaped" => Ok(Reap::Reaped { runnable: reply.maybe_text()?.is_some() }),

@@ -3,10 +3,13 @@
 //! Commands of constant cost alone: six a partition, and two more for each pool and agent. Not a moment in time:
 //! the numbers of one partition may be a few milliseconds older than those of the next.
 
+use std::sync::Arc;
+
 use redis::{Pipeline, Value};
 
 use super::{
     RedisStore,
+    masters::Traffic,
     records::{mail, stream},
     replies::text,
 };
@@ -59,7 +62,7 @@ pub struct Queue {
     pub accepted: Millis,
 }
 
-/// What a server says of its own load.
+/// What a server says of its own load; of a cluster all masters together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerPulse {
     /// Bytes it uses.
@@ -79,30 +82,24 @@ impl RedisStore {
         first.cmd("TIME").cmd("INFO").arg("memory").arg("stats").arg("clients");
         let ingress = self.keys().ingress();
         first.cmd("XLEN").arg(&ingress).cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(1);
-        let mut answers = Answers::of(self.shared.admin.all(&first).await?);
+        let mut answers = Answers::of(self.shared.masters.administer_all(&ingress, &first).await?);
         let now = answers.time()?;
         let server = answers.server()?;
         let (door, door_since) = (answers.number()?, answers.oldest()?);
         let mut pulse = Pulse { now, server, door, door_since, ..Pulse::default() };
 
-        let partitions: Vec<_> = self.keys().partitions().all().collect();
-        let mut look = redis::pipe();
-        for partition in &partitions {
-            self.ask_partition(&mut look, *partition, now, agents);
-        }
-        let mut answers = Answers::of(self.shared.admin.all(&look).await?);
+        pulse.server = self.with_others(pulse.server, &ingress).await?;
         let mut queues: Vec<Option<Queue>> = vec![None; agents.len()];
-        for _ in &partitions {
-            pulse.take_partition(&mut answers)?;
-            for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
-                let (sessions, first) = (answers.number()?, answers.first()?);
-                let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
-                let (pool, agent) = (pool.clone(), agent.clone());
-                let found = Queue { pool, agent, sessions, first, since, accepted: since };
-                *queue = Some(match queue.take() {
-                    Some(before) => before.and(found),
-                    None => found,
-                });
+        for together in self.shared.masters.groups(self.keys().partitions().all()) {
+            let mut look = redis::pipe();
+            for partition in &together {
+                self.ask_partition(&mut look, *partition, now, agents);
+            }
+            let first = self.keys().partition(together[0]).index();
+            let mut answers = Answers::of(self.shared.masters.administer_all(&first, &look).await?);
+            for _ in &together {
+                pulse.take_partition(&mut answers)?;
+                take_queues(&mut queues, agents, &mut answers)?;
             }
         }
         pulse.queues = queues.into_iter().flatten().collect();
@@ -110,16 +107,24 @@ impl RedisStore {
         Ok(pulse)
     }
 
+    /// The load of the master that has `key`, and of all others with it.
+    async fn with_others(&self, mut server: ServerPulse, key: &str) -> StoreResult<ServerPulse> {
+        let asked = self.shared.masters.of(key)?;
+        let mut ask = redis::cmd("INFO");
+        ask.arg("memory").arg("stats").arg("clients");
+        for master in self.shared.masters.all().iter().filter(|other| !Arc::ptr_eq(other, &asked)) {
+            let said = master.lane(Traffic::Reads).run(&ask).await?;
+            server = server.and(Answers::of(vec![said]).server()?);
+        }
+        Ok(server)
+    }
+
     /// When each queue's first session was sent what it waits with.
     async fn see_first_messages(&self, queues: &mut [Queue]) -> StoreResult<()> {
-        if queues.is_empty() {
-            return Ok(());
-        }
-        let mut look = redis::pipe();
-        for queue in queues.iter() {
-            look.cmd("LINDEX").arg(self.keys().session(&queue.first).inbox()).arg(0);
-        }
-        for (queue, head) in queues.iter_mut().zip(self.shared.admin.all(&look).await?) {
+        for queue in queues {
+            let inbox = self.keys().session(&queue.first).inbox();
+            let head =
+                self.shared.masters.administer(&inbox, redis::cmd("LINDEX").arg(&inbox).arg(0)).await?;
             let Value::BulkString(element) = head else { continue };
             if let Mail::Message(message) = mail(&element) {
                 queue.accepted = message.time;
@@ -149,6 +154,18 @@ impl RedisStore {
     }
 }
 
+impl ServerPulse {
+    /// Two servers as one.
+    fn and(self, other: Self) -> Self {
+        Self {
+            memory: self.memory + other.memory,
+            memory_limit: self.memory_limit.zip(other.memory_limit).map(|(one, other)| one + other),
+            operations: self.operations + other.operations,
+            clients: self.clients + other.clients,
+        }
+    }
+}
+
 impl Pulse {
     /// Takes in what one partition answered of itself, in the order in which it was asked.
     fn take_partition(&mut self, answers: &mut Answers) -> StoreResult<()> {
@@ -173,6 +190,25 @@ impl Queue {
         let longest = if self.since <= other.since { self } else { other };
         Self { sessions, ..longest }
     }
+}
+
+/// Takes in the queues of one partition, in the order in which they were asked for.
+fn take_queues(
+    queues: &mut [Option<Queue>],
+    agents: &[(Pool, AgentName)],
+    answers: &mut Answers,
+) -> StoreResult<()> {
+    for (queue, (pool, agent)) in queues.iter_mut().zip(agents) {
+        let (sessions, first) = (answers.number()?, answers.first()?);
+        let Some((first, since)) = first.filter(|_| sessions > 0) else { continue };
+        let (pool, agent) = (pool.clone(), agent.clone());
+        let found = Queue { pool, agent, sessions, first, since, accepted: since };
+        *queue = Some(match queue.take() {
+            Some(before) => before.and(found),
+            None => found,
+        });
+    }
+    Ok(())
 }
 
 fn earlier(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {

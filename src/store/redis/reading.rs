@@ -6,7 +6,8 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, at_least_a_millisecond, unreadable, unreadable_in},
+    ask::{at_least_a_millisecond, unreadable, unreadable_in},
+    masters::Traffic,
     records::{Fields, dead_letter, entry, session_record, stream},
     replies::{bytes, names},
     scripts::Name,
@@ -23,7 +24,7 @@ impl RedisStore {
     pub(super) async fn look_at(&self, session: &SessionId) -> StoreResult<Look> {
         let keys = self.keys().session(session);
         let mut reply =
-            ask(&self.shared.reads, self.script(Name::Look, &[keys.meta(), keys.inbox()])).await?;
+            self.ask(Traffic::Reads, self.script(Name::Look, &[keys.meta(), keys.inbox()])).await?;
         let (meta, waiting) = (reply.list()?, reply.parse()?);
         let bad = |why| StoreError::unreadable(format!("session {session}"), why);
         let meta = Fields::read(Value::Array(meta)).map_err(bad)?;
@@ -51,7 +52,7 @@ impl RedisStore {
         loop {
             let mut look = redis::cmd("ZRANGE");
             look.arg(&index).arg(&from).arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
-            let page = match self.shared.admin.run(&look).await? {
+            let page = match self.shared.masters.administer(&index, &look).await? {
                 Value::Array(page) => page,
                 other => return Err(StoreError::unreadable("`index`", format!("not a list: {other:?}"))),
             };
@@ -131,9 +132,10 @@ impl RedisStore {
         to: &str,
         limit: usize,
     ) -> StoreResult<Vec<Entry>> {
+        let hist = self.keys().session(session).hist();
         let mut read = redis::cmd(command);
-        read.arg(self.keys().session(session).hist()).arg(from).arg(to).arg("COUNT").arg(limit);
-        let read = stream(self.shared.reads.run(&read).await?);
+        read.arg(&hist).arg(from).arg(to).arg("COUNT").arg(limit);
+        let read = stream(self.shared.masters.run(Traffic::Reads, &hist, &read).await?);
         let entries = read.and_then(|found| found.iter().map(|(id, fields)| entry(id, fields)).collect());
         entries.map_err(|why| StoreError::unreadable(format!("the history of {session}"), why))
     }
@@ -152,7 +154,7 @@ impl RedisStore {
             read.arg("STREAMS").arg(&hist).arg(&after);
             read
         };
-        self.shared.waiting.run(wait, block).await.map(drop)
+        self.shared.masters.wait(&hist, wait, block).await.map(drop)
     }
 
     pub(super) async fn dead_letters(
@@ -165,9 +167,10 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let dead = self.keys().partition(partition).dead();
         let mut read = redis::cmd("XRANGE");
-        read.arg(self.keys().partition(partition).dead()).arg(from).arg("+").arg("COUNT").arg(limit);
-        let found = stream(self.shared.admin.run(&read).await?);
+        read.arg(&dead).arg(from).arg("+").arg("COUNT").arg(limit);
+        let found = stream(self.shared.masters.administer(&dead, &read).await?);
         let letters = found
             .and_then(|found| found.iter().map(|(id, fields)| dead_letter(partition, id, fields)).collect());
         letters.map_err(unreadable_in("dead", partition))
@@ -177,12 +180,13 @@ impl RedisStore {
         if ids.is_empty() {
             return Ok(0);
         }
+        let dead = self.keys().partition(partition).dead();
         let mut drop = redis::cmd("XDEL");
-        drop.arg(self.keys().partition(partition).dead());
+        drop.arg(&dead);
         for id in ids {
             drop.arg(id.to_string());
         }
-        match self.shared.admin.run(&drop).await? {
+        match self.shared.masters.administer(&dead, &drop).await? {
             Value::Int(dropped) => Ok(usize::try_from(dropped).unwrap_or_default()),
             other => Err(StoreError::unreadable("the answer of XDEL", format!("{other:?}"))),
         }

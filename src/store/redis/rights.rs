@@ -56,6 +56,9 @@ const READING: &[&str] =
 /// What `top` looks at besides.
 const WATCHING: &[&str] = &["get", "time", "xlen", "zcard", "zcount"];
 
+/// What finds where slots are.
+const FOLLOWING: &[&str] = &["asking", "cluster|slots"];
+
 const WAITING: &[&str] = &["blpop", "lpop"];
 
 const SENDING: &[&str] = &["evalsha", "wait"];
@@ -100,6 +103,16 @@ impl Role {
     }
 }
 
+/// With the keys that guard scripts while slots move; see [`Scripts`].
+fn with_guards(role: Role, of: &Patterns<'_>, mut keys: Vec<String>) -> Vec<String> {
+    match role {
+        Role::Worker => keys.push(format!("~{}", of.guard_of_ingress())),
+        Role::Client => keys.push(format!("~{}", of.partitions("moving"))),
+        Role::Sender | Role::Observer => (),
+    }
+    keys
+}
+
 impl Rights {
     /// What `role` needs on the namespace of `options`, where replies go to lists named by the patterns `replies`.
     ///
@@ -121,6 +134,7 @@ impl Rights {
             Role::Sender => [format!("%W~{}", of.ingress())].into_iter().chain(replies).collect(),
             Role::Observer => [of.namespace("*"), of.partitions("*"), of.ingress()].map(read).to_vec(),
         };
+        let keys = if options.is_cluster() { with_guards(role, &of, keys) } else { keys };
         let wake = of.partitions("wake:*");
         let channels = match role {
             Role::Worker => {
@@ -130,7 +144,10 @@ impl Rights {
             Role::Sender | Role::Observer => Vec::new(),
         };
         let channels = channels.into_iter().map(|channel| format!("&{channel}")).collect();
-        let commands = role.commands(&options.scripts).into_iter().map(|name| format!("+{name}")).collect();
+        let following = if options.is_cluster() { FOLLOWING } else { &[] };
+        let following = following.iter().map(|&name| name.to_owned());
+        let commands: BTreeSet<_> = role.commands(&options.scripts).into_iter().chain(following).collect();
+        let commands = commands.into_iter().map(|name| format!("+{name}")).collect();
         Ok(Self { keys, channels, commands })
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use redis::{Cmd, Script, ToRedisArgs};
 
+use super::keys::guard;
+
 /// The scripts by the name of their file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
@@ -108,10 +110,11 @@ impl Name {
 #[derive(Debug, Clone)]
 pub struct Scripts {
     loaded: Vec<(String, Script)>,
+    guarded: bool,
 }
 
 /// One call of a script: keys are complete, arguments are still added.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) name: Name,
     pub(super) command: Cmd,
@@ -121,7 +124,22 @@ impl Scripts {
     /// The scripts as they stand in `lua/`.
     pub fn embedded() -> Self {
         let whole = SOURCES.map(|(_, source)| splice(PRELUDE, source));
-        Self { loaded: whole.into_iter().map(load).collect() }
+        Self { loaded: whole.into_iter().map(load).collect(), guarded: false }
+    }
+
+    /// The same for a cluster: each names one key more, which never is there.
+    ///
+    /// While a slot moves a node runs what it has all keys of. A script that empties one and looks at it again would be
+    /// broken off there, half done; with a key that is missing it does not begin, at either node.
+    pub(super) fn guarded(&self) -> Self {
+        if self.guarded {
+            return self.clone();
+        }
+        let guarded = self.loaded.iter().map(|(source, _)| {
+            let (shebang, rest) = source.split_once('\n').expect("a script has a shebang line");
+            load(format!("{shebang}\nKEYS[#KEYS] = nil\n{rest}"))
+        });
+        Self { loaded: guarded.collect(), guarded: true }
     }
 
     /// The same with one text changed, in the script `name` (or in all of them, where it is `prelude`):
@@ -136,7 +154,7 @@ impl Scripts {
         });
         let loaded = patched.collect();
         assert!(found, "`{from}` does not stand in {name}.lua");
-        Self { loaded }
+        Self { loaded, guarded: self.guarded }
     }
 
     /// The whole text of a script, by the name of its file.
@@ -182,15 +200,26 @@ impl Scripts {
         let reads =
             self.loaded[name as usize].0.lines().next().is_some_and(|line| line.contains("no-writes"));
         let mut command = redis::cmd(if reads { "EVALSHA_RO" } else { "EVALSHA" });
-        command.arg(self.loaded[name as usize].1.get_hash()).arg(keys.len());
+        let guard = self.guarded.then(|| keys.first().map(|key| guard(key.as_ref()))).flatten();
+        command.arg(self.loaded[name as usize].1.get_hash()).arg(keys.len() + usize::from(guard.is_some()));
         for key in keys {
             command.arg(key.as_ref());
         }
+        command.arg(guard.as_slice());
         Call { name, command }
     }
 }
 
 impl Call {
+    /// The first of its keys: where that is, all are.
+    pub(super) fn key(&self) -> &[u8] {
+        // Behind the command, the script's hash and how many keys there are.
+        match self.command.args_iter().nth(3) {
+            Some(redis::Arg::Simple(key)) => key,
+            _ => &[],
+        }
+    }
+
     /// Adds an argument.
     pub(super) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.command.arg(arg);
@@ -290,6 +319,18 @@ mod tests {
             let text = scripts.source(name).unwrap();
             assert!(text.lines().next().is_some_and(|line| line.starts_with("#!lua")), "{name}");
         }
+    }
+
+    #[test]
+    fn in_a_cluster_a_script_names_a_key_that_never_is_there_and_does_not_see_it() {
+        let scripts = Scripts::embedded().guarded();
+        assert!(scripts.source("mark").unwrap().lines().nth(1) == Some("KEYS[#KEYS] = nil"));
+        let call = scripts.call(Name::Mark, &["tenure:{default.3}:mark"]);
+        let words: Vec<_> = call.command.args_iter().skip(2).collect();
+        let word = |text: &'static str| redis::Arg::Simple(text.as_bytes());
+        assert_eq!(words, [word("2"), word("tenure:{default.3}:mark"), word("tenure:{default.3}:moving")]);
+        assert_eq!(call.key(), b"tenure:{default.3}:mark");
+        assert_eq!(guard("tenure:default:ingress"), "tenure:{tenure:default:ingress}:moving");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     ask::{parse_names, unreadable},
     door::cursor_id,
     keys::PartitionKeys,
+    masters::{Master, Traffic},
     records::{Fields, dead_letter, entry, mails, out_reply, record_of_any_layout, stream},
     replies::text,
 };
@@ -36,22 +37,12 @@ impl RedisStore {
     /// The names of all keys in any partition.
     async fn all_names(&self) -> StoreResult<Vec<String>> {
         let mut names = Vec::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg("tenure:{*").arg("COUNT").arg(1_000);
-            let Value::Array(parts) = self.shared.admin.run(&scan).await? else {
-                return Err(StoreError::unreadable("the answer of SCAN", "not a list"));
-            };
-            let mut parts = parts.into_iter();
-            cursor = text(parts.next().unwrap_or_default()).map_err(unreadable("the answer of SCAN"))?;
-            names.extend(parse_names::<String>("the answer of SCAN", parts.next().unwrap_or_default())?);
-            if cursor == "0" {
-                names.sort();
-                names.dedup();
-                return Ok(names);
-            }
+        for master in self.shared.masters.all() {
+            names.extend(names_of(&master).await?);
         }
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     async fn partition_snapshot(
@@ -140,7 +131,7 @@ impl RedisStore {
         let own = self.maybe_text(&keys.own()).await?;
         let mut read = redis::cmd("LRANGE");
         read.arg(keys.inbox()).arg(0).arg(-1);
-        let Value::Array(elements) = self.shared.admin.run(&read).await? else {
+        let Value::Array(elements) = self.shared.masters.administer(&keys.inbox(), &read).await? else {
             return Err(StoreError::unreadable("`in`", "not a list"));
         };
         let history = stream(self.range(&keys.hist()).await?)
@@ -189,11 +180,11 @@ impl RedisStore {
     }
 
     async fn get(&self, command: &str, key: &str) -> StoreResult<Value> {
-        self.shared.admin.run(redis::cmd(command).arg(key)).await
+        self.shared.masters.administer(key, redis::cmd(command).arg(key)).await
     }
 
     async fn range(&self, key: &str) -> StoreResult<Value> {
-        self.shared.admin.run(redis::cmd("XRANGE").arg(key).arg("-").arg("+")).await
+        self.shared.masters.administer(key, redis::cmd("XRANGE").arg(key).arg("-").arg("+")).await
     }
 
     async fn maybe_text(&self, key: &str) -> StoreResult<Option<String>> {
@@ -207,14 +198,34 @@ impl RedisStore {
         &self,
         key: &str,
     ) -> StoreResult<BTreeMap<T, u64>> {
-        let found =
-            self.shared.admin.run(redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES")).await?;
+        let mut read = redis::cmd("ZRANGE");
+        read.arg(key).arg(0).arg(-1).arg("WITHSCORES");
+        let found = self.shared.masters.administer(key, &read).await?;
         let found = Fields::read(found).map_err(unreadable("a sorted set"))?;
         let scores = found.into_pairs().into_iter().map(|(member, score)| {
             let member = parse("a sorted set", &String::from_utf8_lossy(&member))?;
             Ok((member, parse("a sorted set", &String::from_utf8_lossy(&score))?))
         });
         scores.collect()
+    }
+}
+
+/// The names of all keys that one master has.
+async fn names_of(master: &Master) -> StoreResult<Vec<String>> {
+    let mut names = Vec::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(&cursor).arg("MATCH").arg("tenure:{*").arg("COUNT").arg(1_000);
+        let Value::Array(parts) = master.lane(Traffic::Reads).run(&scan).await? else {
+            return Err(StoreError::unreadable("the answer of SCAN", "not a list"));
+        };
+        let mut parts = parts.into_iter();
+        cursor = text(parts.next().unwrap_or_default()).map_err(unreadable("the answer of SCAN"))?;
+        names.extend(parse_names::<String>("the answer of SCAN", parts.next().unwrap_or_default())?);
+        if cursor == "0" {
+            return Ok(names);
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
-        Vitals,
+        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store, StoreResult,
+        Survey, Vitals,
     },
 };
 
@@ -27,6 +27,10 @@ impl Store for RedisStore {
         self.server_uptime().await
     }
 
+    async fn run(&self, partition: Partition) -> Option<Run> {
+        self.run_of(partition).await
+    }
+
     async fn configure(&self, wanted: &Settings) -> StoreResult<Configured> {
         self.configure_namespace(wanted).await
     }
@@ -39,9 +43,8 @@ impl Store for RedisStore {
         self.declare_agent(agent, how).await
     }
 
-    async fn reach(&self, _: Partition, class: Durability) -> StoreResult<Reach> {
-        // One server has them all.
-        self.has_reached(class).await
+    async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
+        self.has_reached(partition, class).await
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

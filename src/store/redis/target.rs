@@ -114,6 +114,11 @@ impl Target {
         &self.address
     }
 
+    /// The host alone.
+    pub(super) fn host(&self) -> &str {
+        self.address.rsplit_once(':').map_or("", |(host, _)| host)
+    }
+
     /// The number of the database.
     pub(super) fn database(&self) -> i64 {
         self.database

@@ -5,6 +5,7 @@ use redis::Value;
 use super::{
     RedisStore,
     ask::{at_least_a_millisecond, unreadable},
+    masters::Traffic,
     ownership::read_mail,
     replies::text,
     scripts::{Call, Name},
@@ -64,7 +65,7 @@ impl RedisStore {
         let call = boundary.entries.iter().fold(call, |call, entry| {
             call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
         });
-        let (mut reply, reach) = self.ask_at(boundary.class, &self.shared.turns, call).await?;
+        let (mut reply, reach) = self.ask_at(boundary.class, Traffic::Turns, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "done" => {

@@ -7,7 +7,8 @@ use tracing::warn;
 
 use super::{
     RedisStore,
-    ask::{ask, parse_names, unreadable},
+    ask::{parse_names, unreadable},
+    masters::Traffic,
     records::mail,
     replies::{Reply, bytes},
     scripts::Name,
@@ -29,7 +30,7 @@ impl RedisStore {
         let of = self.keys().partition(partition);
         let mut names = vec![of.workers(), of.timers(), of.out()];
         names.extend(agents.iter().flat_map(|(pool, agent)| [of.ready(pool, agent), of.idle(pool, agent)]));
-        let mut reply = ask(&self.shared.leases, self.script(Name::Survey, &names)).await?;
+        let mut reply = self.ask(Traffic::Leases, self.script(Name::Survey, &names)).await?;
         let (now, due) = (Millis(reply.parse()?), reply.names("`timers`")?);
         let (mut overdue, mut buried): (Vec<WorkerId>, Vec<WorkerId>) =
             (reply.names("`workers`")?, reply.names("`workers`")?);
@@ -59,7 +60,7 @@ impl RedisStore {
             .arg(session.as_str())
             .arg(pool.as_str())
             .arg(partition.wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "fired" => Ok(Fire::Fired),
@@ -81,7 +82,7 @@ impl RedisStore {
             .arg(session.as_str())
             .maybe(except)
             .arg(keys.partition().wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "told" => Ok(Offer::Told(reply.parse()?)),
@@ -118,7 +119,7 @@ impl RedisStore {
             .maybe(owner)
             .maybe(home)
             .arg(partition.wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "fine" => Ok(Mend::Fine),
@@ -149,7 +150,7 @@ impl RedisStore {
             .arg(pool.as_str())
             .arg(keys.partition().wake_prefix())
             .arg(first);
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "freed" => Ok(Free::Freed),
@@ -169,7 +170,7 @@ impl RedisStore {
             .arg(session.as_str())
             .arg(pool.as_str())
             .arg(keys.partition().wake_prefix());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "going" => Ok(Proceed::Going),
@@ -213,7 +214,7 @@ impl RedisStore {
         names.extend(with_id.iter().map(|(_, id)| keys.ids(id)));
         let call = self.script(Name::Delete, &names).arg(session.as_str()).maybe(owner).arg(waiting.len());
         let call = with_id.iter().fold(call, |call, (message, id)| call.arg(message).arg(id.as_str()));
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "deleted" => Ok(Delete::Deleted),
@@ -226,7 +227,9 @@ impl RedisStore {
     async fn waiting_mail(&self, inbox: &str) -> StoreResult<Vec<Mail>> {
         let mut look = redis::cmd("LRANGE");
         look.arg(inbox).arg(0).arg(DELETED_AT_ONCE - 1);
-        let Value::Array(elements) = self.shared.leases.run(&look).await? else { return Ok(Vec::new()) };
+        let Value::Array(elements) = self.shared.masters.run(Traffic::Leases, inbox, &look).await? else {
+            return Ok(Vec::new());
+        };
         let mails: Result<_, String> =
             elements.into_iter().map(|element| Ok(mail(&bytes(element)?))).collect();
         mails.map_err(unreadable("an inbox"))

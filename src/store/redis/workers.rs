@@ -4,7 +4,8 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    ask::{ask, ask_under, at_least_a_millisecond, parse_names},
+    ask::{at_least_a_millisecond, parse_names},
+    masters::Traffic,
     scripts::Name,
 };
 use crate::{
@@ -52,7 +53,7 @@ impl RedisStore {
             .arg(wish)
             .arg(serving(&presence.pool, &presence.agents))
             .arg(with_room.len());
-        let mut reply = ask(&self.shared.leases, call).await?;
+        let mut reply = self.ask(Traffic::Leases, call).await?;
         let word = reply.text()?;
         match word.as_str() {
             "renewed" => Ok(Renewal::Renewed {
@@ -93,7 +94,7 @@ impl RedisStore {
                 .arg(of.wake_prefix())
                 .arg(late(reckoning));
             let under = reckoning.map(|reckoning| reckoning.run);
-            let Some(mut reply) = ask_under(&self.shared.leases, under, call).await? else {
+            let Some(mut reply) = self.ask_under(under, call).await? else {
                 return Ok(Bury::OtherRun);
             };
             let word = reply.text()?;
@@ -127,9 +128,10 @@ impl RedisStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let held = self.keys().partition(partition).held(worker);
         let mut look = redis::cmd("SRANDMEMBER");
-        look.arg(self.keys().partition(partition).held(worker)).arg(limit);
-        match self.shared.leases.run(&look).await? {
+        look.arg(&held).arg(limit);
+        match self.shared.masters.run(Traffic::Leases, &held, &look).await? {
             Value::Nil => Ok(Vec::new()),
             found => parse_names("the sessions that a worker holds", found),
         }

@@ -11,8 +11,8 @@ use crate::{
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
         Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult,
-        Survey, Vitals,
+        Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store,
+        StoreResult, Survey, Vitals,
     },
 };
 
@@ -30,6 +30,10 @@ impl<S: Store> Store for Sealed<S> {
 
     fn partitions(&self) -> &Partitions {
         self.inner.partitions()
+    }
+
+    async fn run(&self, partition: Partition) -> Option<Run> {
+        self.inner.run(partition).await
     }
 
     async fn listen(&self, worker: &WorkerId) -> StoreResult<Self::Listener> {
