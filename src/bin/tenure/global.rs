@@ -10,7 +10,8 @@ use crate::values;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Where Redis is: redis://[[user]:password@]host[:port][/database], rediss:// for TLS, or unix:///path
+    /// Where Redis is: redis://[[user]:password@]host[:port][/database], rediss:// for TLS, unix:///path,
+    /// redis+sentinel://host,host/name, or redis+cluster://host,host
     #[arg(
         long,
         global = true,
