@@ -74,7 +74,7 @@ if record.orphaned and count >= MOST_CRASHES then
   return { "quarantined", reason }
 end
 if count >= SUSPECT_FROM and ARGV[10] == "leave" then
-  if not record.token then
+  if not record.token and runnable(record.hold, record.backoff, record.suspended, waiting) then
     call("ZADD", KEYS[9], int(at), session)
   end
   return { "suspect" }

@@ -34,3 +34,31 @@ fn the_compose_file_brings_up_two_workers_that_answer_and_scales_to_five() {
     compose.scale_workers(1);
     wait_until("four have drained and said goodbye", MINUTE, || members() == 1);
 }
+
+/// A profile's workers answer somebody who has nothing but what the profile brings.
+fn a_message_is_answered(profile: &'static str, worker: &str) {
+    if !containers::wanted() {
+        return;
+    }
+    let compose = Compose::up_with(Some(profile));
+    let mut said = String::new();
+    wait_until("the workers are up", 2 * MINUTE, || {
+        match compose.tenure(worker, &["workers", "--json"]) {
+            Ok(rows) => said = rows,
+            Err(why) => said = why,
+        }
+        said.lines().filter(|line| line.contains(r#""state":"ready""#)).count() == 2
+    });
+    let answer = compose.tenure(worker, &["send", "echo/compose", "hello", "--wait", "--timeout", "30s"]);
+    assert_eq!(answer.as_deref().map(str::trim), Ok("hello"));
+}
+
+#[test]
+fn the_profile_with_sentinels_answers_a_message() {
+    a_message_is_answered("replicated", "worker-replicated");
+}
+
+#[test]
+fn the_profile_with_a_cluster_answers_a_message() {
+    a_message_is_answered("cluster", "worker-cluster");
+}

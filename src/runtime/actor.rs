@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{Loss, Partition, SessionId},
-    store::{Claim, Claimant, Claimed, Mail, Purpose, Store, StoreError, Suspect},
+    store::{Claim, Claimant, Claimed, Mail, Overdue, Purpose, Store, StoreError, Suspect},
 };
 
 /// How many waiting messages are asked for at once.
@@ -203,13 +203,13 @@ impl<S: Store> SessionActor<S> {
         purpose: Purpose,
     ) -> Result<Option<Box<Claimed>>, Departure> {
         let mut warned = false;
-        let claimant = Claimant {
+        let mut claimant = Claimant {
             worker: self.shared.worker.clone(),
             pool: self.shared.pool().clone(),
             nonce: self.shared.env.nonce(),
             own_ttl: self.shared.config.lease.own_ttl(),
             seen: self.shared.counts.seen(),
-            overdue: self.shared.brake.overdue(partition, self.shared.env.now()),
+            overdue: Overdue::Spare,
             suspect,
             purpose,
             class: self.hosted.class,
@@ -221,6 +221,8 @@ impl<S: Store> SessionActor<S> {
             place = self.shared.admission.enter(&self.shared.env) => Some(place),
         };
         loop {
+            // How late it may be is known now, and not when the first was sent.
+            claimant.overdue = self.shared.brake.overdue(partition, self.shared.env.now());
             let answer = tokio::select! {
                 biased;
                 () = self.shared.stops.lost.cancelled() => return Err(Departure::Lost),

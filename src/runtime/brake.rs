@@ -47,6 +47,8 @@ struct Answers {
     first: Moment,
     /// The last one: by the own clock, and by the server's.
     last: (Moment, Millis),
+    /// When that was asked for.
+    asked: Moment,
     /// Until when nobody is buried.
     spare_until: Moment,
     /// The start of the server that has this partition, where that may be another than the lifelines'.
@@ -62,7 +64,8 @@ impl Brake {
     /// The first answer of a partition, at `now`, by a server that has been up for `up`.
     pub(super) fn first_answer(&self, partition: Partition, now: Moment, server: Millis, up: Duration) {
         let spare_until = now.plus(self.lease.ttl().saturating_sub(up));
-        self.lock().insert(partition, Answers { first: now, last: (now, server), spare_until, run: None });
+        let answers = Answers { first: now, last: (now, server), asked: now, spare_until, run: None };
+        self.lock().insert(partition, answers);
     }
 
     /// This start of the server answers, at `now`: what another one was told it may not know.
@@ -83,22 +86,25 @@ impl Brake {
     }
 
     /// The same of the server that has `partition`, which is another than others': it alone is in doubt.
-    pub(super) fn kept_by(&self, partition: Partition, run: Run, now: Moment) {
+    pub(super) fn kept_by(&self, partition: Partition, run: Run, now: Moment) -> bool {
         let mut partitions = self.lock();
-        let Some(answers) = partitions.get_mut(&partition) else { return };
-        if answers.run.replace(run).is_some_and(|before| before != run) {
+        let Some(answers) = partitions.get_mut(&partition) else { return false };
+        let is_another = answers.run.replace(run).is_some_and(|before| before != run);
+        if is_another {
             answers.spare_until = now.plus(self.lease.ttl());
         }
+        is_another
     }
 
     fn is_new(&self, answers: &Answers, now: Moment) -> bool {
         now.since(answers.first) < self.lease.ttl()
     }
 
-    /// A renewal was answered at `now` by a server whose clock said `server`.
-    pub(super) fn answered(&self, partition: Partition, now: Moment, server: Millis) {
+    /// A renewal that was sent at `asked` was answered at `now` by a server whose clock said `server`.
+    pub(super) fn answered(&self, partition: Partition, asked: Moment, now: Moment, server: Millis) {
         let mut partitions = self.lock();
         let Some(answers) = partitions.get_mut(&partition) else { return };
+        answers.asked = asked;
         let (then, server_then) = std::mem::replace(&mut answers.last, (now, server));
         let silent = now.since(then) > self.silence();
         if silent || self.ran_off((then, server_then), (now, server)) {
@@ -137,7 +143,7 @@ impl Brake {
         let Some(answers) = partitions.get(&partition) else { return Judgement::Spare };
         let run = answers.run.unwrap_or(run);
         let counts = now >= answers.spare_until && now.since(answers.last.0) <= self.silence();
-        let reckoning = Reckoning { run, until: self.latest(answers.last, now) };
+        let reckoning = Reckoning { run, until: self.latest(answers, now) };
         match now.since(answers.first) {
             _ if !counts => Judgement::Spare,
             _ if planted(Bug::NewcomerBuries) => Judgement::Bury(reckoning),
@@ -147,10 +153,14 @@ impl Brake {
         }
     }
 
-    /// How late it can be by the server's clock when it does what it is told at `now`, unless that clock was set: half of
-    /// the margin between the end of an owner's trust and its deadline, so that who is past it by then trusts no more.
-    fn latest(&self, (then, server_then): (Moment, Millis), now: Moment) -> Millis {
-        server_then.plus(now.since(then) + self.lease.ttl() / 20)
+    /// How late it can be by the server's clock when it does what it is told at `now`, unless that clock was set. The server
+    /// answered after it was asked; that much, if it is little, and the time that the order takes are allowed for: each half
+    /// of the margin between the end of an owner's trust and its deadline, so that who is past it by then trusts no more.
+    fn latest(&self, answers: &Answers, now: Moment) -> Millis {
+        let half = self.lease.ttl() / 20;
+        let (answered, server_then) = answers.last;
+        let asked_before = answered.since(answers.asked).min(half);
+        server_then.plus(now.since(answered) + asked_before + half)
     }
 
     /// The longest time from one answer to the next that is no sign of an outage.
@@ -184,7 +194,7 @@ mod tests {
     fn settled() -> Brake {
         let brake = brake();
         for ms in [3_000, 6_000, 9_000, 12_000] {
-            brake.answered(P, at(ms), Millis(500_000 + ms));
+            brake.answered(P, at(ms), at(ms), Millis(500_000 + ms));
         }
         brake
     }
@@ -207,9 +217,9 @@ mod tests {
             Overdue::Spare,
             "nothing heard since the renewal due at 15,000"
         );
-        brake.answered(P, at(30_000), Millis(530_000));
+        brake.answered(P, at(30_000), at(30_000), Millis(530_000));
         assert_eq!(brake.overdue(P, at(38_999)), Overdue::Spare);
-        brake.answered(P, at(35_000), Millis(535_000));
+        brake.answered(P, at(35_000), at(35_000), Millis(535_000));
         assert_eq!(brake.overdue(P, at(39_000)), Overdue::BuryUnder(reckoning(39_000)));
     }
 
@@ -222,7 +232,7 @@ mod tests {
         brake.served_by(other, at(12_100));
         assert_eq!(brake.overdue(P, at(12_100)), Overdue::Spare);
         for ms in [15_000, 18_000, 21_000] {
-            brake.answered(P, at(ms), Millis(500_000 + ms));
+            brake.answered(P, at(ms), at(ms), Millis(500_000 + ms));
         }
         assert_eq!(brake.overdue(P, at(21_099)), Overdue::Spare);
         assert_eq!(
@@ -259,8 +269,8 @@ mod tests {
         assert_eq!(brake.judge(P, at(599)), Judgement::Spare, "who lives may not be subscribed again yet");
         assert_eq!(brake.judge(P, at(600)), Judgement::BuryUnheard(reckoning(600)));
         assert_eq!(brake.overdue(P, at(600)), Overdue::Spare, "a claim does not look who is heard");
-        brake.answered(P, at(3_000), Millis(503_000));
-        brake.answered(P, at(6_000), Millis(506_000));
+        brake.answered(P, at(3_000), at(3_000), Millis(503_000));
+        brake.answered(P, at(6_000), at(6_000), Millis(506_000));
         assert_eq!(brake.judge(P, at(8_999)), Judgement::BuryUnheard(reckoning(8_999)));
         assert_eq!(brake.judge(P, at(9_000)), Judgement::Bury(reckoning(9_000)));
     }
@@ -269,7 +279,7 @@ mod tests {
     fn server_time_that_runs_off_spares_everybody_in_either_direction() {
         for server in [Millis(490_000), Millis(1_003_000)] {
             let brake = settled();
-            brake.answered(P, at(15_000), server);
+            brake.answered(P, at(15_000), at(15_000), server);
             assert_eq!(brake.overdue(P, at(15_000)), Overdue::Spare);
         }
     }
@@ -290,5 +300,24 @@ mod tests {
         assert_eq!(brake.judge(P, at(4_999)), Judgement::Spare);
         assert_eq!(brake.judge(P, at(5_000)), Judgement::BuryUnheard(reckoning(5_000)));
         assert_eq!(brake.judge(Partition(1), at(5_000)), Judgement::Spare, "nothing heard there yet");
+    }
+
+    #[test]
+    fn a_slow_answer_allows_for_a_later_clock_but_never_beyond_an_owners_trust() {
+        let until = |asked: u64| {
+            let brake = settled();
+            brake.answered(P, at(asked), at(15_000), Millis(514_900));
+            let Judgement::Bury(reckoning) = brake.judge(P, at(15_000)) else {
+                panic!("nothing is in doubt")
+            };
+            reckoning.until.0
+        };
+        assert_eq!(until(15_000), 514_900 + 450);
+        assert_eq!(until(14_800), 514_900 + 450 + 200);
+        assert_eq!(
+            until(12_500),
+            514_900 + 2 * 450,
+            "a tenth of a lease is all that lies between trust and deadline"
+        );
     }
 }

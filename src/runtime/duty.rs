@@ -152,7 +152,7 @@ impl<S: Store> Duty<S> {
             self.shared.counts.deeds.lag.round_ended(self.shared.env.now(), pass_began);
             let next = started.plus(EVERY).max(self.shared.env.now());
             if self.wait_until(next).await.is_break() {
-                return;
+                return self.shared.counts.deeds.lag.ended();
             }
         }
     }
@@ -331,18 +331,24 @@ impl<S: Store> Duty<S> {
 
     /// Buries those past their deadline, if deadlines count; whom it did.
     async fn bury_overdue(&mut self, partition: Partition, overdue: Vec<WorkerId>) -> Vec<WorkerId> {
-        let (reckoning, overdue) = match self.shared.brake.judge(partition, self.shared.env.now()) {
+        let judge = || self.shared.brake.judge(partition, self.shared.env.now());
+        let overdue = match judge() {
             _ if overdue.is_empty() => return overdue,
-            Judgement::Bury(reckoning) => (reckoning, overdue),
-            Judgement::BuryUnheard(reckoning) => (reckoning, self.unheard(overdue).await),
+            Judgement::Bury(_) => overdue,
+            Judgement::BuryUnheard(_) => self.unheard(overdue).await,
             Judgement::Spare => return Vec::new(),
         };
         let mut buried = Vec::new();
         for worker in overdue {
+            // Each anew: how late it may be is known now.
+            let (Judgement::Bury(reckoning) | Judgement::BuryUnheard(reckoning)) = judge() else { break };
             match self.shared.store.bury(partition, &worker, Ground::OverdueUnder(reckoning)).await {
                 Ok(Bury::Buried) => {
                     *self.buried.entry(worker.clone()).or_default() += 1;
                     buried.push(worker);
+                }
+                Ok(Bury::Later) => {
+                    info!(%partition, %worker, "not buried: the server's clock was set, or it is slow; trying again");
                 }
                 Ok(answer) => debug!(%partition, %worker, ?answer, "not buried"),
                 Err(err) => debug!(%partition, %worker, error = %err, "not buried"),

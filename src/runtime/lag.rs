@@ -25,6 +25,11 @@ impl Lag {
         *rounds = Rounds { last: Some((now, since)), pass_began };
     }
 
+    /// Upkeep is left to others from here on.
+    pub(super) fn ended(&self) {
+        *self.rounds() = Rounds::default();
+    }
+
     /// As it is at `now`: a round that does not end makes it later and later.
     pub(super) fn at(&self, now: Moment) -> UpkeepLag {
         let rounds = self.rounds();

@@ -213,8 +213,11 @@ impl<S: Store> Incarnation<S> {
 
     /// The same of the server that has `partition`, where that is one of several.
     async fn meet_keeper(&self, partition: Partition) {
-        if let Some(run) = self.store.run(partition).await {
-            self.brake.kept_by(partition, run, self.env.now());
+        let Some(run) = self.store.run(partition).await else { return };
+        let now = self.env.now();
+        if self.brake.kept_by(partition, run, now) && self.ledger.doubt(now, 2 * self.config.lease.ttl()) {
+            self.ledger.met_another(self.env.wall());
+            self.look_for_losses();
         }
     }
 
@@ -247,7 +250,7 @@ impl<S: Store> Incarnation<S> {
         alive: usize,
     ) -> Extended {
         let attempt = if planted(Bug::ClockFromReply) { self.env.now() } else { attempt };
-        self.brake.answered(partition, self.env.now(), server);
+        self.brake.answered(partition, attempt, self.env.now(), server);
         self.counts.alive.store(alive, Ordering::Relaxed);
         let draining = self.stops.drain.is_cancelled();
         self.duties.set(partition, !draining && duty == Some(&self.worker));

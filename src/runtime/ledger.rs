@@ -14,6 +14,9 @@ use crate::{
     store::{Run, Tally},
 };
 
+/// What is told of a server's partitions within this is one change.
+const TOLD_TOGETHER: Duration = Duration::from_secs(1);
+
 /// The acknowledged ends of sessions, and whether the server may have lost some.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -128,6 +131,15 @@ impl Ledger {
                 .retain(|_, line| line.is_lost || line.left.is_none_or(|left| now.since(left) < doubt));
         }
         is_new
+    }
+
+    /// Another server has some of the sessions: losses may show for `doubt`. Whether that is news: it is told for each of
+    /// many partitions.
+    pub(super) fn doubt(&self, now: Moment, doubt: Duration) -> bool {
+        let mut pages = self.pages();
+        let is_news = pages.doubt_until.plus(TOLD_TOGETHER) < now.plus(doubt);
+        pages.doubt_until = pages.doubt_until.max(now.plus(doubt));
+        is_news
     }
 
     /// Whether the server may have lost something of a session that was acknowledged.

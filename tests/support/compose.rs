@@ -12,20 +12,31 @@ use super::port;
 /// One name for all, so that what a killed run left behind is found and removed by the next.
 const PROJECT: &str = "tenure-test";
 const DOWN: &[&str] = &["down", "--volumes", "--remove-orphans", "--timeout", "5"];
-const LOGS: &[&str] = &["logs", "--no-color", "worker"];
 
 /// Redis and workers, up until dropped.
 pub struct Compose {
     port: u16,
+    profile: Option<&'static str>,
 }
 
 impl Compose {
     /// Redis and as many workers as the file says.
     pub fn up() -> Self {
-        let compose = Self { port: port::free() };
+        Self::up_with(None)
+    }
+
+    /// What a profile of the file is; without one what comes up when none is named.
+    pub fn up_with(profile: Option<&'static str>) -> Self {
+        let compose = Self { port: port::free(), profile };
         compose.run(DOWN);
         compose.run(&["up", "-d", "--no-build"]);
         compose
+    }
+
+    /// Runs `tenure` in a worker's container of this service, with the address that it has; what it printed.
+    pub fn tenure(&self, worker: &str, args: &[&str]) -> Result<String, String> {
+        let exec = ["exec", "-T", worker, "tenure"];
+        self.try_run(&[&exec[..], args].concat())
     }
 
     /// `up --scale worker=N`, while it runs.
@@ -50,7 +61,7 @@ impl Compose {
 
     /// What the workers said.
     pub fn logs(&self) -> String {
-        self.run(LOGS)
+        self.run(&["logs", "--no-color", "worker"])
     }
 
     fn run(&self, args: &[&str]) -> String {
@@ -58,8 +69,10 @@ impl Compose {
     }
 
     fn try_run(&self, args: &[&str]) -> Result<String, String> {
+        let profile = self.profile.map(|profile| ["--profile", profile]);
         let output = compose_command()
             .args(["-p", PROJECT])
+            .args(profile.iter().flatten())
             .args(args)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("TENURE_REDIS_PORT", self.port.to_string())
@@ -77,8 +90,8 @@ impl Drop for Compose {
     fn drop(&mut self) {
         // A panic here would hide the one that is under way.
         if thread::panicking() {
-            let logs = self.try_run(LOGS).unwrap_or_else(|said| said);
-            eprintln!("--- logs of the workers\n{logs}");
+            let logs = self.try_run(&["logs", "--no-color"]).unwrap_or_else(|said| said);
+            eprintln!("--- logs\n{logs}");
         }
         if let Err(said) = self.try_run(DOWN) {
             eprintln!("docker-compose {DOWN:?}: {said}");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use redis::Value;
 
 use super::{
@@ -28,8 +28,16 @@ impl RedisStore {
                 lists.entry(reply_list(&reply.to)).or_default().push(reply);
             }
             let pushes = lists.into_values().map(|replies| self.push_in_order(partition, replies));
-            let pushed: Vec<_> = try_join_all(pushes).await?.into_iter().flatten().collect();
+            let (mut pushed, mut failed) = (Vec::new(), None);
+            for (of_list, error) in join_all(pushes).await {
+                pushed.extend(of_list);
+                failed = failed.or(error);
+            }
+            // Also where a list's master is away: what others were told must not be told again and again until it is back.
             self.take_out(partition, &pushed).await?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -53,17 +61,20 @@ impl RedisStore {
         Ok(replies.iter().zip(there).filter_map(|(reply, there)| there.then_some(reply)).collect())
     }
 
-    /// Pushes the replies of one list; what is then to be taken out.
+    /// Pushes the replies of one list; what is then to be taken out, and why the rest was not pushed.
     async fn push_in_order(
         &self,
         partition: Partition,
         replies: Vec<&OutReply>,
-    ) -> StoreResult<Vec<StreamId>> {
+    ) -> (Vec<StreamId>, Option<StoreError>) {
         let mut pushed = Vec::new();
         for reply in replies {
-            pushed.extend(self.push_reply(partition, reply).await?);
+            match self.push_reply(partition, reply).await {
+                Ok(done) => pushed.extend(done),
+                Err(error) => return (pushed, Some(error)),
+            }
         }
-        Ok(pushed)
+        (pushed, None)
     }
 
     /// Pushes a reply; what is then to be taken out. One whose list cannot take it goes to `dead`.

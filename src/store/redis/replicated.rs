@@ -43,11 +43,12 @@ impl Replicated {
     /// Tries those whom the sentinels name, in their order.
     async fn open_in(&self, asked: &Term, opening: &Opening) -> StoreResult<Connected> {
         let mut first = None;
-        for primary in self.sentinels.primaries().await? {
-            match self.try_open(&primary, opening).await {
+        for elected in self.sentinels.primaries(&self.reign.elected()).await? {
+            let Some(primary) = &elected.primary else { continue };
+            match self.try_open(primary, opening).await {
                 Ok((connection, server)) => {
                     let term =
-                        self.reign.found(&primary, asked).ok_or_else(|| moved(&self.sentinels.name))?;
+                        self.reign.found(&elected, asked).ok_or_else(|| moved(&self.sentinels.name))?;
                     return Ok(Connected { connection, server, term });
                 }
                 Err(error) => _ = first.get_or_insert(error),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     errors::{store_error, unanswered},
-    term::Address,
+    term::{Address, Elected},
     tls::{self, Tls},
     topology::Watched,
 };
@@ -65,21 +65,23 @@ impl Sentinels {
         Ok(Self { name: watched.name.clone(), each })
     }
 
-    /// Whom they name, who was elected last first; nobody twice, and at least one.
-    pub(super) async fn primaries(&self) -> StoreResult<Vec<Address>> {
+    /// Whom they name, who was elected last first; nobody twice, and at least one. None that was elected before `known`,
+    /// unless most sentinels answer and none knows of it any more, as when all were set up anew.
+    pub(super) async fn primaries(&self, known: &Elected) -> StoreResult<Vec<Elected>> {
         let said = self.ask(OTHERS).await;
-        let mut named: Vec<_> = said.iter().filter_map(|(_, said)| said.as_ref().ok()?.clone()).collect();
+        let named: Vec<_> = said
+            .iter()
+            .filter_map(|(_, said)| said.as_ref().ok()?.as_ref())
+            .map(|named| Elected { primary: Some(named.primary.clone()), election: named.election })
+            .collect();
         if named.is_empty() {
             return Err(self.nobody(said));
         }
-        named.sort_by_key(|named| std::cmp::Reverse(named.election));
-        let mut primaries = Vec::new();
-        for Named { primary, .. } in named {
-            if !primaries.contains(&primary) {
-                primaries.push(primary);
-            }
+        let primaries = in_order(named, self.each.len(), known);
+        match primaries.is_empty() {
+            true => Err(unanswered(&self.name, "the sentinels that answer know of older elections alone")),
+            false => Ok(primaries),
         }
-        Ok(primaries)
     }
 
     /// What each says, as long as the next one takes no longer than `others` once one has named a primary.
@@ -112,6 +114,22 @@ impl Sentinels {
         }
         StoreError::Refused(reasons.join("; "))
     }
+}
+
+/// Whom to try of those that some of so many sentinels name.
+fn in_order(mut named: Vec<Elected>, sentinels: usize, known: &Elected) -> Vec<Elected> {
+    named.sort_by_key(|named| std::cmp::Reverse(named.election));
+    let are_most = 2 * named.len() > sentinels;
+    let counts_anew = are_most && named.iter().all(|named| named.election < known.election);
+    let mut primaries: Vec<Elected> = Vec::new();
+    for named in named {
+        let is_behind = named.election < known.election && named.primary != known.primary;
+        let is_there = primaries.iter().any(|one| one.primary == named.primary);
+        if !is_there && (counts_anew || !is_behind) {
+            primaries.push(named);
+        }
+    }
+    primaries
 }
 
 /// An error of the store without the words that it has in common with others of its kind.
@@ -202,5 +220,41 @@ impl Sentinel {
             "the sentinel at {} wants a user name and password of its own, or does not know the ones given: put ?sentinel_user=…&sentinel_password=… behind the name in --redis",
             self.address
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elected(port: u16, election: u64) -> Elected {
+        Elected { primary: Some(("h".to_owned(), port)), election }
+    }
+
+    #[test]
+    fn who_was_elected_last_is_tried_first_and_nobody_twice() {
+        let named = vec![elected(1, 4), elected(2, 5), elected(2, 5)];
+        assert_eq!(in_order(named, 3, &Elected::default()), [elected(2, 5), elected(1, 4)]);
+    }
+
+    #[test]
+    fn a_sentinel_that_is_behind_leads_nobody_back() {
+        let known = elected(2, 5);
+        assert_eq!(in_order(vec![elected(1, 4)], 3, &known), []);
+        assert_eq!(in_order(vec![elected(1, 4), elected(2, 5)], 3, &known), [elected(2, 5)]);
+        assert_eq!(in_order(vec![elected(3, 6), elected(1, 4)], 3, &known), [elected(3, 6)]);
+        assert_eq!(
+            in_order(vec![elected(2, 0)], 3, &known),
+            [elected(2, 0)],
+            "the same one, whatever its number"
+        );
+    }
+
+    #[test]
+    fn sentinels_that_were_set_up_anew_count_from_the_beginning() {
+        let known = elected(2, 5);
+        assert_eq!(in_order(vec![elected(1, 0), elected(1, 0)], 3, &known), [elected(1, 0)]);
+        assert_eq!(in_order(vec![elected(1, 0)], 3, &known), [], "one of three may just be behind");
+        assert_eq!(in_order(vec![elected(1, 0)], 1, &known), [elected(1, 0)], "the only one there is");
     }
 }

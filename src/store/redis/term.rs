@@ -40,13 +40,20 @@ impl Term {
 /// Host and port, as sentinels name them.
 pub(super) type Address = (String, u16);
 
+/// Somebody whom sentinels name, and the number of the election that made it the primary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Elected {
+    pub(super) primary: Option<Address>,
+    pub(super) election: u64,
+}
+
 /// Who is the primary, as far as this process knows.
 #[derive(Debug, Default)]
 pub(super) struct Reign(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    primary: Option<Address>,
+    elected: Elected,
     term: CancellationToken,
 }
 
@@ -58,18 +65,25 @@ impl Reign {
 
     /// Who is the primary, if anybody found out.
     pub(super) fn primary(&self) -> Option<Address> {
-        self.state().primary.clone()
+        self.state().elected.primary.clone()
     }
 
-    /// Somebody who began to ask in the term `asked` found `primary`: the term of any other ends. The term of what was found;
+    /// The same with its election: a sentinel that knows only of an older one is behind.
+    pub(super) fn elected(&self) -> Elected {
+        self.state().elected.clone()
+    }
+
+    /// Somebody who began to ask in the term `asked` found this one: the term of any other ends. The term of what was found;
     /// none if the one in which it was asked for is over, so that the answer may be as old.
-    pub(super) fn found(&self, primary: &Address, asked: &Term) -> Option<Term> {
+    pub(super) fn found(&self, found: &Elected, asked: &Term) -> Option<Term> {
         let mut state = self.state();
         if asked.is_over() {
             return None;
         }
-        let before = state.primary.replace(primary.clone());
-        if before.is_some_and(|before| before != *primary) {
+        let before = std::mem::replace(&mut state.elected, found.clone());
+        if before.primary == found.primary {
+            state.elected.election = before.election.max(found.election);
+        } else if before.primary.is_some() {
             std::mem::take(&mut state.term).cancel();
         }
         Some(Term(Some(state.term.clone())))
@@ -84,8 +98,8 @@ impl Reign {
 mod tests {
     use super::*;
 
-    fn at(port: u16) -> Address {
-        ("h".to_owned(), port)
+    fn at(port: u16) -> Elected {
+        Elected { primary: Some(("h".to_owned(), port)), election: u64::from(port) }
     }
 
     #[test]
@@ -94,7 +108,7 @@ mod tests {
         let first = reign.found(&at(1), &reign.term()).unwrap();
         let second = reign.found(&at(1), &reign.term()).unwrap();
         assert!(!first.is_over() && !second.is_over());
-        assert_eq!(reign.primary(), Some(at(1)));
+        assert_eq!(reign.elected(), at(1));
     }
 
     #[test]
@@ -112,7 +126,7 @@ mod tests {
         _ = reign.found(&at(1), &reign.term()).unwrap();
         let new = reign.found(&at(2), &reign.term()).unwrap();
         assert!(reign.found(&at(1), &asked).is_none());
-        assert_eq!((reign.primary(), new.is_over()), (Some(at(2)), false));
+        assert_eq!((reign.elected(), new.is_over()), (at(2), false));
     }
 
     #[tokio::test]
