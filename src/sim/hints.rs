@@ -80,9 +80,12 @@ impl State {
         }
     }
 
-    /// Ends the subscriptions of those who do not listen any more.
+    /// Ends the subscriptions of those who do not listen any more: their incarnations are over.
     pub(super) fn close_ears(&mut self) {
-        self.ears.retain(|ear| !ear.to.is_closed());
+        let Self { ears, watch, .. } = self;
+        for ear in ears.extract_if(.., |ear| ear.to.is_closed()) {
+            watch.incarnation_over(&ear.worker);
+        }
     }
 
     fn send_hint(&mut self, ear: usize, hint: Hint) {

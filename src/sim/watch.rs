@@ -108,6 +108,12 @@ impl Watch {
         }
     }
 
+    /// An incarnation is over, because it was told so or found out: it trusts nothing any more, and must write nothing.
+    pub(super) fn incarnation_over(&mut self, worker: &WorkerId) {
+        let its_own = self.trust.iter_mut().filter(|((whose, _), _)| whose == worker);
+        its_own.for_each(|(_, trusted)| trusted.seen = Seen::Over);
+    }
+
     /// A worker's lifeline is broken since then, though it lives: for so long that others may have missed it at every
     /// look, by clocks that go a little fast, or leapt.
     pub(super) fn lifeline_broke(&mut self, actor: Actor, since: Duration, now: Duration) {
