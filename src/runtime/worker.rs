@@ -265,7 +265,8 @@ impl WorkerHandle {
         Load { sessions: now.counts.sessions.load(Relaxed), running: now.counts.running.load(Relaxed) }
     }
 
-    /// What the present incarnation has done so far, and how late its upkeep is.
+    /// What the present incarnation has done so far, and how late its upkeep is. What servers lost is not counted here,
+    /// but in what it announces.
     pub fn tally(&self) -> Tally {
         self.now.borrow().counts.deeds.tally(self.env.wall(), self.env.now())
     }
