@@ -205,3 +205,158 @@ impl Unowned {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::{
+        model::{Millis, Nonce, Token},
+        store::Mail,
+    };
+
+    const P: Partition = Partition(0);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn worker(name: &str) -> WorkerId {
+        name.parse().unwrap()
+    }
+
+    fn presence(name: &str) -> Presence {
+        Presence {
+            worker: worker(name),
+            lease: secs(3),
+            pool: Pool::default(),
+            agents: vec!["a".parse().unwrap()],
+            full: BTreeSet::new(),
+            load: Some(0),
+            duty: DutyWish::Take,
+        }
+    }
+
+    /// Who is able, and who of them keeps the partition.
+    fn scene(able: &[&str], keeper: &str) -> Scene {
+        Scene {
+            able: able.iter().map(|name| (worker(name), P)).collect(),
+            heard: able.iter().map(|name| worker(name)).collect(),
+            keepers: [(P, Some(worker(keeper)))].into(),
+            is_hampered: false,
+            is_held_up: false,
+        }
+    }
+
+    /// `x-1` owns a session with work and `y-1` keeps its partition; both are able, and have been for a while.
+    fn settled() -> Unowned {
+        let mut unowned = Unowned::default();
+        unowned.told(P, &presence("x-1"));
+        unowned.told(P, &presence("y-1"));
+        sees(&mut unowned, Some("x-1"), 1);
+        assert_eq!(unowned.pass(&scene(&["x-1", "y-1"], "y-1"), secs(60)), None);
+        unowned
+    }
+
+    fn session() -> SessionId {
+        "a/1".parse().unwrap()
+    }
+
+    fn sees(unowned: &mut Unowned, owner: Option<&str>, epoch: u64) {
+        let mut record = SessionRecord::made(Pool::default(), Millis(0));
+        let epoch = Epoch(epoch);
+        record.owner = owner.map(|name| Token { worker: worker(name), epoch, nonce: Nonce(1) });
+        record.epoch = Some(epoch);
+        let sight = SessionSight {
+            record: &record,
+            inbox: &VecDeque::from([Mail::Unreadable("mail".to_owned())]),
+            history: &[],
+            is_ready: true,
+            timer: None,
+            is_held: true,
+            is_indexed: true,
+        };
+        unowned.saw(&session(), P, &sight);
+    }
+
+    /// Whether it waited for too long after these times passed in these scenes.
+    fn too_long(unowned: &mut Unowned, scenes: &[(&Scene, u64)]) -> bool {
+        scenes.iter().any(|(scene, passed)| unowned.pass(scene, secs(*passed)).is_some())
+    }
+
+    #[test]
+    fn it_waits_from_when_its_owner_ceased_to_be_able_also_while_somebody_else_takes_it_from_him() {
+        let (mut unowned, alone) = (settled(), scene(&["y-1"], "y-1"));
+        assert_eq!(unowned.pass(&alone, secs(4)), None);
+        sees(&mut unowned, None, 1);
+        assert_eq!(unowned.pass(&alone, secs(1)), None, "a lease and two seconds");
+        assert_eq!(unowned.longest, secs(5));
+        let waited = unowned.pass(&alone, Duration::from_millis(1));
+        assert_eq!(waited, Some((session(), Duration::from_millis(5_001))));
+    }
+
+    #[test]
+    fn whoever_claims_it_ends_the_wait_though_it_is_given_up_in_the_same_moment() {
+        let (mut unowned, alone) = (settled(), scene(&["y-1"], "y-1"));
+        assert!(!too_long(&mut unowned, &[(&alone, 4)]));
+        sees(&mut unowned, None, 2);
+        assert!(!too_long(&mut unowned, &[(&alone, 5)]));
+        assert!(too_long(&mut unowned, &[(&alone, 1)]));
+    }
+
+    #[test]
+    fn what_the_scheduler_holds_up_does_not_count_and_is_a_pause_if_it_is_long() {
+        let alone = scene(&["y-1"], "y-1");
+        let held_up = Scene { is_held_up: true, ..scene(&["y-1"], "y-1") };
+        let mut unowned = settled();
+        let short = Duration::from_millis(999);
+        assert!(!too_long(&mut unowned, &[(&alone, 5)]));
+        assert_eq!(unowned.pass(&held_up, short), None);
+        assert!(too_long(&mut unowned, &[(&alone, 1)]), "it counts on");
+        let mut unowned = settled();
+        assert!(!too_long(&mut unowned, &[(&alone, 4), (&held_up, 1), (&alone, 5)]), "it counts anew");
+        assert!(too_long(&mut unowned, &[(&alone, 1)]));
+    }
+
+    #[test]
+    fn it_counts_anew_after_what_stood_in_the_way() {
+        let hampered = Scene { is_hampered: true, ..scene(&["y-1"], "y-1") };
+        let nobody_hears = Scene { heard: BTreeSet::new(), ..scene(&["y-1"], "y-1") };
+        let alone = scene(&["y-1"], "y-1");
+        for obstacle in [&hampered, &nobody_hears, &scene(&[], "y-1")] {
+            let mut unowned = settled();
+            assert!(!too_long(&mut unowned, &[(&alone, 4), (obstacle, 30), (&alone, 5)]));
+            assert!(too_long(&mut unowned, &[(&alone, 1)]));
+        }
+    }
+
+    #[test]
+    fn who_has_no_room_is_nobody_who_could_take_it() {
+        let (mut unowned, alone) = (settled(), scene(&["y-1"], "y-1"));
+        unowned.told(P, &Presence { load: None, ..presence("y-1") });
+        assert!(!too_long(&mut unowned, &[(&alone, 30)]));
+        unowned.told(P, &Presence { full: ["a".parse().unwrap()].into(), ..presence("y-1") });
+        assert!(!too_long(&mut unowned, &[(&alone, 30)]));
+        unowned.told(P, &presence("y-1"));
+        assert!(too_long(&mut unowned, &[(&alone, 6)]));
+    }
+
+    #[test]
+    fn a_keeper_that_falls_silent_has_to_be_replaced_within_the_bound() {
+        let mut unowned = settled();
+        unowned.told(P, &presence("z-1"));
+        let (before, after) = (scene(&["y-1", "z-1"], "y-1"), scene(&["z-1"], "y-1"));
+        assert!(!too_long(&mut unowned, &[(&before, 4), (&after, 5)]));
+        assert!(too_long(&mut unowned, &[(&after, 1)]), "nobody took its place");
+    }
+
+    #[test]
+    fn who_has_only_just_come_spares_for_a_lease_what_it_keeps() {
+        let mut unowned = settled();
+        unowned.told(P, &presence("z-1"));
+        let (before, after) = (scene(&["y-1"], "x-1"), scene(&["y-1", "z-1"], "z-1"));
+        assert!(!too_long(&mut unowned, &[(&before, 4), (&after, 5)]));
+        assert!(too_long(&mut unowned, &[(&after, 1)]));
+    }
+}
