@@ -22,7 +22,10 @@ const REST: Duration = Duration::from_secs(1);
 /// How long the load runs before and after: until each session had a message or two.
 const AROUND: Duration = Duration::from_secs(3);
 
-/// When the restart began and when the last worker was there again, how long each took to drain, and who is there now.
+/// How often the whole fleet is restarted: once takes less time than a session rests.
+const TIMES: usize = 3;
+
+/// When the restarts began and when the last worker was there again, how long each took to drain, and who is there now.
 struct Restarted {
     began: Moment,
     ended: Moment,
@@ -31,7 +34,8 @@ struct Restarted {
 }
 
 impl Scene<'_> {
-    /// SIGTERM to one worker after the other; each is gone before another takes its place, and the next is told when that is ready.
+    /// SIGTERM to one worker after the other, three times over; each is gone before another takes its place, and the next
+    /// is told when that is ready.
     pub(super) async fn rolling(&mut self) -> Result<Measured, Failure> {
         let fleet = self.one_by_one().await?;
         let load = Load::over(self, REST).await?;
@@ -60,7 +64,8 @@ impl Scene<'_> {
             Bar::exactly("lost_or_twice", audit.lost + audit.twice + audit.broken, 0),
         ];
         measured.note = Some(format!(
-            "added to the median before, {:.0} ms (at most {:.0} then) with turns of {} ms; {} workers, each drained within {:.0} ms",
+            "{} answers; added to the median before, {:.0} ms (at most {:.0} then) with turns of {} ms; {} workers drained, each within {:.0} ms",
+            measured.samples.len(),
             in_ms(usual),
             in_ms(quiet),
             self.args.turn.as_millis(),
@@ -81,8 +86,9 @@ impl Scene<'_> {
 
     async fn restart(&self, mut fleet: Vec<Fleet>) -> Result<Restarted, Failure> {
         self.env.sleep(ACQUAINTED + AROUND).await;
-        let (began, mut drained) = (self.env.now(), Vec::new());
-        for worker in &mut fleet {
+        let (began, count, mut drained) = (self.env.now(), fleet.len(), Vec::new());
+        for number in 0..count * TIMES {
+            let worker = &mut fleet[number % count];
             let told = self.env.now();
             worker.signal(Signal::Terminate)?;
             let ended = worker.wait().await?;
