@@ -18,6 +18,8 @@ macro_rules! store_contract {
                 namespace: [
                     the_first_settings_stand,
                     the_last_word_on_an_agent_counts,
+                    an_agent_has_no_second_home_while_members_that_are_alive_serve_it_in_the_first,
+                    an_agent_moves_when_the_last_member_that_served_it_has_left,
                     members_are_seen_until_their_time_is_over_or_they_retire,
                 ],
                 sending: [

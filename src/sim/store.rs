@@ -18,10 +18,10 @@ use crate::{
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
-        Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult,
-        Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
+        Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -65,11 +65,13 @@ impl Store for SimStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
-            store => store.declare(agent, how))
+    ) -> StoreResult<Declared> {
+        call!(self.Declare on Names::NAMESPACE,
+            keeps [worker = worker.clone(), agent = agent.clone(), how = how.clone()],
+            store => store.declare(worker, agent, how))
     }
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {

@@ -75,12 +75,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`
     fn configure(&self, wanted: &Settings) -> impl Future<Output = StoreResult<Configured>> + Send;
 
-    /// Makes known how `agent` is served; the last word counts. Gives the one before. `lua/declare.lua`
+    /// Makes known how `agent` is served; the last word counts. But for one: a declaration in another pool than the one
+    /// before is refused while members other than `worker`, who declares, are alive and serve the agent there. `lua/declare.lua`
     fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> impl Future<Output = StoreResult<Option<AgentDeclaration>>> + Send;
+    ) -> impl Future<Output = StoreResult<Declared>> + Send;
 
     /// Whether all that was written to `partition` before has reached `class`, by a write of its own and a wait behind that.
     fn reach(

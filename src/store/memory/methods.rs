@@ -12,10 +12,10 @@ use crate::{
     },
     planted::{Bug, planted},
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
-        Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
+        Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store,
+        StoreResult, Survey, Vitals,
     },
 };
 
@@ -36,11 +36,12 @@ impl Store for MemoryStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        self.run(format_args!("declare {agent} {how:?}"), |state, _| {
-            Ok(state.agents.insert(agent.clone(), how.clone()))
+    ) -> StoreResult<Declared> {
+        self.run(format_args!("declare {worker} {agent} {how:?}"), |state, now| {
+            Ok(state.declare(worker, agent, how, now))
         })
     }
 

@@ -7,8 +7,12 @@ use std::{
 
 use super::{hints::Hints, partition::Keyspace, stream::Stream};
 use crate::{
-    model::{AgentDeclaration, AgentName, Body, Millis, Partition, ReplyTo, Settings, StreamId, WorkerId},
-    store::{Configured, DeadLetter, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult},
+    model::{
+        AgentDeclaration, AgentName, Body, Millis, Partition, Pool, ReplyTo, Settings, StreamId, WorkerId,
+    },
+    store::{
+        Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
+    },
 };
 
 /// How long a reply waits to be taken, after the last push to its key.
@@ -43,6 +47,35 @@ impl State {
     pub(super) fn configure(&mut self, wanted: &Settings) -> Configured {
         let settled = self.settings.get_or_insert_with(|| wanted.clone());
         if settled == wanted { Configured::Agreed } else { Configured::Differs(settled.clone()) }
+    }
+
+    pub(super) fn declare(
+        &mut self,
+        worker: &WorkerId,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+        now: Millis,
+    ) -> Declared {
+        if let Some(home) = self.agents.get(agent).map(|how| &how.pool).filter(|home| **home != how.pool) {
+            let others = self.serving(home, agent, now).filter(|other| *other != worker);
+            let workers: Vec<_> = others.cloned().collect();
+            if !workers.is_empty() {
+                return Declared::Elsewhere { pool: home.clone(), workers };
+            }
+        }
+        Declared::Known(self.agents.insert(agent.clone(), how.clone()))
+    }
+
+    /// The members that serve an agent in a pool, by incarnation.
+    fn serving<'a>(
+        &'a self,
+        pool: &'a Pool,
+        agent: &'a AgentName,
+        now: Millis,
+    ) -> impl Iterator<Item = &'a WorkerId> {
+        let living = self.members.values().filter(move |(_, until)| now <= *until);
+        let serves = |member: &Member| member.pool == *pool && member.agents.contains(agent);
+        living.map(|(member, _)| member).filter(move |member| serves(member)).map(|member| &member.worker)
     }
 
     pub(super) fn announce(&mut self, member: &Member, ttl: Duration, now: Millis) {

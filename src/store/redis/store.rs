@@ -9,10 +9,10 @@ use crate::{
         Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store, StoreResult,
-        Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
+        Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store,
+        StoreResult, Survey, Vitals,
     },
 };
 
@@ -37,10 +37,11 @@ impl Store for RedisStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        self.declare_agent(agent, how).await
+    ) -> StoreResult<Declared> {
+        self.declare_agent(worker, agent, how).await
     }
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {

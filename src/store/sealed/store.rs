@@ -9,10 +9,10 @@ use crate::{
         Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store,
-        StoreResult, Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
+        Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Run,
+        Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -125,7 +125,7 @@ impl<S: Store> Store for Sealed<S> {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
+        fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
