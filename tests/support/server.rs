@@ -151,6 +151,12 @@ impl RedisServer {
         self.restart();
     }
 
+    /// Starts the server again on the same port and folder, with one more option.
+    pub fn restart_with(&mut self, name: &str, value: &str) {
+        self.options.args.extend([format!("--{name}"), value.to_owned()]);
+        self.restart();
+    }
+
     /// Lets sentinels promote it, which they do not do with a server that was restarted as a replica.
     pub fn may_be_promoted(&self) {
         let mut conn = self.client().get_connection().expect("the server answers");

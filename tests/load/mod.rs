@@ -1,7 +1,12 @@
-//! Those who send while primaries are replaced, and what they know for certain.
+//! Those who send while servers come and go, and what they know for certain: a ledger outside the servers.
+#![allow(dead_code, reason = "every test binary takes what it needs")]
+#![allow(clippy::disallowed_methods, reason = "those who send are tasks beside what is tested, in real time")]
+
+pub mod failovers;
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -17,12 +22,36 @@ use tenure::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::support::{WorkerProcess, eventually};
+
+/// How long anything may take on a machine that is busy with everything else.
+pub const BOUND: Duration = Duration::from_secs(90);
+
+/// The agents that a load is sent to, by class.
+pub const MEMORY: &str = "plain";
+pub const REPLICATED: &str = "safe";
+
+/// Turns of each session before and after a server is replaced.
+pub const TURNS: usize = 10;
+
 /// How long one try may take, and the pause before the next.
 const TRY: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Between two messages of a session.
 const THINK: Duration = Duration::from_millis(5);
+
+/// Two workers that serve both agents, with these options.
+pub fn workers(url: &str, options: &[&str]) -> ([WorkerProcess; 2], tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agents.toml");
+    let text = format!(
+        "[agents.{MEMORY}]\ntype = \"echo\"\ndurability = \"memory\"\n[agents.{REPLICATED}]\ntype = \"echo\"\ndurability = \"replicas:1\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let options = [&["--agents", file.to_str().unwrap()], options].concat();
+    ([0, 1].map(|_| WorkerProcess::start(url, &options)), folder)
+}
 
 /// Each session's messages, sent one after the other, each until it is answered.
 pub struct Load {
@@ -85,7 +114,7 @@ impl Load {
     pub async fn wait_for_more(&self, agent: &str, more: usize, bound: Duration) {
         let before: BTreeMap<_, _> =
             self.of(agent).map(|talk| (talk.session.clone(), talk.told().len())).collect();
-        super::support::eventually(&format!("{agent} goes on"), bound, async || {
+        eventually(&format!("{agent} goes on"), bound, async || {
             self.of(agent).all(|talk| talk.told().len() >= before[&talk.session] + more)
         })
         .await;
@@ -105,6 +134,16 @@ impl Load {
             talk.count(&self.client, &mut tally).await;
         }
         tally
+    }
+
+    /// Whom it sends to.
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.sessions.iter().map(|talk| &talk.session)
+    }
+
+    /// What sends.
+    pub fn client(&self) -> &Client<RedisStore> {
+        &self.client
     }
 
     fn of(&self, agent: &str) -> impl Iterator<Item = &Arc<Talk>> {
