@@ -68,7 +68,7 @@ impl Replaceable for InTurn {
 async fn as_many_masters_are_replaced_as_asked_for_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     // As docs/topologies.md has it: else everything stands still with one of them.
     let cluster = RedisCluster::start_with(MASTERS, 1, &[("cluster-require-full-coverage", "no")]);
-    let (_workers, _folder) = workers(&cluster.url(), &WORKER);
+    let (_workers, _folder) = workers(&cluster.url(), &[MEMORY, REPLICATED], &WORKER);
     let load = Load::start(&cluster.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     for class in [MEMORY, REPLICATED] {
         assert_eq!(masters_of(class, &load).len(), MASTERS, "each master has sessions of {class}");

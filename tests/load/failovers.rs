@@ -127,7 +127,8 @@ fn report<T: Replaceable>(
         T::WHAT
     );
     text += "| class | told | lost | twice | told that it is unknown |\n|---|---|---|---|---|\n";
-    for (class, Tally { told, lost, twice, unknown }) in [("memory", memory), ("replicas:1", replicated)] {
+    for (class, Tally { told, lost, twice, unknown, .. }) in [("memory", memory), ("replicas:1", replicated)]
+    {
         writeln!(text, "| `{class}` | {told} | {lost} | {twice} | {unknown} |").expect("a string takes it");
     }
     text += "\n| from | until | median | longest |\n|---|---|---|---|\n";

@@ -9,7 +9,8 @@ mod connections;
 mod desk;
 mod direct_door;
 mod hints;
-mod proxy;
 mod records;
 mod refusals;
 mod scripts;
+
+use support::proxy;

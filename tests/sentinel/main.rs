@@ -152,7 +152,7 @@ async fn connections_that_say_nothing_leave_a_primary_that_was_replaced_by_hand_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_is_killed_under_load_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     let mut watched = Watched::start_with(DOWN_AFTER);
-    let (_workers, _folder) = workers(&watched.url(), &[]);
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;
     let old = watched.kill_primary();
@@ -170,7 +170,7 @@ async fn a_primary_is_killed_under_load_and_no_turn_that_was_told_at_replicas_1_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_is_replaced_by_hand_under_load_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     let watched = Watched::start();
-    let (_workers, _folder) = workers(&watched.url(), &[]);
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;
     _ = watched.fail_over();
@@ -180,4 +180,27 @@ async fn a_primary_is_replaced_by_hand_under_load_and_no_turn_that_was_told_at_r
     load.finish(BOUND).await;
     let Tally { told, lost, twice, .. } = load.tally(REPLICATED).await;
     assert_eq!((lost, twice), (0, 0), "of {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_replica_stands_still_nothing_is_told_at_replicas_1_and_it_is_said_to_be_unknown() {
+    let watched = Watched::start();
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
+    let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
+    load.wait_for_more(REPLICATED, TURNS, BOUND).await;
+    let replica = 1 - watched.wait_for_primary();
+    watched.servers[replica].pause();
+    let before = load.told(REPLICATED);
+    load.wait_for_unknown(REPLICATED, BOUND).await;
+    load.wait_for_more(MEMORY, TURNS, BOUND).await;
+    // What each had under way may have been acknowledged just before.
+    let meanwhile = load.told(REPLICATED) - before;
+    assert!(meanwhile <= SESSIONS, "{meanwhile} turns were told that no replica has");
+    watched.servers[replica].resume();
+    load.wait_for_more(REPLICATED, TURNS, BOUND).await;
+    load.finish(BOUND).await;
+    for class in [MEMORY, REPLICATED] {
+        let Tally { told, lost, twice, .. } = load.tally(class).await;
+        assert_eq!((lost, twice), (0, 0), "of {told} at {class}");
+    }
 }

@@ -43,7 +43,7 @@ impl Replaceable for Watched {
 #[ignore = "takes as long as it is told: scripts/failovers"]
 async fn as_many_primaries_are_replaced_as_asked_for_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     let mut watched = Watched::start_with(DOWN_AFTER);
-    let (_workers, _folder) = workers(&watched.url(), &[]);
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     failovers::run(&mut watched, load).await;
 }

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::port;
 use super::process::{guarded, signal, spawn_from_lasting_thread, state};
 use super::sentinel::PROMOTABLE;
+use super::synced::Synced;
 use super::wait::wait_until;
 
 /// How long a server may take to answer, on a machine that is busy with everything else.
@@ -32,6 +33,7 @@ pub struct RedisServer {
     port: u16,
     process: Option<Child>,
     clock: Option<Clock>,
+    synced: Option<Synced>,
     folder: TempDir,
 }
 
@@ -46,6 +48,7 @@ pub struct Builder {
 struct Options {
     password: Option<String>,
     of_path: bool,
+    notes_what_is_synced: bool,
     args: Vec<String>,
 }
 
@@ -119,6 +122,14 @@ impl RedisServer {
         }
     }
 
+    /// Kills the server and cuts its append-only file after what was on the disk, as when its machine loses power; how many bytes
+    /// that takes away. The builder's `notes_what_is_synced` is needed.
+    pub fn lose_power(&mut self) -> u64 {
+        self.kill();
+        let synced = self.synced.as_ref().expect("the test asked for it with `notes_what_is_synced`");
+        synced.cut(self.folder.path())
+    }
+
     /// Ends the server in order (`SIGTERM`): it writes what it has to and exits.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -186,6 +197,9 @@ impl RedisServer {
         let mut command = self.command();
         if let Some(clock) = &self.clock {
             clock.hand_to(&mut command);
+        }
+        if let Some(synced) = &self.synced {
+            synced.hand_to(&mut command);
         }
         let process = spawn_from_lasting_thread(command)
             .unwrap_or_else(|err| panic!("cannot start {}: {err}", self.options.binary()));
@@ -282,6 +296,12 @@ impl Builder {
         self.option("appendonly", "yes").option("appendfsync", fsync)
     }
 
+    /// Lets the test cut its power: see [`RedisServer::lose_power`]. Not together with `clock_ms`.
+    pub fn notes_what_is_synced(mut self) -> Self {
+        self.options.notes_what_is_synced = true;
+        self
+    }
+
     /// Asks clients for a password; the fixture's `url` holds it.
     pub fn requirepass(mut self, password: &str) -> Self {
         let plain = password.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -338,7 +358,8 @@ impl Builder {
             let clock = self.clock_ms.map(|now| Clock::new(folder.path(), now));
             let port = port::free();
             let options = self.options.clone();
-            let mut server = RedisServer { options, port, process: None, clock, folder };
+            let synced = options.notes_what_is_synced.then(|| Synced::new(folder.path()));
+            let mut server = RedisServer { options, port, process: None, clock, synced, folder };
             match server.launch() {
                 Ok(()) => {
                     server.check_clock();
