@@ -38,10 +38,10 @@ use crate::{
 
 /// Measure what a turn costs on a cluster, beside the same on one server
 ///
-/// Starts one server and a cluster of masters without replicas of its own, all of which keep nothing, and measures turns as
-/// `tenure bench turns` does, on one and on the other by turns. Each figure is the median of rounds; times are of
-/// the processor, for each turn: of all servers, of the worker, and of the benchmark, which sends and reads replies. A bar says that the sum
-/// must not grow by more than 15 %.
+/// Starts one server and a cluster of masters without replicas, all of its own, none of which keeps anything, and
+/// measures on both, one after the other, what `tenure bench turns` measures. Each figure is the median of
+/// rounds. The costs are processor time for each turn: of all servers, of the worker, and of the benchmark, which
+/// sends and reads replies. A bar says that their sum must not grow by more than 15 %.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
