@@ -10,7 +10,8 @@ mod deliveries;
 mod desk;
 mod direct_door;
 mod hints;
-mod proxy;
 mod records;
 mod refusals;
 mod scripts;
+
+use support::proxy;

@@ -1,5 +1,9 @@
 //! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
 
+#[path = "../load/mod.rs"]
+mod load;
+mod many;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{collections::BTreeSet, process::Command, sync::Arc, time::Duration};
