@@ -84,6 +84,17 @@ async fn a_plain_door_entry_of_any_bytes_is_given_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_cursor_from_before_doors_had_numbers_counts_for_the_one_without() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    let partition = store.partitions().of(&alice);
+    let cursor = store.keys().partition(partition).cursor();
+    by_hand(&server).await.hset::<_, _, _, ()>(&cursor, "ingress", "7-1 0f").await.unwrap();
+    assert_eq!(store.cursors(Door::MAIN).await.unwrap(), [(partition, "7-1".parse().unwrap())].into());
+    assert!(store.cursors(Door::numbered(0).unwrap()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn own_deleted_by_hand_robs_nobody() {
     let server = RedisServer::start();
     let (store, alice) = (store_on(&server).await, session("echo/alice"));
