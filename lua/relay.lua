@@ -1,9 +1,9 @@
 #!lua
--- relay: take a batch of the plain door's entries that belong to one partition, in order, all or none.
+-- relay: take a batch of a plain door's entries that belong to one partition, in order, all or none.
 --
 -- KEYS   1 cursor  2 index  3 out  4 dead, then five for each message: meta in ids ready idle (where it
 --        has no id, meta again in place of ids)
--- ARGV   1 field of the cursor   2 id that the caller believes was taken last, or empty   3 last id of the
+-- ARGV   1 field of the cursor, as the door is called   2 id that the caller believes was taken last, or empty   3 last id of the
 --        batch, or empty   4 replication id   5 body limit   6 inbox limit   7 channel
 --        8… eight for each entry: "message" session message body pool id reply_to policy, where policy is
 --        "<resume or empty> <group or empty>"; or "refuse" session reason body sentence id reply_to ""

@@ -13,7 +13,7 @@ use support::{RedisServer, WorkerProcess, eventually, proxy::Proxy};
 use tenure::{
     SessionId,
     client::Outgoing,
-    model::{Body, Durability, NewMessage, ReplyTo},
+    model::{Body, Door, Durability, NewMessage, ReplyTo},
     store::{HistoryRange, RedisStore, Sent, Store, redis::Options},
 };
 
@@ -123,7 +123,7 @@ async fn an_entry_of_the_plain_door_stays_until_the_replica_has_what_became_of_i
     let fields = [("to", "echo/carol"), ("body", "hi"), ("reply_to", "my:replies")];
     let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.unwrap();
     let store = store(&primary).await;
-    eventually("it is taken", BOUND, async || !store.cursors().await.unwrap().is_empty()).await;
+    eventually("it is taken", BOUND, async || !store.cursors(Door::MAIN).await.unwrap().is_empty()).await;
     let replies: ReplyTo = "my:replies".parse().unwrap();
     assert_eq!(store.take_reply(&replies, LONG_ENOUGH_FOR_ANYBODY).await.unwrap(), None);
     let left: usize = conn.xlen("tenure:default:ingress").await.unwrap();

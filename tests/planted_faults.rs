@@ -102,6 +102,10 @@ planted! {
     a_cursor_as_a_high_water_mark_is_found:
         "relay", "if cursor ~= ARGV[2] then" => "if false then", within 20;
 
+    /// One cursor for all doors: where another door stands decides.
+    a_cursor_for_all_doors_is_found:
+        "relay", "call(\"HGET\", KEYS[1], ARGV[1])" => "call(\"HGET\", KEYS[1], \"ingress\")", within 20;
+
     /// A repeat that appends twice.
     a_repeated_commit_that_writes_again_is_found:
         "commit", "if f[4] == commit then" => "if false then", within 20;

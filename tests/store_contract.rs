@@ -212,9 +212,12 @@ macro_rules! store_contract {
                     a_batch_that_names_another_pool_is_not_taken_at_all,
                     an_id_seen_before_is_a_repeat_at_the_plain_door_too,
                     who_must_know_of_relayed_messages_is_told,
+                    each_door_has_a_cursor_of_its_own_in_each_partition,
+                    an_id_that_came_by_one_door_is_a_repeat_at_another,
                     the_plain_door_gives_its_oldest_entries_as_they_were_posted,
                     the_plain_door_remembers_its_last_id_when_it_is_empty,
                     the_plain_door_can_be_moved_forward_and_never_back,
+                    plain_doors_know_nothing_of_one_another,
                     whoever_waits_at_the_plain_door_sees_the_first_entry,
                 ],
                 delivering: [

@@ -492,7 +492,9 @@ async fn live<S: Store>(
     shared.spawn(intake::run(shared.clone(), hints));
     shared.spawn(Duty::new(shared.clone(), lapsed).run());
     shared.spawn(Lifeline::new(shared.clone()).run());
-    shared.spawn(relay::run(shared.clone()));
+    for door in shared.store.partitions().doors() {
+        shared.spawn(relay::run(shared.clone(), door));
+    }
     shared.spawn(strays::run(shared.clone()));
 
     let stops = shared.stops.clone();

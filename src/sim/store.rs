@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     runtime::Env,
     store::{
@@ -114,31 +114,34 @@ impl Store for SimStore {
         self.patient(wait, look, Option::is_some).await
     }
 
-    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
-        let look =
-            || async { call!(self.Ingress on Names::DOOR, store => store.ingress(limit, Duration::ZERO)) };
+    async fn ingress(&self, door: Door, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+        let look = || async {
+            call!(self.Ingress on Names::door(door), store => store.ingress(door, limit, Duration::ZERO))
+        };
         self.patient(wait, look, |ingress: &Ingress| !ingress.entries.is_empty()).await
     }
 
-    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
-        call!(self.Post on Names::DOOR, keeps [fields = fields.to_vec()], store => store.post(fields))
+    async fn post(&self, door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        call!(self.Post on Names::door(door), keeps [fields = fields.to_vec()], store => store.post(door, fields))
     }
 
-    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
-        call!(self.RemoveIngress on Names::DOOR, keeps [ids = ids.to_vec()], store => store.remove_ingress(ids))
+    async fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
+        call!(self.RemoveIngress on Names::door(door), keeps [ids = ids.to_vec()],
+            store => store.remove_ingress(door, ids))
     }
 
-    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
-        call!(self.AdvanceIngress on Names::DOOR, keeps [], store => store.advance_ingress(past))
+    async fn advance_ingress(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        call!(self.AdvanceIngress on Names::door(door), keeps [], store => store.advance_ingress(door, past))
     }
 
-    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        call!(self.Cursors on Names::DOOR, store => store.cursors())
+    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        call!(self.Cursors on Names::door(door), store => store.cursors(door))
     }
 
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
@@ -148,7 +151,7 @@ impl Store for SimStore {
             state.asks_relay(self.actor, batch)
         };
         let relayed = call!(self.Relay on Names::partition(partition), keeps [batch = batch.to_vec()],
-            store => store.relay(partition, previous, batch));
+            store => store.relay(partition, door, previous, batch));
         self.world.state().told_relay(asked, &relayed);
         relayed
     }

@@ -40,8 +40,8 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 
 pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, sealed::Sealed, snapshot::*};
 use crate::model::{
-    AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-    Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+    AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+    Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
 };
 
 /// The answer of one operation.
@@ -124,24 +124,33 @@ pub trait Store: Clone + Send + Sync + 'static {
         wait: Duration,
     ) -> impl Future<Output = StoreResult<Option<String>>> + Send;
 
-    /// The oldest entries of the plain door, at most `limit`; waits up to `wait` for the first.
-    fn ingress(&self, limit: usize, wait: Duration) -> impl Future<Output = StoreResult<Ingress>> + Send;
+    /// The oldest entries of a plain door, at most `limit`; waits up to `wait` for the first.
+    fn ingress(
+        &self,
+        door: Door,
+        limit: usize,
+        wait: Duration,
+    ) -> impl Future<Output = StoreResult<Ingress>> + Send;
 
-    /// Adds an entry to the plain door, as any client would with `XADD`.
-    fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> impl Future<Output = StoreResult<StreamId>> + Send;
+    /// Adds an entry to a plain door, as any client would with `XADD`.
+    fn post(
+        &self,
+        door: Door,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> impl Future<Output = StoreResult<StreamId>> + Send;
 
     /// Removes entries that were taken.
-    fn remove_ingress(&self, ids: &[StreamId]) -> impl Future<Output = StoreResult<()>> + Send;
+    fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Makes the plain door give only ids greater than `past` from now on. `lua/advance.lua`
-    fn advance_ingress(&self, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
+    /// Makes a plain door give only ids greater than `past` from now on. `lua/advance.lua`
+    fn advance_ingress(&self, door: Door, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Per partition, the last entry of the plain door it took.
-    fn cursors(&self) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
+    /// Per partition, the last entry of a plain door it took.
+    fn cursors(&self, door: Door) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
 
-    /// Takes a batch of the plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
+    /// Takes a batch of a plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
     ///
-    /// `previous` is the last entry the caller believes this partition took; if that is not so:
+    /// `previous` is the last entry of that door the caller believes this partition took; if that is not so:
     /// `Elsewhere`. If a message names another pool than its session's (of a session that the batch makes:
     /// than its first message there): `OtherPool`. Else each goes
     /// the way of [`send`](Self::send), except that what is refused goes to `dead`, and with a
@@ -149,6 +158,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> impl Future<Output = StoreResult<Relay>> + Send;

@@ -1,7 +1,7 @@
 //! Durability classes: what is told once replicas or the disk have it, and what while they do not.
 
 use tenure::{
-    model::{Durability, NewMessage, SessionId},
+    model::{Door, Durability, NewMessage, SessionId},
     store::{
         Boundary, Claim, Claimed, Commit, Look, Reach, RedisStore, Relay, Relayed, RelayedKind, Sent, Store,
         StoreResult,
@@ -100,19 +100,19 @@ async fn what_is_relayed_is_unknown_while_the_replica_stands_still() {
         id: format!("{n}-0").parse().unwrap(),
         what: RelayedKind::Message(Box::new(at(word, &carol, n))),
     };
-    let plain = store.relay(partition, None, &[relayed(1, "memory")]).await.unwrap();
+    let plain = store.relay(partition, Door::MAIN, None, &[relayed(1, "memory")]).await.unwrap();
     assert!(matches!(plain, Relay::Taken(_)), "{plain:?}");
     replica.pause();
     let mixed = [relayed(2, "memory"), relayed(3, "replicas:1")];
     let previous = Some("1-0".parse().unwrap());
-    assert_eq!(store.relay(partition, previous, &mixed).await.unwrap(), Relay::Unknown);
+    assert_eq!(store.relay(partition, Door::MAIN, previous, &mixed).await.unwrap(), Relay::Unknown);
     assert_eq!(store.reach(partition, class("replicas:1")).await.unwrap(), Reach::Unknown);
     replica.resume();
     eventually("the replica has it", BOUND, async || {
         store.reach(partition, class("replicas:1")).await.unwrap() == Reach::Reached
     })
     .await;
-    assert_eq!(store.cursors().await.unwrap()[&partition], "3-0".parse().unwrap());
+    assert_eq!(store.cursors(Door::MAIN).await.unwrap()[&partition], "3-0".parse().unwrap());
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use std::{
 use tenure::{
     Env, SessionId,
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, Settings, StreamId, WorkerId,
     },
     store::*,
 };
@@ -214,12 +214,12 @@ impl Store for Flaky {
         fn members() -> Vec<Member>;
         fn send(message: &NewMessage) -> Sent;
         fn take_reply(key: &ReplyTo, wait: Duration) -> Option<String>;
-        fn ingress(limit: usize, wait: Duration) -> Ingress;
-        fn post(fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
-        fn remove_ingress(ids: &[StreamId]) -> ();
-        fn advance_ingress(past: StreamId) -> ();
-        fn cursors() -> BTreeMap<Partition, StreamId>;
-        fn relay(partition: Partition, previous: Option<StreamId>, batch: &[Relayed]) -> Relay;
+        fn ingress(door: Door, limit: usize, wait: Duration) -> Ingress;
+        fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
+        fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
+        fn advance_ingress(door: Door, past: StreamId) -> ();
+        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
+        fn relay(partition: Partition, door: Door, previous: Option<StreamId>, batch: &[Relayed]) -> Relay;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;

@@ -8,7 +8,7 @@ use std::{
 use super::partition::{Keyspace, Outgoing, Remembered, Session, Step};
 use crate::{
     model::{
-        Body, Durability, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage,
+        Body, Door, Durability, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage,
         Partition, Pool, ReplyTo, SessionId, StreamId,
     },
     planted::{Bug, planted},
@@ -132,17 +132,22 @@ impl Keyspace {
         &mut self,
         step: &mut Step,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        if self.cursor != previous && !planted(Bug::HighWaterMark) {
-            return Ok(Relay::Elsewhere(self.cursor));
+        let door = cursor_of(door);
+        let cursor = self.cursors.get(&door).copied();
+        if cursor != previous && !planted(Bug::HighWaterMark) {
+            return Ok(Relay::Elsewhere(cursor));
         }
         if let Some((index, pool)) = self.other_pool_in(batch) {
             return Ok(Relay::OtherPool { index, pool });
         }
         let taken = batch.iter().map(|relayed| self.take(step, partition, &relayed.what)).collect();
-        self.cursor = self.cursor.max(batch.last().map(|relayed| relayed.id));
+        if let Some(reached) = cursor.max(batch.last().map(|relayed| relayed.id)) {
+            self.cursors.insert(door, reached);
+        }
         Ok(Relay::Taken(taken))
     }
 
@@ -256,6 +261,11 @@ pub(super) fn error_envelope(
 ) -> Envelope {
     let error = ErrorReply { reason: reason.to_owned(), message: sentence.to_owned() };
     Envelope { session, message, id, turn: None, entry: None, reply: None, error: Some(error), class: None }
+}
+
+/// Whose cursor counts for a door: its own.
+pub(super) fn cursor_of(door: Door) -> Door {
+    if planted(Bug::OneCursor) { Door::MAIN } else { door }
 }
 
 /// What an entry of the plain door may hold at most: one field at least, as `XADD` demands.

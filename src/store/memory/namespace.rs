@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{hints::Hints, partition::Keyspace, stream::Stream};
+use super::{door::cursor_of, hints::Hints, partition::Keyspace, stream::Stream};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Body, Millis, Partition, Pool, ReplyTo, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Body, Door, Millis, Partition, Pool, ReplyTo, Settings, StreamId, WorkerId,
     },
     store::{
         Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) agents: BTreeMap<AgentName, AgentDeclaration>,
     pub(super) members: BTreeMap<WorkerId, (Member, Millis)>,
     pub(super) partitions: BTreeMap<Partition, Keyspace>,
-    pub(super) ingress: Stream<Fields>,
+    pub(super) ingress: BTreeMap<Door, Stream<Fields>>,
     pub(super) replies: BTreeMap<ReplyTo, ReplyKey>,
     pub(super) hints: Hints,
     pub(super) journal: Option<Vec<String>>,
@@ -100,15 +100,17 @@ impl State {
         living.map(|(member, _)| member.clone()).collect()
     }
 
-    /// The oldest entries of the plain door.
-    pub(super) fn ingress(&self, limit: usize) -> Ingress {
-        let oldest = self.ingress.iter().take(limit);
+    /// The oldest entries of a plain door.
+    pub(super) fn ingress(&self, door: Door, limit: usize) -> Ingress {
+        let Some(stream) = self.ingress.get(&door) else { return Ingress::default() };
+        let oldest = stream.iter().take(limit);
         let entries = oldest.map(|(id, fields)| IngressEntry { id, fields: fields.clone() }).collect();
-        Ingress { entries, last: self.ingress.last() }
+        Ingress { entries, last: stream.last() }
     }
 
-    pub(super) fn cursors(&self) -> BTreeMap<Partition, StreamId> {
-        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, keys.cursor?))).collect()
+    pub(super) fn cursors(&self, door: Door) -> BTreeMap<Partition, StreamId> {
+        let cursor = |keys: &Keyspace| keys.cursors.get(&cursor_of(door)).copied();
+        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, cursor(keys)?))).collect()
     }
 
     /// Takes the oldest reply at `key`.

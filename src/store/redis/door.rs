@@ -14,7 +14,7 @@ use super::{
     scripts::{Call, Name},
 };
 use crate::{
-    model::{MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
+    model::{Door, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
     store::{
         DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent,
         StoreError, StoreResult,
@@ -24,8 +24,6 @@ use crate::{
 /// How long a reply waits to be taken, after the last push to its list.
 pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// The field of `cursor` that stands for the plain door.
-pub(super) const INGRESS: &str = "ingress";
 
 impl RedisStore {
     pub(super) async fn send_message(&self, new: &NewMessage) -> StoreResult<Sent> {
@@ -85,24 +83,32 @@ impl RedisStore {
         text(reply).map(Some).map_err(unreadable("a reply"))
     }
 
-    pub(super) async fn read_ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
-        let seen = self.ingress_now(limit).await?;
+    pub(super) async fn read_ingress(
+        &self,
+        door: Door,
+        limit: usize,
+        wait: Duration,
+    ) -> StoreResult<Ingress> {
+        let seen = self.ingress_now(door, limit).await?;
         if wait.is_zero() || !seen.entries.is_empty() {
             return Ok(seen);
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let block = |wait| {
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(limit.max(1)).arg("BLOCK").arg(at_least_a_millisecond(wait));
             read.arg("STREAMS").arg(&ingress).arg("0");
             read
         };
-        self.shared.masters.wait(&ingress, wait, block).await?;
-        self.ingress_now(limit).await
+        match self.shared.masters.wait(&ingress, wait, block).await? {
+            // Most looks at most doors end here.
+            Value::Nil => Ok(seen),
+            _ => self.ingress_now(door, limit).await,
+        }
     }
 
-    async fn ingress_now(&self, limit: usize) -> StoreResult<Ingress> {
-        let ingress = self.keys().ingress();
+    async fn ingress_now(&self, door: Door, limit: usize) -> StoreResult<Ingress> {
+        let ingress = self.keys().ingress(door);
         let mut look = redis::pipe();
         look.cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(limit);
         look.cmd("XINFO").arg("STREAM").arg(&ingress);
@@ -115,11 +121,15 @@ impl RedisStore {
         Ok(Ingress { entries, last: last_id(info)? })
     }
 
-    pub(super) async fn post_entry(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+    pub(super) async fn post_entry(
+        &self,
+        door: Door,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> StoreResult<StreamId> {
         if fields.is_empty() {
             return Err(StoreError::Refused("an entry needs at least one field".to_owned()));
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let mut add = redis::cmd("XADD");
         add.arg(&ingress).arg("*");
         for (name, value) in fields {
@@ -130,11 +140,11 @@ impl RedisStore {
         id.map_err(unreadable("the id of an entry"))
     }
 
-    pub(super) async fn remove_from_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
+    pub(super) async fn remove_from_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
         if ids.is_empty() {
             return Ok(());
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let mut remove = redis::cmd("XDEL");
         remove.arg(&ingress);
         for id in ids {
@@ -143,19 +153,19 @@ impl RedisStore {
         self.shared.masters.run(Traffic::Leases, &ingress, &remove).await.map(drop)
     }
 
-    pub(super) async fn advance_ingress_past(&self, past: StreamId) -> StoreResult<()> {
-        let call = self.script(Name::Advance, &[self.keys().ingress()]);
+    pub(super) async fn advance_ingress_past(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        let call = self.script(Name::Advance, &[self.keys().ingress(door)]);
         let call = call.arg(past.to_string()).arg(past.millis).arg(past.seq);
         self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
-    pub(super) async fn read_cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        let mut cursors = BTreeMap::new();
+    pub(super) async fn read_cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        let (source, mut cursors) = (door.to_string(), BTreeMap::new());
         for together in self.shared.masters.groups(self.keys().partitions().all()) {
             let mut look = redis::pipe();
             let keys: Vec<_> = together.iter().map(|of| self.keys().partition(*of).cursor()).collect();
             for key in &keys {
-                look.cmd("HGET").arg(key).arg(INGRESS);
+                look.cmd("HGET").arg(key).arg(&source);
             }
             let values = self.shared.masters.all_of(Traffic::Leases, &keys[0], &look).await?;
             for (partition, value) in together.into_iter().zip(values) {
@@ -171,6 +181,7 @@ impl RedisStore {
     pub(super) async fn relay_batch(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
@@ -183,10 +194,10 @@ impl RedisStore {
                 names.extend([keys.meta(), keys.inbox(), ids, keys.ready(&new.pool), keys.idle(&new.pool)]);
             }
         }
-        let server = self.shared.masters.server(&self.keys().ingress()).await?;
+        let server = self.shared.masters.server(&self.keys().ingress(door)).await?;
         let call = self
             .script(Name::Relay, &names)
-            .arg(INGRESS)
+            .arg(door.to_string())
             .maybe(previous)
             .maybe(batch.last().map(|relayed| relayed.id))
             .arg(&server.replication_id)

@@ -25,7 +25,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    model::{Durability, Partition},
+    model::Durability,
     store::{Run, StoreResult},
 };
 
@@ -240,11 +240,11 @@ impl Masters {
         self.on(key.as_bytes(), ask).await
     }
 
-    /// The partitions that one pipeline may be about.
-    pub(super) fn groups(&self, partitions: impl Iterator<Item = Partition>) -> Vec<Vec<Partition>> {
+    /// The partitions, or plain doors, that one pipeline may be about.
+    pub(super) fn groups<T>(&self, places: impl Iterator<Item = T>) -> Vec<Vec<T>> {
         match self {
-            Self::One(_) => vec![partitions.collect()],
-            Self::Cluster(_) => partitions.map(|partition| vec![partition]).collect(),
+            Self::One(_) => vec![places.collect()],
+            Self::Cluster(_) => places.map(|place| vec![place]).collect(),
         }
     }
 

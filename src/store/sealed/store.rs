@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Sealed, SealedListener};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
@@ -61,11 +61,12 @@ impl<S: Store> Store for Sealed<S> {
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
         let sealed: Vec<_> = batch.iter().map(|relayed| self.seals.relayed(relayed)).collect();
-        self.inner.relay(partition, previous, &sealed).await
+        self.inner.relay(partition, door, previous, &sealed).await
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
@@ -131,11 +132,11 @@ impl<S: Store> Store for Sealed<S> {
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
-        fn ingress(limit: usize, wait: Duration) -> Ingress;
-        fn post(fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
-        fn remove_ingress(ids: &[StreamId]) -> ();
-        fn advance_ingress(past: StreamId) -> ();
-        fn cursors() -> BTreeMap<Partition, StreamId>;
+        fn ingress(door: Door, limit: usize, wait: Duration) -> Ingress;
+        fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
+        fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
+        fn advance_ingress(door: Door, past: StreamId) -> ();
+        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;
