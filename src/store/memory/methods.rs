@@ -13,7 +13,7 @@ use crate::{
     planted::{Bug, planted},
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
+        Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
         Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
         Vitals,
     },
@@ -46,6 +46,10 @@ impl Store for MemoryStore {
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         self.run(format_args!("reach {partition} {class}"), |_, _| Ok(self.reaches(class)))
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        self.run(format_args!("lacks {partition} {class}"), |_, _| Ok(self.lack_of(class)))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

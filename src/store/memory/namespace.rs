@@ -7,7 +7,10 @@ use std::{
 
 use super::{hints::Hints, partition::Keyspace, stream::Stream};
 use crate::{
-    model::{AgentDeclaration, AgentName, Body, Millis, Partition, ReplyTo, Settings, StreamId, WorkerId},
+    model::{
+        AgentDeclaration, AgentName, Body, Durability, Millis, Partition, ReplyTo, Settings, StreamId,
+        WorkerId,
+    },
     store::{Configured, DeadLetter, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult},
 };
 
@@ -104,6 +107,7 @@ impl State {
                 tries: 0,
                 time: now,
                 reply_to: Some(reply.to),
+                durability: Durability::MEMORY,
                 body: Body::from_door(&reply.payload),
             });
         }
