@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::incarnation::Incarnation;
 use crate::{
-    model::{AgentDeclaration, AgentName, Durability, Failure, NewMessage, Partition, StreamId},
+    model::{AgentDeclaration, AgentName, Durability, Failure, NewMessage, Partition, SessionId, StreamId},
     store::{DeadLetter, Lack, Refused, Relayed, RelayedKind, Store, StoreResult},
 };
 
@@ -23,13 +23,14 @@ const SKEW_MS: u64 = 60_000;
 /// How many letters one look for a refused entry reads.
 const LETTERS: usize = 1_000;
 
-/// What the server of `partition` lacks to honour `class`, if it still does after [`PATIENCE`]. One that does not say counts
+/// What the server of `session` lacks to honour `class`, if it still does after [`PATIENCE`]. One that does not say counts
 /// as able: then it is the commit that waits.
 pub(super) async fn lasting_lack<S: Store>(
     shared: Arc<Incarnation<S>>,
-    partition: Partition,
+    session: SessionId,
     class: Durability,
 ) -> Option<Lack> {
+    let partition = shared.store.partitions().of(&session);
     let until = shared.env.now().plus(PATIENCE);
     let mut warned = false;
     loop {
@@ -38,7 +39,7 @@ pub(super) async fn lasting_lack<S: Store>(
             return Some(lack);
         }
         if !warned {
-            warn!(%partition, %class, found = lack.found, "a message waits for what it asks for: {}", lack.advice);
+            warn!(%session, %class, found = lack.found, "a message waits for what it asks for: {}", lack.advice);
             warned = true;
         }
         shared.env.sleep(LOOK_EVERY).await;

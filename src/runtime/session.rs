@@ -323,7 +323,8 @@ impl<S: Store> Owner<S> {
             return ControlFlow::Continue(None);
         }
         let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
-        let mut lasting = Box::pin(beyond::lasting_lack(self.shared.clone(), self.partition, class));
+        let session = self.lease.session().clone();
+        let mut lasting = Box::pin(beyond::lasting_lack(self.shared.clone(), session, class));
         loop {
             tokio::select! {
                 biased;

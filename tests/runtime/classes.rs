@@ -169,11 +169,11 @@ async fn an_entry_that_asks_for_what_its_server_lacks_is_refused_and_holds_up_no
     let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
     fleet.store.set_provided(0);
     post(&fleet, &[("to", "echo/a"), ("body", "hi"), ("durability", "replicas:1"), ("reply_to", "r")]).await;
-    post(&fleet, &[("to", "echo/a"), ("body", "next"), ("reply_to", "r")]).await;
+    post(&fleet, &[("to", "echo/a"), ("body", "next"), ("reply_to", "next")]).await;
     let error = fleet.reply(&"r".parse().unwrap()).await.error.expect("an error");
     assert_eq!(error.reason, "durability");
     assert_eq!(error.message, "replicas:1 is asked for: 0 replicas follow: ask for fewer");
-    assert!(fleet.reply(&"r".parse().unwrap()).await.reply.is_some());
+    assert!(fleet.reply(&"next".parse().unwrap()).await.reply.is_some());
     let [letter] = &letters(&fleet, "echo/a").await[..] else { panic!("one letter") };
     assert_eq!((letter.reason.as_str(), letter.durability), ("durability", REPLICATED));
     fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
