@@ -287,14 +287,15 @@ async fn a_send_without_an_id_that_gets_no_answer_is_not_repeated_but_said_to_be
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_waits_for_a_server_that_is_back_and_still_loads_its_data() {
-    // Slow enough to be met while it loads: it answers after every 1,024 commands.
-    let slowly = ["--key-load-delay", "400"];
+    // It loads for a quarter of a minute, or until it is told to hurry; and it answers after every
+    // 1,024 commands, six times a second.
+    let slowly = ["--key-load-delay", "100"];
     let mut server = RedisServer::builder().appendonly("always").args(&slowly).start();
     let store = RedisStore::connect(Options::new(server.url())).await.expect("the server answers");
     let client = Client::new(store, Env::system()).with_patience(Duration::from_secs(60));
     let mut conn = server.client().get_connection().expect("the server answers");
     let mut sets = redis::pipe();
-    (0..5_000).for_each(|n| _ = sets.set(n, "x").ignore());
+    (0..100_000).for_each(|n| _ = sets.set(n, "x").ignore());
     sets.exec(&mut conn).expect("SET is answered");
     server.kill();
     let (url, restarted) = (
@@ -304,14 +305,23 @@ async fn a_send_waits_for_a_server_that_is_back_and_still_loads_its_data() {
             server
         }),
     );
+    let patient = redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    let mut conn = None;
     support::eventually("it loads", Duration::from_secs(30), async || {
-        let Ok(mut conn) = url.get_multiplexed_async_connection().await else { return false };
-        let answer = redis::cmd("PING").exec_async(&mut conn).await;
+        let Ok(mut open) = url.get_multiplexed_async_connection_with_config(&patient).await else {
+            return false;
+        };
+        let answer = redis::cmd("PING").exec_async(&mut open).await;
+        conn = Some(open);
         answer.is_err_and(|err| err.kind() == redis::ServerErrorKind::BusyLoading.into())
     })
     .await;
-    let sent = text("echo/a", "x").id("once".parse().expect("an id"));
-    let receipt = client.send(sent).await.expect("it is back in time");
+    let mut send = std::pin::pin!(client.send(text("echo/a", "x").id("once".parse().expect("an id"))));
+    let early = tokio::time::timeout(Duration::from_millis(400), &mut send).await;
+    assert!(early.is_err(), "it still loads: {early:?}");
+    let hurry = redis::cmd("CONFIG").arg("SET").arg("key-load-delay").arg(0).to_owned();
+    hurry.exec_async(conn.as_mut().expect("it was asked")).await.expect("it may be told while it loads");
+    let receipt = send.await.expect("it is back in time");
     assert!(!receipt.repeat);
     restarted.join().expect("it is back");
 }
