@@ -15,6 +15,7 @@ use super::{
     cluster::Cluster,
     commit_lane::{CommitLane, Written},
     errors::{again, alone, elsewhere},
+    gathering::Gathering,
     keys::Keys,
     lanes::Lane,
     scripts::{Call, Name},
@@ -46,6 +47,8 @@ pub(super) struct Master {
     turns: Lane,
     leases: Lane,
     reads: Lane,
+    /// Small commands, many at once, where messages and commits go.
+    gathering: Gathering,
     /// Writes that wait for replicas or a disk, by class.
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
@@ -64,8 +67,10 @@ pub(super) enum Masters {
 impl Master {
     pub(super) fn new(target: Arc<Target>) -> Self {
         let lane = || Lane::new(target.clone());
+        let turns = lane();
         Self {
-            turns: lane(),
+            gathering: Gathering::new(turns.clone()),
+            turns,
             leases: lane(),
             reads: lane(),
             commits: Mutex::default(),
@@ -80,6 +85,7 @@ impl Master {
     pub(super) fn asking(&self) -> Self {
         Self {
             target: self.target.clone(),
+            gathering: Gathering::new(self.turns.asking()),
             turns: self.turns.asking(),
             leases: self.leases.asking(),
             reads: self.reads.asking(),
@@ -226,16 +232,20 @@ impl Masters {
         pipeline: &Pipeline,
     ) -> StoreResult<Vec<StoreResult<Value>>> {
         let ask = move |master: Arc<Master>| async move {
-            let values = master.lane(traffic).each(pipeline).await?;
-            let values = values.into_iter().map(|value| master.lane(traffic).checked(value));
-            let values: Vec<_> = values.collect();
-            match values
-                .iter()
-                .find_map(|value| value.as_ref().err().filter(|error| elsewhere(error).is_some()))
-            {
-                Some(error) => Err(again(error)),
-                None => Ok(values),
-            }
+            let lane = master.lane(traffic);
+            here(lane, lane.each(pipeline).await?)
+        };
+        self.on(key.as_bytes(), ask).await
+    }
+
+    /// The same where messages and commits go, together with what others ask there.
+    pub(super) async fn together(
+        &self,
+        key: &str,
+        pipeline: &Pipeline,
+    ) -> StoreResult<Vec<StoreResult<Value>>> {
+        let ask = move |master: Arc<Master>| async move {
+            here(&master.turns, master.gathering.each(pipeline).await?)
         };
         self.on(key.as_bytes(), ask).await
     }
@@ -278,5 +288,14 @@ impl Masters {
     ) -> StoreResult<Value> {
         let block = &block;
         self.on(key.as_bytes(), move |master| async move { master.waiting.run(wait, block).await }).await
+    }
+}
+
+/// What each command of a pipeline came to; an error if one would be done elsewhere.
+fn here(lane: &Lane, values: Vec<Value>) -> StoreResult<Vec<StoreResult<Value>>> {
+    let values: Vec<_> = values.into_iter().map(|value| lane.checked(value)).collect();
+    match values.iter().find_map(|value| value.as_ref().err().filter(|error| elsewhere(error).is_some())) {
+        Some(error) => Err(again(error)),
+        None => Ok(values),
     }
 }

@@ -24,6 +24,7 @@ mod doctor;
 mod door;
 mod errors;
 mod follow;
+mod gathering;
 mod keys;
 mod lanes;
 mod listener;
