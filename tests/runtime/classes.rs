@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenure::{
     WorkerHandle,
     client::{Client, ClientError, Outgoing},
-    model::{Durability, Envelope, NewMessage, ReplyTo, WorkerConfig},
+    model::{Door, Durability, Envelope, NewMessage, ReplyTo, WorkerConfig},
     store::{DeadLetter, Refused, Relayed, RelayedKind, Store},
 };
 
@@ -71,11 +71,11 @@ async fn reply_now(fleet: &Fleet, list: &str) -> Option<Envelope> {
 
 async fn post(fleet: &Fleet, fields: &[(&str, &str)]) {
     let fields = fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    fleet.store.post(&fields.collect::<Vec<_>>()).await.unwrap();
+    fleet.store.post(Door::MAIN, &fields.collect::<Vec<_>>()).await.unwrap();
 }
 
 async fn left_at_the_door(fleet: &Fleet) -> usize {
-    fleet.store.ingress(10, Duration::ZERO).await.unwrap().entries.len()
+    fleet.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries.len()
 }
 
 async fn letters(fleet: &Fleet, session: &str) -> Vec<DeadLetter> {
@@ -225,9 +225,9 @@ async fn an_entry_that_was_taken_stays_until_its_class_is_reached_though_the_ser
 
 /// Takes the first entry of the door as `what`, and leaves it there.
 async fn relay_by_hand(fleet: &Fleet, what: RelayedKind) {
-    let id = fleet.store.ingress(1, Duration::ZERO).await.unwrap().entries[0].id;
+    let id = fleet.store.ingress(Door::MAIN, 1, Duration::ZERO).await.unwrap().entries[0].id;
     let at = fleet.store.partitions().of(&"echo/a".parse().unwrap());
-    fleet.store.relay(at, None, &[Relayed { id, what }]).await.unwrap();
+    fleet.store.relay(at, Door::MAIN, None, &[Relayed { id, what }]).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

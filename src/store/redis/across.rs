@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use redis::Value;
 
-use super::{RedisStore, door::REPLY_KEPT, keys::reply_list, masters::Traffic, records::stream};
+use super::{RedisStore, door::REPLY_KEPT, keys::reply_list, records::stream};
 use crate::{
     model::{Partition, StreamId, millis},
     store::{OutReply, StoreError, StoreResult},
