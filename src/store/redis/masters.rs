@@ -26,7 +26,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    model::{Durability, Partition},
+    model::Durability,
     store::{Run, StoreResult},
 };
 
@@ -187,12 +187,6 @@ impl Masters {
         self.on(call.key(), move |master| async move { master.turns.call_if_allowed(call).await }).await
     }
 
-    /// The same for several calls that are about the same, all or none.
-    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
-        let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
-        self.on(first.key(), move |master| async move { master.turns.call_all_if_allowed(calls).await }).await
-    }
-
     /// Calls a script, and waits for the class.
     pub(super) async fn write(&self, class: Durability, keys: &Keys, call: Call) -> StoreResult<Written> {
         match self {
@@ -256,11 +250,11 @@ impl Masters {
         self.on(key.as_bytes(), ask).await
     }
 
-    /// The partitions that one pipeline may be about.
-    pub(super) fn groups(&self, partitions: impl Iterator<Item = Partition>) -> Vec<Vec<Partition>> {
+    /// The partitions, or plain doors, that one pipeline may be about.
+    pub(super) fn groups<T>(&self, places: impl Iterator<Item = T>) -> Vec<Vec<T>> {
         match self {
-            Self::One(_) => vec![partitions.collect()],
-            Self::Cluster(_) => partitions.map(|partition| vec![partition]).collect(),
+            Self::One(_) => vec![places.collect()],
+            Self::Cluster(_) => places.map(|place| vec![place]).collect(),
         }
     }
 

@@ -19,6 +19,7 @@ mod cluster;
 mod cluster_checks;
 mod commit_group;
 mod commit_lane;
+mod deliveries;
 mod doctor;
 mod door;
 mod errors;
@@ -73,6 +74,7 @@ pub use self::{
     tls::{BadTls, Identity, Tls},
 };
 use self::{
+    deliveries::Deliveries,
     masters::{Masters, Traffic},
     seeds::Seeds,
     target::Target,
@@ -178,6 +180,7 @@ struct Shared {
     limits: Mutex<Limits>,
     scripts: Scripts,
     masters: Masters,
+    deliveries: Deliveries,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -208,6 +211,7 @@ impl RedisStore {
             limits: Mutex::new(settings.limits),
             scripts,
             masters,
+            deliveries: Deliveries::default(),
             pools: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
