@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod compose;
 pub mod containers;
 pub mod http;
+mod not_run;
 pub mod pki;
 pub mod port;
 mod preload;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::clock::Clock;
+use super::not_run;
 use super::port;
 use super::process::{guarded, signal, spawn_from_lasting_thread, state};
 use super::sentinel::PROMOTABLE;
@@ -271,7 +272,7 @@ impl RedisServer {
 
     /// Ends the test, for a reason that is known and no fault of what is tested.
     fn skip(&mut self, why: &str) -> ! {
-        eprintln!("skipped: {why}");
+        not_run::note(why);
         self.kill();
         // The folder does not go by itself at such an end; what is left of it the system deletes.
         let _ = fs::remove_dir_all(self.folder.path());
