@@ -72,6 +72,8 @@ bugs! {
     NewcomerBuries "newcomer-that-buries-by-deadline",
     /// A repeated commit finds itself written, writes nothing, and takes the wait behind it for an acknowledgement.
     WaitAfterRead "acknowledgement-by-a-wait-after-a-read",
+    /// The duties of who is gone are left to the next renewal that is due anyway.
+    NoHeir "duty-left-until-the-next-renewal",
 }
 
 impl fmt::Display for Bug {

@@ -62,4 +62,5 @@ found! {
     lifelines_without_a_brake_are_found: NoBrake by "random",
     a_newcomer_that_buries_by_deadline_is_found: NewcomerBuries by "random",
     an_acknowledgement_by_a_wait_after_a_read_is_found: WaitAfterRead by "random",
+    a_duty_left_until_the_next_renewal_is_found: NoHeir by "random",
 }

@@ -170,7 +170,8 @@ bites! {
     a_row_of_index_that_is_gone_is_missed: INDEXES by meddled(Meddling::LeaveIndex),
     a_turn_that_ends_twice_is_missed: ONE_END by planted(Bug::CommitTwice),
     a_message_accepted_twice_is_missed: ONE_END by planted(Bug::DedupeForgets),
-    work_that_nobody_takes_up_is_missed: LIVENESS by planted(Bug::NoUpkeep),
+    work_that_nobody_takes_up_is_missed: TAKEN by planted(Bug::NoUpkeep),
+    a_duty_that_is_taken_up_late_is_missed: TAKEN by planted(Bug::NoHeir),
     a_turn_that_never_ends_is_missed: LIVENESS by done(|client| async move {
         client.send(Outgoing::text(session("restless"), "go")).await.unwrap();
     }),

@@ -280,7 +280,7 @@ impl<S: Store> Duty<S> {
         let mut buried = survey.buried;
         buried.extend(self.bury_overdue(partition, survey.overdue).await);
         for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
-            self.shared.counts.lost_one(worker);
+            self.shared.counts.lost_one(worker, self.shared.env.now());
         }
         self.reap_all(partition, buried).await;
         let waiting = survey

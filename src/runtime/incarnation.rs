@@ -1,25 +1,33 @@
 //! One start of a worker: what all its tasks share.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    admission::Admission, agent::AnyAgent, brake::Brake, deeds::Deeds, env::Env, ledger::Ledger,
-    supervisor::Command, trust::Trust,
+    admission::Admission,
+    agent::AnyAgent,
+    brake::Brake,
+    deeds::Deeds,
+    env::{Env, Moment},
+    ledger::Ledger,
+    supervisor::Command,
+    trust::Trust,
 };
 use crate::{
     model::{
         AgentDeclaration, AgentName, Durability, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig,
         WorkerId,
     },
+    planted::{Bug, planted},
     store::{Lapsed, Store},
 };
 
@@ -112,8 +120,10 @@ pub(super) struct Counts {
     pub(super) deeds: Deeds,
     /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
-    /// Workers that were there and are no more.
-    gone: Mutex<BTreeSet<WorkerId>>,
+    /// Workers that were there and are no more, and when that was noticed.
+    gone: Mutex<BTreeMap<WorkerId, Moment>>,
+    /// Whether a duty is to be had that one of them left.
+    duty_left: AtomicBool,
     seen_epoch: AtomicU64,
 }
 
@@ -131,15 +141,38 @@ impl Counts {
     }
 
     /// A worker is gone: there is one less to share the duties with, and those it had are free. Counts once for each.
-    pub(super) fn lost_one(&self, worker: &WorkerId) {
-        if !self.gone.lock().expect("nobody panics while looking at the gone").insert(worker.clone()) {
-            return;
+    pub(super) fn lost_one(&self, worker: &WorkerId, now: Moment) {
+        match self.gone().entry(worker.clone()) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(entry) => _ = entry.insert(now),
         }
         for count in [&self.alive, &self.ready] {
             // What is not there was not counted either.
             let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
         }
+        self.leaves_a_duty();
+    }
+
+    /// This worker has a partition's duty: who is gone leaves it, when its lease there is over. Of who is still there a lease
+    /// after it seemed to be gone that is not so.
+    pub(super) fn kept_by(&self, keeper: &WorkerId, now: Moment, lease: Duration) {
+        if self.gone().get(keeper).is_some_and(|gone| now.since(*gone) < lease) {
+            self.leaves_a_duty();
+        }
+    }
+
+    fn leaves_a_duty(&self) {
+        self.duty_left.store(!planted(Bug::NoHeir), Ordering::Relaxed);
         self.room.notify_one();
+    }
+
+    /// Whether a duty was left since this was asked last.
+    pub(super) fn takes_duty_left(&self) -> bool {
+        self.duty_left.swap(false, Ordering::Relaxed)
+    }
+
+    fn gone(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Moment>> {
+        self.gone.lock().expect("nobody panics while looking at the gone")
     }
 
     /// Remembers an epoch that the server granted.

@@ -112,9 +112,10 @@ impl<S: Store> Incarnation<S> {
         }
     }
 
-    /// Whether the others believe something else of the room here than is so.
+    /// Whether a duty is to be had, or the others believe something else of the room here than is so.
     fn has_news(&self) -> bool {
-        self.has_room() == self.counts.full.load(Ordering::Relaxed)
+        self.counts.takes_duty_left()
+            || self.has_room() == self.counts.full.load(Ordering::Relaxed)
             || self.agents.values().any(|hosted| hosted.is_news())
     }
 
@@ -252,6 +253,9 @@ impl<S: Store> Incarnation<S> {
         let attempt = if planted(Bug::ClockFromReply) { self.env.now() } else { attempt };
         self.brake.answered(partition, attempt, self.env.now(), server);
         self.counts.alive.store(alive, Ordering::Relaxed);
+        if let Some(keeper) = duty {
+            self.counts.kept_by(keeper, self.env.now(), self.config.lease.ttl());
+        }
         let draining = self.stops.drain.is_cancelled();
         self.duties.set(partition, !draining && duty == Some(&self.worker));
         self.trust.extend(partition, self.env.now(), self.trusted_until(attempt))

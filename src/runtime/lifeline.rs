@@ -76,7 +76,7 @@ impl<S: Store> Lifeline<S> {
         self.next_members = self.shared.env.now().plus(self.shared.config.lifeline * LOOKS_AT_MEMBERS);
         if let Some(members) = self.members().await {
             for gone in self.members.iter().filter(|member| !members.contains(member)) {
-                self.shared.counts.lost_one(gone);
+                self.shared.counts.lost_one(gone, self.shared.env.now());
             }
             self.charges = ring(&self.shared.worker, &members);
             self.watch.over(&self.charges);
@@ -174,6 +174,6 @@ impl<S: Store> Incarnation<S> {
         self.counts.deeds.reaped(reaped.sessions);
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
         // Not before: a renewal tells of loads anew, and would tilt what is being shared out.
-        self.counts.lost_one(&dead);
+        self.counts.lost_one(&dead, self.env.now());
     }
 }

@@ -75,6 +75,16 @@ impl CallPoint {
         [Some(self.due), gives_up].into_iter().flatten().filter(|at| *at > now).min()
     }
 
+    /// Whether it has yet to arrive and is late, or somebody waits for its answer who could go on, and that is late or lost.
+    pub(super) fn is_hampered(&self, now: Duration, process: &Process) -> bool {
+        let waits = process.is(self.generation) && process.hears(now);
+        match self.stage {
+            Stage::Sent | Stage::Orphan(_) => now < self.due && process.link == Link::Up,
+            Stage::Answered => now < self.due && waits,
+            Stage::Lost => waits,
+        }
+    }
+
     /// It, or its answer, does not arrive.
     fn lose(&mut self, known_at: Option<Duration>) {
         self.stage = Stage::Lost;

@@ -150,7 +150,7 @@ impl Controller<'_> {
                 }
                 (true, Some(next)) => {
                     let to = self.about(next);
-                    state.advance(to);
+                    state.advance(to, false);
                     continue;
                 }
                 (false, Some(_)) if self.may_time_pass(state.step()) => {
@@ -197,6 +197,11 @@ impl Controller<'_> {
         if drawn.is_multiple_of(2) { next } else { next + Duration::from_nanos((drawn >> 8) % close) }
     }
 
+    /// Whether some worker could go on.
+    fn holds_up_a_worker(&self) -> bool {
+        self.enabled.iter().any(|choice| matches!(choice.actor, Actor::Worker(_)))
+    }
+
     fn carry_out(&mut self, chosen: Choice) {
         let mut state = self.world.state();
         state.begin_step(chosen);
@@ -207,7 +212,7 @@ impl Controller<'_> {
             Kind::Time => {
                 if let Some(next) = self.next_event(&state) {
                     let to = self.about(next);
-                    state.advance(to);
+                    state.advance(to, self.holds_up_a_worker());
                 }
             }
             Kind::Fault => unreachable!("faults are not picked"),

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::{
-    choice::{Actor, Choice, Kind},
+    choice::{Actor, Choice, Kind, Object},
     faults::{Cut, Fault},
     process::Link,
     trace::Said,
@@ -103,17 +103,31 @@ impl State {
         let now = self.now();
         let due = match self.fates.of_hint(now, choice.id) {
             // That hints were missed is not told over the connection that missed them.
-            Some(Fault::LoseHint) if hint != Hint::Missed => return,
-            Some(Fault::Delay { by }) => now + by,
+            Some(Fault::LoseHint) if hint != Hint::Missed => return self.misses(object),
+            Some(Fault::Delay { by }) => {
+                self.misses(object);
+                now + by
+            }
             _ => now,
         };
         self.hints.insert(choice.id, HintPoint { choice, due, hint, to });
     }
 
+    /// A hint about this is lost, or late.
+    fn misses(&mut self, object: Option<Object>) {
+        if let Some(session) = object.and_then(|object| self.names.as_session(object)) {
+            self.unowned.hint_lost(session);
+        }
+    }
+
+    /// Whose subscriptions the server has.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &WorkerId> {
+        self.ears.iter().filter(|ear| ear.at_server.is_some()).map(|ear| &ear.worker)
+    }
+
     /// Somebody buries a worker by its deadline.
     pub(super) fn buries_overdue(&mut self, worker: &WorkerId, partition: Partition) {
-        let is_heard = self.ears.iter().any(|ear| ear.worker == *worker && ear.at_server.is_some());
-        if !is_heard {
+        if !self.heard().any(|heard| heard == worker) {
             let now = self.now();
             self.watch.gives_up_unheard(worker, partition, now);
         }

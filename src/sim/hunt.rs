@@ -41,6 +41,7 @@ impl Hunt {
         Self::of(Bug::NoBrake, "many-broken-lifelines-are-left-to-the-lease", 50),
         Self::of(Bug::NewcomerBuries, "a-worker-that-comes-after-the-clock-leapt-buries-nobody", 50),
         Self::of(Bug::WaitAfterRead, "what-a-replica-was-said-to-have-survives-a-failover", 50),
+        Self::of(Bug::NoHeir, "who-is-silent-is-replaced-within-the-lease-and-two-seconds", 50),
     ];
 
     const fn of(bug: Bug, scenario: &'static str, within: u64) -> Self {

@@ -20,6 +20,8 @@ pub const ONE_END: &str = "exactly one end of each turn";
 pub const NO_PANIC: &str = "nothing panics";
 /// When faults have stopped, everything is finished in time.
 pub const LIVENESS: &str = "everything is finished when faults have stopped";
+/// What is runnable and nobody able owns is claimed within the lease and two seconds in which nothing stands in the way.
+pub const TAKEN: &str = "nothing runnable waits for an owner longer than the lease and two seconds";
 /// What a client was told is accepted is answered in the end.
 pub const NO_LOSS: &str = "no acknowledged message is lost";
 /// The answers that everybody got about a session could have been given one after the other.

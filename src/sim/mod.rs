@@ -75,6 +75,7 @@
 //!
 //! In a test, [`test()`] runs many seeds and says how to run a failing one again.
 
+mod able;
 mod asking;
 mod calls;
 pub mod check;
@@ -117,6 +118,7 @@ mod store;
 pub mod strategy;
 mod suffering;
 mod trace;
+mod unowned;
 mod watch;
 mod words;
 mod workload;

@@ -23,6 +23,8 @@ pub struct Report {
     pub time: Duration,
     /// How many checks at the end came to no answer, as there was too much to look at.
     pub undecided: u64,
+    /// The longest that something runnable waited for an owner while nothing stood in the way, by virtual time.
+    pub longest_unowned: Duration,
     /// Faults that happened, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// Its schedule.

@@ -290,6 +290,7 @@ impl Simulation {
             steps: state.step(),
             time: state.now(),
             undecided,
+            longest_unowned: state.unowned.longest,
             faults,
             trace_hash: trace.hash(),
             trace,

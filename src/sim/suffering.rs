@@ -13,11 +13,27 @@ use super::{
 /// When the server started anew everybody has subscribed again within this.
 const BACK_WITHIN_US: u64 = 500_000;
 
+/// Whether a fault that is over at once leaves everybody in doubt for a while: the server's data or a clock is another than
+/// before, or what was sent long ago arrives.
+fn is_felt_for_long(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::RestartServer
+            | Fault::Failover
+            | Fault::SetServerClock { .. }
+            | Fault::Leap { .. }
+            | Fault::Heal { .. }
+    )
+}
+
 impl State {
     /// What a fault does to the world; what it does to processes is the fleet's part.
     pub(super) fn suffer(&mut self, fault: Fault) {
         let now = self.now();
         self.note_fault(fault);
+        if is_felt_for_long(fault) {
+            self.unowned.stir();
+        }
         match fault {
             Fault::Partition { worker, how } if worker < self.workers => {
                 let actor = Actor::Worker(worker);

@@ -165,6 +165,15 @@ impl Watch {
         self.known.values().map(|known| known.given - known.taken).sum()
     }
 
+    /// Who trusts its lease, and where.
+    pub(super) fn trusting(
+        &self,
+        processes: &dyn Fn(Actor) -> (bool, Moment),
+    ) -> impl Iterator<Item = (Actor, &WorkerId, Partition)> {
+        let trusting = self.trust.iter().filter(|(_, trusted)| trusted.holds(processes));
+        trusting.map(|((worker, partition), trusted)| (trusted.actor, worker, *partition))
+    }
+
     fn sessions(&mut self, names: &Names) -> Vec<(SessionId, Op)> {
         let mut sessions = Vec::new();
         for (object, op) in std::mem::take(&mut self.touched) {
@@ -229,6 +238,7 @@ impl State {
         let Ok(Renewal::Renewed { .. }) = answer else { return };
         let Ok(times) = LeaseTimes::new(presence.lease) else { return };
         let until = asked.plus(times.trusted_for());
+        self.unowned.told(partition, presence);
         let key = (presence.worker.clone(), partition);
         let trusted = self.watch.trust.entry(key).or_insert(Trusted::until(actor, until));
         trusted.until = trusted.until.max(until);
@@ -274,16 +284,23 @@ impl State {
         let store: MemoryStore = self.server.store().clone();
         let partition = self.server.partition_of(session);
         let (processes, workers) = (&self.processes, self.workers);
-        let there = |actor: Actor| match actor {
-            Actor::Worker(worker) => clock_of(&processes[usize::from(worker)], now),
-            Actor::Client(client) => clock_of(&processes[usize::from(workers + client)], now),
-            Actor::World => (false, Moment::default()),
-        };
-        let watch = &mut self.watch;
-        let looked = store.inspect(session, |sight| watch.look(session, partition, op, sight, &there));
+        let there = |actor: Actor| clock_of(processes, workers, actor, now);
+        let (watch, unowned) = (&mut self.watch, &mut self.unowned);
+        let looked = store.inspect(session, |sight| {
+            match &sight {
+                Some(sight) => unowned.saw(session, partition, sight),
+                None => unowned.gone(session),
+            }
+            watch.look(session, partition, op, sight, &there)
+        });
         if let Err((invariant, sentence)) = looked {
             self.fail(invariant, sentence);
         }
+    }
+
+    /// Whether a process is there, and what its clock shows.
+    pub(super) fn own_clock(&self, actor: Actor) -> (bool, Moment) {
+        clock_of(&self.processes, self.workers, actor, self.now())
     }
 
     /// A worker's process is no more: nobody trusts anything there.
@@ -292,6 +309,13 @@ impl State {
     }
 }
 
-fn clock_of(process: &Process, now: Duration) -> (bool, Moment) {
+/// Whether a process is there, and what its clock shows.
+fn clock_of(processes: &[Process], workers: u16, actor: Actor, now: Duration) -> (bool, Moment) {
+    let index = match actor {
+        Actor::Worker(worker) => worker,
+        Actor::Client(client) => workers + client,
+        Actor::World => return (false, Moment::default()),
+    };
+    let process = &processes[usize::from(index)];
     (process.is_up, process.clock.at(now))
 }

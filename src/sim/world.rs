@@ -23,6 +23,7 @@ use super::{
     report::Failure,
     server::Server,
     trace::{Said, Trace},
+    unowned::Unowned,
     watch::Watch,
 };
 use crate::runtime::Moment;
@@ -49,6 +50,7 @@ pub(super) struct State {
     pub(super) names: Names,
     pub(super) trace: Trace,
     pub(super) watch: Watch,
+    pub(super) unowned: Unowned,
     pub(super) records: Records,
     /// How long a caller waits for an answer.
     pub(super) patience: Duration,
@@ -92,6 +94,7 @@ impl World {
             ears: Vec::new(),
             names: Names::of(partitions),
             watch: Watch::default(),
+            unowned: Unowned::default(),
             records: Records::default(),
             trace: Trace::default(),
             server,
@@ -123,8 +126,9 @@ impl State {
         self.step
     }
 
-    /// Lets time pass up to `to`.
-    pub(super) fn advance(&mut self, to: Duration) {
+    /// Lets time pass up to `to`. `is_held_up`: though some worker could go on.
+    pub(super) fn advance(&mut self, to: Duration, is_held_up: bool) {
+        self.waits_until(to, is_held_up);
         self.now = self.now.max(to);
         self.server.tick(self.now);
         self.subscribe_again();

@@ -11,8 +11,8 @@ use tenure::{
 
 use crate::{
     desk::{
-        BOUND, boundary, by_hand, claim, claimant, join, message, options, session, store_at, store_on,
-        version,
+        BOUND, boundary, by_hand, calls, claim, claimant, join, message, options, session, store_at,
+        store_on, version,
     },
     proxy::Proxy,
     support::{RedisServer, eventually},
@@ -162,14 +162,6 @@ async fn many_writes_share_one_wait() {
     assert!(sent.iter().all(|sent| matches!(sent, Sent::Accepted { .. })));
     let waits = calls(&primary, "wait").await;
     assert!((1..50).contains(&waits), "{waits} waits for 200 writes");
-}
-
-/// How often a command was run.
-async fn calls(server: &RedisServer, command: &str) -> u64 {
-    let mut ask = redis::cmd("INFO");
-    let info: String = ask.arg("commandstats").query_async(&mut by_hand(server).await).await.unwrap();
-    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]

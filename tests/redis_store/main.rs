@@ -6,6 +6,7 @@ mod support;
 
 mod classes;
 mod connections;
+mod deliveries;
 mod desk;
 mod direct_door;
 mod hints;

@@ -30,6 +30,7 @@ mod restarted_server;
 mod rolling_deploy;
 mod same_name;
 mod short_break;
+mod silent_keeper;
 mod slow_answers;
 mod stopped_fleet;
 mod storm;
@@ -68,6 +69,7 @@ pub(super) const ALL: &[Scenario] = &[
     short_break::SCENARIO,
     many_broken::SCENARIO,
     new_run::SCENARIO,
+    silent_keeper::SCENARIO,
     others_stay::SCENARIO,
     poison::SCENARIO,
     stopped_fleet::SCENARIO,

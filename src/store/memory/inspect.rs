@@ -61,6 +61,12 @@ impl MemoryStore {
         keys.is_some_and(|keys| matches!(keys.workers.get(worker), Some(WorkerLease::Buried { .. })))
     }
 
+    /// Who has the duty of a partition.
+    pub fn keeper(&self, partition: Partition) -> Option<WorkerId> {
+        let state = self.state();
+        state.partitions.get(&partition)?.duty.clone()
+    }
+
     /// Whether nothing is left to do: no mail that may be run, no reply to deliver, no entry at a plain door.
     pub fn is_settled(&self) -> bool {
         let state = self.state();

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use redis::Value;
 
-use super::{
-    RedisStore, door::REPLY_KEPT, keys::reply_list, masters::Traffic, records::stream, scripts::Name,
-};
+use super::{RedisStore, door::REPLY_KEPT, keys::reply_list, masters::Traffic, records::stream};
 use crate::{
     model::{Partition, StreamId, millis},
     store::{OutReply, StoreError, StoreResult},
@@ -88,11 +86,7 @@ impl RedisStore {
             Ok(_) => Ok(Some(reply.id)),
             // It is no list, or this user may not push there.
             Err(StoreError::Unreadable { .. } | StoreError::Refused(_)) => {
-                let of = self.keys().partition(partition);
-                // `out` holds the reply, so it is there, and no list.
-                let call = self.script(Name::Deliver, &[of.out(), of.dead(), of.out()]);
-                let call = call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string());
-                self.shared.masters.call(Traffic::Turns, &call).await?;
+                self.give_up_reply(partition, reply).await?;
                 Ok(None)
             }
             Err(error) => Err(error),

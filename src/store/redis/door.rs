@@ -14,18 +14,15 @@ use super::{
     scripts::{Call, Name},
 };
 use crate::{
-    model::{Door, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId, millis},
+    model::{Door, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
     store::{
-        DeadLetter, Ingress, IngressEntry, OutReply, Refusal, Refused, Relay, Relayed, RelayedKind, Revive,
-        Sent, StoreError, StoreResult,
+        DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent,
+        StoreError, StoreResult,
     },
 };
 
 /// How long a reply waits to be taken, after the last push to its list.
 pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
-
-/// How many replies one script delivers.
-const DELIVERED_AT_ONCE: usize = 100;
 
 impl RedisStore {
     pub(super) async fn send_message(&self, new: &NewMessage) -> StoreResult<Sent> {
@@ -223,54 +220,6 @@ impl RedisStore {
             "other_pool" => Ok(Relay::OtherPool { index: reply.parse()?, pool: reply.parse()? }),
             _ => Err(reply.unknown(&word)),
         }
-    }
-
-    pub(super) async fn deliver_replies(
-        &self,
-        partition: Partition,
-        replies: &[OutReply],
-    ) -> StoreResult<()> {
-        if self.shared.masters.is_cluster() {
-            return self.deliver_across(partition, replies).await;
-        }
-        let of = self.keys().partition(partition);
-        let calls = replies.chunks(DELIVERED_AT_ONCE).map(|some| {
-            let mut names = vec![of.out(), of.dead()];
-            names.extend(some.iter().map(|reply| reply_list(&reply.to).to_owned()));
-            let call = self.script(Name::Deliver, &names).arg(millis(REPLY_KEPT));
-            some.iter().fold(call, |call, reply| call.arg(reply.id.to_string()))
-        });
-        let calls: Vec<_> = calls.collect();
-        let delivered = match calls.len() {
-            0 => return Ok(()),
-            1 => self.shared.masters.call_if_allowed(&calls[0]).await?.is_some(),
-            _ => self.shared.masters.call_all_if_allowed(&calls).await?.is_some(),
-        };
-        match delivered {
-            true => Ok(()),
-            false => self.deliver_one_by_one(partition, replies).await,
-        }
-    }
-
-    /// A list that this user may not push to holds up no other: its reply goes where those go that their list cannot take.
-    async fn deliver_one_by_one(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
-        let of = self.keys().partition(partition);
-        let call = |reply: &OutReply, list: &str| {
-            let call = self.script(Name::Deliver, &[&of.out(), &of.dead(), list]);
-            call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string())
-        };
-        for reply in replies {
-            let allowed = self.shared.masters.call_if_allowed(&call(reply, reply_list(&reply.to))).await?;
-            if allowed.is_none() {
-                tracing::warn!(
-                    list = reply.to.as_str(),
-                    "this user may not push there: the reply goes to dead"
-                );
-                // `out` holds the reply, so it is there, and no list.
-                self.shared.masters.call(Traffic::Turns, &call(reply, &of.out())).await?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) async fn revive_letter(

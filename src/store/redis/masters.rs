@@ -181,12 +181,6 @@ impl Masters {
         self.on(call.key(), move |master| async move { master.turns.call_if_allowed(call).await }).await
     }
 
-    /// The same for several calls that are about the same, all or none.
-    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
-        let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
-        self.on(first.key(), move |master| async move { master.turns.call_all_if_allowed(calls).await }).await
-    }
-
     /// Calls a script, and waits for the class.
     pub(super) async fn write(&self, class: Durability, keys: &Keys, call: Call) -> StoreResult<Written> {
         match self {

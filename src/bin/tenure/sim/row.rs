@@ -17,6 +17,8 @@ pub(super) struct Row {
     pub(super) steps: u64,
     pub(super) faults: BTreeMap<&'static str, u64>,
     pub(super) trace_hash: String,
+    /// The longest that something runnable waited for an owner while nothing stood in the way, in milliseconds.
+    pub(super) longest_unowned_ms: u64,
     /// Checks that came to no answer.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) undecided: u64,
@@ -39,6 +41,7 @@ impl Row {
             steps: report.steps,
             faults: report.faults.clone(),
             trace_hash: format!("{:016x}", report.trace_hash),
+            longest_unowned_ms: u64::try_from(report.longest_unowned.as_millis()).unwrap_or(u64::MAX),
             undecided: report.undecided,
             failure: report.failure.as_ref().map(ToString::to_string),
             order: report.trace.order(),
@@ -60,6 +63,8 @@ pub(super) struct Summary {
     /// Distinct ones.
     interleavings: usize,
     longest: Option<Longest>,
+    /// The longest that something runnable waited for an owner while nothing stood in the way.
+    longest_unowned: Option<Unowned>,
     /// Seconds of wall time.
     elapsed: f64,
     #[serde(skip)]
@@ -72,6 +77,14 @@ struct Longest {
     scenario: &'static str,
     seed: u64,
     steps: u64,
+}
+
+/// The run with the longest wait for an owner.
+#[derive(Debug, Clone, Serialize)]
+struct Unowned {
+    scenario: &'static str,
+    seed: u64,
+    ms: u64,
 }
 
 impl Summary {
@@ -88,6 +101,10 @@ impl Summary {
         self.interleavings = self.orders.len();
         if self.longest.as_ref().is_none_or(|longest| longest.steps < row.steps) {
             self.longest = Some(Longest { scenario: row.scenario, seed: row.seed, steps: row.steps });
+        }
+        let ms = row.longest_unowned_ms;
+        if self.longest_unowned.as_ref().is_none_or(|longest| longest.ms < ms) {
+            self.longest_unowned = Some(Unowned { scenario: row.scenario, seed: row.seed, ms });
         }
     }
 
@@ -112,6 +129,10 @@ impl Summary {
         let longest = longest.map_or("-".to_owned(), |longest| {
             format!("{} steps ({} seed {})", longest.steps, longest.scenario, longest.seed)
         });
+        let unowned = self.longest_unowned.as_ref();
+        let unowned = unowned.map_or("-".to_owned(), |longest| {
+            format!("{} ms at most ({} seed {})", longest.ms, longest.scenario, longest.seed)
+        });
         vec![
             ("seeds", format!("{} ({} failed)", self.seeds, self.failed)),
             ("undecided", format!("{} checks", self.undecided)),
@@ -119,6 +140,7 @@ impl Summary {
             ("faults", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }),
             ("interleavings", format!("{} distinct", self.interleavings)),
             ("longest", longest),
+            ("unowned", unowned),
             ("elapsed", format!("{:.1} s", self.elapsed)),
         ]
     }
