@@ -54,6 +54,7 @@ fn plain(session: &SessionId, text: &str, reply_to: &ReplyTo) -> NewMessage {
         group: None,
         resume: None,
         pool: Default::default(),
+        durability: Default::default(),
         class: Durability::MEMORY,
     }
 }
@@ -188,6 +189,35 @@ fn an_agent_says_its_class_in_the_file_and_the_worker_for_those_that_do_not() {
     assert!(first.drain(BOUND).success());
     let _second = WorkerProcess::start(&primary.url(), &["--agents", file, "--durability", "replicas:1"]);
     assert_eq!(["safe", "plain", "usual"].map(class), ["replicas:1", "memory", "replicas:1"]);
+}
+
+#[test]
+fn one_message_may_ask_for_more_than_its_agent_and_is_refused_where_the_server_cannot() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &[]);
+    let send = |class: &str, more: &[&str]| {
+        let given = ["send", "echo/alice", "hi", "--json", "--wait", "--durability", class];
+        let (code, said, error) = tenure(&primary, &[&given[..], more].concat());
+        (code, serde_json::from_str::<Value>(&said).unwrap(), error)
+    };
+    let (code, said, error) = send("replicas:1", &[]);
+    assert_eq!((code, &said["class"]), (0, &"replicas:1".into()), "{error}");
+    let (code, said, _) = send("memory", &[]);
+    assert_eq!((code, &said["class"]), (0, &"memory".into()));
+    let (code, said, error) = send("replicas:2", &[]);
+    assert_eq!((code, &said["accepted"], &said["error"]["reason"]), (4, &false.into(), &"durability".into()));
+    assert!(
+        error.contains("replicas:2 is asked for: 1 replicas follow: add replicas (REPLICAOF)"),
+        "{error}"
+    );
+    // Its agent is at `memory`; what this one message asks for is not there in time.
+    replica.pause();
+    let (code, said, error) = send("replicas:1", &["--id", "k1", "--timeout", "2s"]);
+    assert_eq!((code, &said["error"]["reason"]), (5, &"unknown".into()), "{error}");
+    replica.resume();
+    primary.wait_for_replicas(1);
+    let (code, said, error) = send("replicas:1", &["--id", "k1"]);
+    assert_eq!((code, &said["class"]), (0, &"replicas:1".into()), "{error}");
 }
 
 /// What `doctor` says under one name.

@@ -43,6 +43,13 @@ macro_rules! store_contract {
                     mail_for_a_session_that_may_not_run_makes_it_neither_ready_nor_offered,
                     an_answer_is_kept_for_another_day_under_the_id_that_still_stands_for_it,
                 ],
+                asking: [
+                    what_a_message_asks_for_stays_with_it_until_it_is_done,
+                    a_wake_tells_what_its_message_asks_for,
+                    what_is_relayed_keeps_what_it_asks_for,
+                    a_letter_keeps_what_its_message_asked_for_and_asks_again,
+                    a_message_that_asks_for_nothing_is_one_that_asks_for_memory,
+                ],
                 quarantine: [
                     each_death_with_work_in_hand_is_written_down_by_the_claim_after_it,
                     a_death_that_only_the_claim_notices_is_written_down_as_well,

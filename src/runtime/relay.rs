@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use super::{entry::read, incarnation::Incarnation};
+use super::{beyond::Beyond, entry::read, incarnation::Incarnation};
 use crate::{
     model::{AgentDeclaration, AgentName, Door, Durability, Partition, StreamId},
     store::{IngressEntry, Reach, Refused, Relay, Relayed, RelayedKind, Store, StoreError, StoreResult},
@@ -127,8 +127,9 @@ impl<S: Store> View<'_, S> {
         let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
         let mut batches = BTreeMap::<Partition, Vec<Relayed>>::new();
         let mut before = BTreeMap::<Partition, Durability>::new();
+        let mut beyond = Beyond::new(&self.shared.store, &self.agents);
         for entry in entries {
-            let (partition, placed) = self.place(entry);
+            let (partition, placed) = self.place(entry, &mut beyond).await?;
             let class = before.entry(partition).or_default();
             match placed {
                 Placed::New(relayed) => batches.entry(partition).or_default().push(relayed),
@@ -184,7 +185,11 @@ impl<S: Store> View<'_, S> {
     }
 
     /// Where an entry belongs, and what is still to be done with it.
-    fn place(&self, entry: IngressEntry) -> (Partition, Placed) {
+    async fn place(
+        &self,
+        entry: IngressEntry,
+        beyond: &mut Beyond<'_, S>,
+    ) -> StoreResult<(Partition, Placed)> {
         let id = entry.id;
         let what = read(&entry, self.shared.env.message_id(), &self.agents);
         let session = match &what {
@@ -196,14 +201,14 @@ impl<S: Store> View<'_, S> {
         let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
         let in_doubt = self.in_doubt.is_some_and(|last| id <= last);
         let what = match (behind, in_doubt) {
-            (false, _) => what,
+            (false, _) => beyond.refuse(partition, what).await?,
             (true, false) => {
-                let class = Relayed::class(&[Relayed { id, what }]);
-                return (partition, Placed::Taken(class));
+                let class = beyond.class_taken(partition, &Relayed { id, what }).await?;
+                return Ok((partition, Placed::Taken(class)));
             }
             (true, true) => ambiguous(what),
         };
-        (partition, Placed::New(Relayed { id, what }))
+        Ok((partition, Placed::New(Relayed { id, what })))
     }
 
     /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
@@ -253,6 +258,7 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
             session: Some(message.session),
             id: message.id,
             reply_to: message.reply_to,
+            durability: message.durability,
             reason: String::new(),
             sentence: String::new(),
             body: message.body,
@@ -305,6 +311,7 @@ mod tests {
             session: None,
             id: None,
             reply_to: None,
+            durability: Durability::MEMORY,
             reason: String::new(),
             sentence: String::new(),
             body: Body::text(&"x".repeat(bytes)),

@@ -19,9 +19,9 @@ use crate::{
     runtime::Env,
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer,
-        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
-        Store, StoreResult, Survey, Vitals,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, MemoryStore, Mend,
+        Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive,
+        Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -76,6 +76,10 @@ impl Store for SimStore {
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         call!(self.Reach on Names::partition(partition), store => store.reach(partition, class))
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        call!(self.Lacks on Names::partition(partition), store => store.lacks(partition, class))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

@@ -6,9 +6,9 @@ use super::trace::Said;
 use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
-        Bury, Claim, Commit, Configured, DeadLetter, Declared, Delete, Fire, Free, Ingress, Look, Member,
-        Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError,
-        StoreResult, Survey, Vitals,
+        Bury, Claim, Commit, Configured, DeadLetter, Declared, Delete, Fire, Free, Ingress, Lack, Look,
+        Member, Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent,
+        StoreError, StoreResult, Survey, Vitals,
     },
 };
 
@@ -72,6 +72,7 @@ answers! {
         Reach::Reached => "reached",
         Reach::Unknown => "unknown",
     });
+    Option<Lack>: this => Said::word(if this.is_some() { "lacks" } else { "nothing" });
     Sent: this => match this {
         Sent::Accepted { number, .. } => Said::number("accepted", *number),
         Sent::Repeat { answer: Some(_), .. } => Said::word("repeat, answered"),

@@ -151,9 +151,15 @@ impl SimClient {
 
     /// Sends text and waits for its reply, however long that takes; none if the agent had nothing to say.
     pub async fn ask(&self, session: SessionId, text: &str) -> Result<Option<Body>, ClientError> {
+        self.ask_with(Outgoing::text(session, text)).await
+    }
+
+    /// The same with a message of any kind.
+    pub async fn ask_with(&self, message: Outgoing) -> Result<Option<Body>, ClientError> {
         const LONG: Duration = Duration::from_secs(24 * 60 * 60);
-        let answer = self.client.ask(Outgoing::text(session.clone(), text), LONG).await?;
-        self.accepted(session, answer.message, Body::text(text), answer.class, answer.entry);
+        let (session, body) = (message.session().clone(), message.body().clone());
+        let answer = self.client.ask(message, LONG).await?;
+        self.accepted(session, answer.message, body, answer.class, answer.entry);
         Ok(answer.reply)
     }
 

@@ -91,6 +91,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         class: Durability,
     ) -> impl Future<Output = StoreResult<Reach>> + Send;
 
+    /// What the server of `partition` lacks to honour `class`; none if it can. Changes nothing, and waits for nobody: a
+    /// class that can be honoured may still be [`Unknown`](Reach::Unknown).
+    fn lacks(
+        &self,
+        partition: Partition,
+        class: Durability,
+    ) -> impl Future<Output = StoreResult<Option<Lack>>> + Send;
+
     /// All declared agents.
     fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;
 
@@ -111,7 +119,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// `Repeat` (with a `reply_to` and an `id`: an answer that is there goes to it through `out`,
     /// else it is added to those the answer will go to, 100 at most and each once); a body over the limit, a
     /// stopped session and then a full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
-    /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
+    /// pushed, indexed, with the `durability` it asks for; `group` counts only when the session is made, `resume` whenever given; the
     /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
     /// was empty, with the message if its record is at most 1 KiB. If it has none: it is not suspended any more, and if it
     /// is runnable goes into `ready` and, if the inbox was empty or it was suspended, is offered.
@@ -362,7 +370,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Puts a dead letter back into its session's inbox as a message of its own, called `message`. `lua/revive.lua`
     ///
-    /// It keeps its body and `reply_to`, but not its `id`: that has its answer. A repeat is told `Repeat` as long as
+    /// It keeps its body, `reply_to` and `durability`, but not its `id`: that has its answer. A repeat is told `Repeat` as long as
     /// it is the last message that the session accepted, and `Gone` after that. A letter without a session is malformed.
     fn revive(
         &self,

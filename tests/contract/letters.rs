@@ -78,6 +78,7 @@ pub async fn a_letter_without_a_session_cannot_be_sent_again(w: World<impl Groun
         session: None,
         id: None,
         reply_to: None,
+        durability: Default::default(),
         reason: "malformed".into(),
         sentence: "no session".into(),
         body: tenure::model::Body::text("x"),

@@ -22,6 +22,7 @@ fn malformed(session: Option<&SessionId>, reply_to: Option<&str>) -> RelayedKind
         session: session.cloned(),
         id: Some("k/\"1".parse().unwrap()),
         reply_to: reply_to.map(key),
+        durability: Default::default(),
         reason: "malformed".into(),
         sentence: "a field is \"missing\"".into(),
         body: Body::text("as it came"),

@@ -154,6 +154,8 @@ pub struct Letter {
     pub other_pool: bool,
     pub group: bool,
     pub resume: Option<bool>,
+    /// Replicas that it asks for.
+    pub asks: u8,
 }
 
 /// How long a body is.
@@ -280,8 +282,9 @@ fn letter() -> impl Strategy<Value = Letter> {
     ];
     let resume = option::weighted(0.1, any::<bool>());
     let session = prop_oneof![3 => 0..2_u8, 2 => any::<u8>()];
-    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume)
-        .prop_map(|(session, id, reply_to, size, other_pool, group, resume)| Letter {
+    let asks = prop_oneof![5 => Just(0), 1 => any::<u8>()];
+    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume, asks)
+        .prop_map(|(session, id, reply_to, size, other_pool, group, resume, asks)| Letter {
             session,
             id,
             reply_to,
@@ -289,6 +292,7 @@ fn letter() -> impl Strategy<Value = Letter> {
             other_pool,
             group,
             resume,
+            asks,
         })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{Body, Door, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
+    model::{Body, Door, Durability, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
     store::{
         Claimant, DutyWish, FirstMessage, Ground, HistoryRange, Leaving, Member, MemberState, Overdue,
         Purpose, Refused, Relayed, RelayedKind, Suspect,
@@ -154,6 +154,7 @@ fn message(known: &mut Knowledge, letter: &Letter) -> NewMessage {
         resume: letter.resume.map(|eager| if eager { Resume::Eager } else { Resume::Lazy }),
         pool: known.pool_of(&session, letter.other_pool),
         session,
+        durability: Durability { fsync: false, replicas: letter.asks },
         class: Default::default(),
     }
 }
@@ -193,6 +194,7 @@ fn relayed_kind(known: &mut Knowledge, here: &[SessionId], relayed: &operation::
             session: session.map(|session| chosen(here, session).clone()),
             id: session.map(|id| known.id(id).clone()),
             reply_to: reply_to.map(|list| known.list(list).clone()),
+            durability: Durability { fsync: reply_to.is_some(), replicas: 0 },
             reason: "malformed".into(),
             sentence: "`to` is \"missing\"\n".into(),
             body: Body::text("\u{1}/ü"),

@@ -131,6 +131,23 @@ async fn more_replicas_than_there_are_are_never_said_to_have_it() {
 }
 
 #[tokio::test]
+async fn what_a_server_lacks_for_a_class_is_said_at_once_and_with_the_setting_to_change() {
+    let (primary, mut replica) = followed();
+    let store = store_on(&primary).await;
+    let partition = store.partitions().all().next().unwrap();
+    let lacks = async |word: &str| store.lacks(partition, class(word)).await.unwrap();
+    assert_eq!((lacks("memory").await, lacks("replicas:1").await), (None, None));
+    let lack = lacks("replicas:2").await.expect("one replica follows");
+    assert_eq!(
+        lack.sentence(class("replicas:2")),
+        "replicas:2 is asked for: 1 replicas follow: add replicas (REPLICAOF), or ask for fewer"
+    );
+    assert!(lacks("fsync").await.is_some(), "it has no disk");
+    replica.kill();
+    eventually("the replica is missed", BOUND, async || lacks("replicas:1").await.is_some()).await;
+}
+
+#[tokio::test]
 async fn leases_and_messages_of_other_classes_do_not_queue_behind_a_wait() {
     let (primary, replica) = followed();
     let (store, dora) = (store_on(&primary).await, session("echo/dora"));

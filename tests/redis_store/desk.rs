@@ -54,6 +54,7 @@ pub fn message(to: &SessionId, n: u64) -> NewMessage {
         group: None,
         resume: None,
         pool: Pool::default(),
+        durability: Default::default(),
         class: Default::default(),
     }
 }

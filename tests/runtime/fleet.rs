@@ -76,6 +76,7 @@ impl Fleet {
             group: None,
             resume: None,
             pool: Pool::default(),
+            durability: Default::default(),
             class: Default::default(),
         }
     }

@@ -104,6 +104,7 @@ impl Keyspace {
             time: step.now,
             id: new.id.clone(),
             reply_to: new.reply_to.clone(),
+            durability: new.durability,
             body: new.body.clone(),
             sealed: false,
         };
@@ -183,6 +184,7 @@ impl Keyspace {
             session: Some(message.session.clone()),
             id: message.id.clone(),
             reply_to: message.reply_to.clone(),
+            durability: message.durability,
             reason: refusal.as_str().to_owned(),
             sentence: refusal.sentence().to_owned(),
             body: message.body.clone(),
@@ -193,7 +195,7 @@ impl Keyspace {
 
     /// Puts a refused entry into `dead`, and its error where a reply was to go.
     fn refuse(&mut self, step: &Step, partition: Partition, refused: &Refused) {
-        let Refused { session, id, reply_to, reason, sentence, body } = refused.clone();
+        let Refused { session, id, reply_to, durability, reason, sentence, body } = refused.clone();
         let letter = DeadLetter {
             partition,
             id: StreamId::default(),
@@ -203,6 +205,7 @@ impl Keyspace {
             tries: 0,
             time: step.now,
             reply_to: reply_to.clone(),
+            durability,
             body,
         };
         self.give_up(letter);
@@ -241,6 +244,7 @@ impl Keyspace {
             body: stored.body.clone(),
             group: None,
             resume: None,
+            durability: stored.durability,
             pool: pool.clone(),
         };
         let sent = self.send(step, &new)?;
@@ -273,6 +277,14 @@ pub(super) fn check_fields(fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<()> {
     match fields {
         [] => Err(StoreError::Refused("an entry needs at least one field".to_owned())),
         _ => Ok(()),
+    }
+}
+
+/// What mail asks for over its agent's class, as far as it can be read.
+pub(super) fn asked_by(mail: &Mail) -> Durability {
+    match mail {
+        Mail::Message(message) | Mail::Malformed(message, _) => message.durability,
+        Mail::Unreadable(_) => Durability::MEMORY,
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{
     planted::{Bug, planted},
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
-        Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store,
-        StoreResult, Survey, Vitals,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
+        Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -47,6 +47,10 @@ impl Store for MemoryStore {
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         self.run(format_args!("reach {partition} {class}"), |_, _| Ok(self.reaches(class)))
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        self.run(format_args!("lacks {partition} {class}"), |_, _| Ok(self.lack_of(class)))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

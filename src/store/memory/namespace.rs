@@ -8,7 +8,8 @@ use std::{
 use super::{door::cursor_of, hints::Hints, partition::Keyspace, stream::Stream};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Body, Door, Millis, Partition, Pool, ReplyTo, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Body, Door, Durability, Millis, Partition, Pool, ReplyTo, Settings,
+        StreamId, WorkerId,
     },
     store::{
         Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
@@ -139,6 +140,7 @@ impl State {
                 tries: 0,
                 time: now,
                 reply_to: Some(reply.to),
+                durability: Durability::MEMORY,
                 body: Body::from_door(&reply.payload),
             });
         }

@@ -14,7 +14,7 @@ use super::{
     scripts::{Call, Name},
 };
 use crate::{
-    model::{Door, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
+    model::{Door, Durability, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
     store::{
         DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent,
         StoreError, StoreResult,
@@ -23,7 +23,6 @@ use crate::{
 
 /// How long a reply waits to be taken, after the last push to its list.
 pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
-
 
 impl RedisStore {
     pub(super) async fn send_message(&self, new: &NewMessage) -> StoreResult<Sent> {
@@ -50,7 +49,8 @@ impl RedisStore {
             .maybe(new.id.as_ref())
             .maybe(new.reply_to.as_ref())
             .maybe(new.group.as_ref())
-            .maybe(new.resume);
+            .maybe(new.resume)
+            .maybe(asked(new.durability));
         let (mut reply, reach) = self.ask_at(new.class, Traffic::Turns, call).await?;
         let sent = sent(&mut reply)?.map_err(|(reply, word)| reply.unknown(&word))?;
         Ok(sent.acknowledged(reach))
@@ -263,6 +263,7 @@ impl RedisStore {
 fn with_message(call: Call, new: &NewMessage) -> Call {
     let resume = new.resume.map(|resume| resume.to_string()).unwrap_or_default();
     let group = new.group.as_ref().map_or("", |group| group.as_str());
+    let asked = asked(new.durability).map(|class| class.to_string()).unwrap_or_default();
     call.arg("message")
         .arg(new.session.as_str())
         .arg(new.message.to_string())
@@ -270,7 +271,7 @@ fn with_message(call: Call, new: &NewMessage) -> Call {
         .arg(new.pool.as_str())
         .maybe(new.id.as_ref())
         .maybe(new.reply_to.as_ref())
-        .arg(format!("{resume} {group}"))
+        .arg(format!("{resume} {asked} {group}"))
 }
 
 fn with_refused(call: Call, refused: &Refused) -> Call {
@@ -281,7 +282,12 @@ fn with_refused(call: Call, refused: &Refused) -> Call {
         .arg(&refused.sentence)
         .maybe(refused.id.as_ref())
         .maybe(refused.reply_to.as_ref())
-        .arg("")
+        .maybe(asked(refused.durability))
+}
+
+/// What a message asks for over its agent's class, if anything.
+fn asked(durability: Durability) -> Option<Durability> {
+    Some(durability).filter(|asked| *asked != Durability::MEMORY)
 }
 
 /// What `accept` in the prelude answered; the word and the rest of the reply if it is none of those.

@@ -10,9 +10,9 @@ use crate::{
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
-        Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store,
-        StoreResult, Survey, Vitals,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run,
+        Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -46,6 +46,10 @@ impl Store for RedisStore {
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         self.has_reached(partition, class).await
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        self.lack_of(partition, class).await
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {

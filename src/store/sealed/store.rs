@@ -10,9 +10,9 @@ use crate::{
     },
     store::{
         Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply,
-        Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Run,
-        Sent, Store, StoreResult, Survey, Vitals,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
+        Run, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -128,6 +128,7 @@ impl<S: Store> Store for Sealed<S> {
         fn configure(wanted: &Settings) -> Configured;
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
+        fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
