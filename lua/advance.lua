@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- advance: make the plain door give only ids greater than one from now on.
+-- advance: make a plain door give only ids greater than one from now on.
 --
--- KEYS   1 ingress
+-- KEYS   1 the door, ingress or ingress:<n>
 -- ARGV   1 id   2 its milliseconds   3 its number within them
 -- Reply  the last id that the stream gave
 -- A repeat, or an id that was passed already, changes nothing.

@@ -97,7 +97,7 @@ local written = {}
 if done then
   call("LPOP", inbox)
   if some(ARGV[19]) then
-    write_dead(KEYS[9], ARGV[1], ARGV[16], ARGV[19], tonumber(ARGV[20]), at, body_of(head), ARGV[17])
+    write_dead(KEYS[9], ARGV[1], ARGV[16], ARGV[19], tonumber(ARGV[20]), at, body_of(head), ARGV[17], asked_by(head))
   end
   written = answer(KEYS[8], KEYS[10], ARGV[1], ARGV[16], some(ARGV[17]), ARGV[18], worker, at)
 end

@@ -163,14 +163,20 @@ local function write_out(out, to, payload, session, message, writer, at)
 end
 
 -- Writes a dead letter.
-local function write_dead(dead, session, message, reason, tries, at, body, reply_to)
-  call("XADD", dead, "*", "session", session or "", "message", message or "", "reason", reason, "tries", int(tries), "time", int(at), "body", body, "reply_to", reply_to or "")
+local function write_dead(dead, session, message, reason, tries, at, body, reply_to, durability)
+  call("XADD", dead, "*", "session", session or "", "message", message or "", "reason", reason, "tries", int(tries), "time", int(at), "body", body, "reply_to", reply_to or "", "durability", durability or "")
 end
 
 -- What of an inbox element is the body: all after its first line.
 local function body_of(element)
   local _, header_end = string.find(element, "\n", 1, true)
   return header_end and string.sub(element, header_end + 1) or element
+end
+
+-- What an inbox element asks for over its agent's class, if its header can be read.
+local function asked_by(element)
+  local readable, header = pcall(cjson.decode, string.match(element, "^[^\n]*"))
+  return readable and type(header) == "table" and type(header.durability) == "string" and header.durability or nil
 end
 
 -- Writes an answer to `out` for `reply_to` and, where the message had an id (`ids` is a key), for all
@@ -257,7 +263,7 @@ end
 -- Accepts a message into an inbox, or says why not; what `send`, `relay` and `revive` share.
 --
 -- `keys`: meta inbox ids ready idle index out, and channel, the prefix of wake channels.
--- `m`: session message body pool body_limit inbox_limit, and where given id reply_to group resume.
+-- `m`: session message body pool body_limit inbox_limit, and where given id reply_to group resume durability.
 -- Gives the reply, and if somebody must be told, what `tell` takes.
 local function accept(keys, m, at)
   local f = call("HMGET", keys.meta, "v", "pool", "hold", "token", "given", "backoff", "last_message", "suspended")
@@ -303,6 +309,9 @@ local function accept(keys, m, at)
   end
   if m.reply_to then
     record = record .. ',"reply_to":' .. cjson.encode(m.reply_to)
+  end
+  if m.durability then
+    record = record .. ',"durability":"' .. m.durability .. '"'
   end
   record = record .. "}\n" .. m.body
   call("RPUSH", keys.inbox, record)

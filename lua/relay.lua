@@ -1,12 +1,13 @@
 #!lua
--- relay: take a batch of the plain door's entries that belong to one partition, in order, all or none.
+-- relay: take a batch of a plain door's entries that belong to one partition, in order, all or none.
 --
 -- KEYS   1 cursor  2 index  3 out  4 dead, then five for each message: meta in ids ready idle (where it
 --        has no id, meta again in place of ids)
--- ARGV   1 field of the cursor   2 id that the caller believes was taken last, or empty   3 last id of the
+-- ARGV   1 field of the cursor, as the door is called   2 id that the caller believes was taken last, or empty   3 last id of the
 --        batch, or empty   4 replication id   5 body limit   6 inbox limit   7 channel
 --        8… eight for each entry: "message" session message body pool id reply_to policy, where policy is
---        "<resume or empty> <group or empty>"; or "refuse" session reason body sentence id reply_to ""
+--        "<resume or empty> <durability or empty> <group or empty>"; or "refuse" session reason body sentence id
+--        reply_to durability
 -- Reply  {"taken", {…as of send}, …}   {"elsewhere", the last id taken or ""}
 --        {"other_pool", which of the batch from 0, the right one}
 -- A repeat is {"elsewhere", last id}: the cursor tells. What a session refuses goes to dead, and with a
@@ -52,8 +53,8 @@ for i = 8, #ARGV, 8 do
   end
 end
 
-local function refuse(session, id, reply_to, reason, sentence, body)
-  write_dead(KEYS[4], session, nil, reason, 0, at, body, reply_to)
+local function refuse(session, id, reply_to, reason, sentence, body, durability)
+  write_dead(KEYS[4], session, nil, reason, 0, at, body, reply_to, durability)
   if reply_to then
     write_out(KEYS[3], reply_to, error_envelope(session, nil, id, reason, sentence), session, nil, "", at)
   end
@@ -68,23 +69,24 @@ for i = 8, #ARGV, 8 do
       index = KEYS[2], out = KEYS[3], channel = ARGV[7],
     }
     key = key + 5
-    local resume, group = string.match(ARGV[i + 7], "^(%S*) (.*)$")
+    local resume, durability, group = string.match(ARGV[i + 7], "^(%S*) (%S*) (.*)$")
     local session, id, reply_to = ARGV[i + 1], some(ARGV[i + 5]), some(ARGV[i + 6])
     local reply, notice, broken = guarded(accept, keys, {
       session = session, message = ARGV[i + 2], body = ARGV[i + 3], pool = ARGV[i + 4],
       body_limit = tonumber(ARGV[5]), inbox_limit = tonumber(ARGV[6]),
       id = id, reply_to = reply_to, resume = some(resume), group = some(group),
+      durability = some(durability),
     }, at)
     if broken or reply[1] == "unreadable" then
       reply = { "refused", "unreadable" }
     end
     if reply[1] == "refused" then
-      refuse(session, id, reply_to, reply[2], SENTENCES[reply[2]], ARGV[i + 3])
+      refuse(session, id, reply_to, reply[2], SENTENCES[reply[2]], ARGV[i + 3], some(durability))
     end
     replies[#replies + 1] = reply
     notices[#notices + 1] = notice and { keys, notice }
   else
-    refuse(some(ARGV[i + 1]), some(ARGV[i + 5]), some(ARGV[i + 6]), ARGV[i + 2], ARGV[i + 4], ARGV[i + 3])
+    refuse(some(ARGV[i + 1]), some(ARGV[i + 5]), some(ARGV[i + 6]), ARGV[i + 2], ARGV[i + 4], ARGV[i + 3], some(ARGV[i + 7]))
     replies[#replies + 1] = { "refused", "malformed" }
   end
 end

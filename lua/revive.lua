@@ -28,6 +28,7 @@ local keys = {
 local reply, notice = accept(keys, {
   session = ARGV[2], message = ARGV[3], body = fields.body, pool = ARGV[4],
   body_limit = tonumber(ARGV[5]), inbox_limit = tonumber(ARGV[6]), reply_to = some(fields.reply_to),
+  durability = some(fields.durability),
 }, now())
 if reply[1] == "accepted" then
   call("XDEL", KEYS[1], ARGV[1])

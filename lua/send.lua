@@ -13,6 +13,7 @@
 --        9 reply_to   the list for the reply, or empty
 --       10 group      or empty; counts when the session is made
 --       11 resume     `eager`, `lazy` or empty
+--       12 durability class that the message asks for over its agent's, or empty; may be left out
 -- Reply  {"accepted", message, number}   {"repeat", first message, its answer or ""}
 --        {"refused", "stopped" | "full" | "too_large"}   {"other_pool", the right one}
 --        {"unreadable", layout version}
@@ -20,8 +21,8 @@
 -- by id and with a `reply_to` it gets the first's answer there.
 
 local session, message, body, id = ARGV[1], ARGV[2], ARGV[3], ARGV[8]
-if #ARGV ~= 11 or #KEYS < 6 or #KEYS > 7 or (id ~= "") ~= (KEYS[7] ~= nil) then
-  return redis.error_reply("ERR send takes 11 arguments and 6 keys, and a 7th with an id: see lua/README.md")
+if #ARGV < 11 or #ARGV > 12 or #KEYS < 6 or #KEYS > 7 or (id ~= "") ~= (KEYS[7] ~= nil) then
+  return redis.error_reply("ERR send takes 11 or 12 arguments and 6 keys, and a 7th with an id: see lua/README.md")
 end
 if string.sub(body, 1, 1) ~= "{" or string.sub(body, -1) ~= "}" then
   return redis.error_reply("ERR the body must be a JSON object")
@@ -64,6 +65,13 @@ end
 local function is_token(text)
   return not string.find(text, "[^\33-\126]") or is_text(text) and not has_space(text)
 end
+local function is_class(text)
+  if text == "memory" or text == "fsync" then
+    return true
+  end
+  local replicas = string.match(text, "^replicas:([1-9]%d*)$") or string.match(text, "^fsync%+replicas:([1-9]%d*)$")
+  return replicas and tonumber(replicas) <= 255
+end
 local slash = string.find(session, "^[a-z0-9][a-z0-9_-]*/.") and string.find(session, "/", 1, true)
 if not slash or slash > 65 or #session > 256 or not is_token(session) then
   return redis.error_reply("ERR the session is agent/key, e.g. echo/alice: 3 to 256 bytes without white space")
@@ -84,6 +92,10 @@ end
 if resume ~= "" and resume ~= "eager" and resume ~= "lazy" then
   return redis.error_reply("ERR resume is eager or lazy, or empty")
 end
+local durability = some(ARGV[12])
+if durability and not is_class(durability) then
+  return redis.error_reply("ERR durability is memory, replicas:N, fsync or fsync+replicas:N, N from 1 to 255, or empty")
+end
 local body_limit, inbox_limit = tonumber(ARGV[5]), tonumber(ARGV[6])
 if not body_limit or not inbox_limit then
   return redis.error_reply("ERR the limits are whole numbers")
@@ -96,6 +108,7 @@ local keys = {
 local reply, notice = accept(keys, {
   session = session, message = message, body = body, pool = ARGV[4], body_limit = body_limit, inbox_limit = inbox_limit,
   id = some(id), reply_to = some(reply_to), group = some(group), resume = some(resume),
+  durability = durability ~= "memory" and durability or nil,
 }, now())
 tell(keys, notice)
 return reply

@@ -14,6 +14,6 @@ pub mod store;
 
 pub use model::{Body, Message, SessionId};
 pub use runtime::{
-    Agent, AgentError, Env, Moment, Readiness, Reply, StartError, Turn, Worker, WorkerBuilder, WorkerEvent,
-    WorkerHandle,
+    Agent, AgentError, Env, Home, Moment, Readiness, Reply, StartError, Turn, Worker, WorkerBuilder,
+    WorkerEvent, WorkerHandle,
 };

@@ -46,6 +46,8 @@ bugs! {
     DedupeForgets "dedupe-that-forgets",
     /// A relayed batch is taken wherever the cursor stands, and moves it forward.
     HighWaterMark "relay-cursor-as-a-high-water-mark",
+    /// A partition remembers the last entry that it took, and not of which plain door.
+    OneCursor "one-cursor-for-all-doors",
     /// A commit takes the first message of the inbox for the one that is done.
     AckByCount "acknowledgement-by-count",
     /// A lease is trusted from when the answer came.

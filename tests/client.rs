@@ -255,7 +255,7 @@ async fn impatient(server: &RedisServer) -> Client<RedisStore> {
     let store = RedisStore::connect(options).await.expect("it answers");
     let declaration =
         AgentDeclaration { pool: Pool::default(), resume: Resume::default(), durability: Durability::MEMORY };
-    store.declare(&"echo".parse().unwrap(), &declaration).await.expect("it answers");
+    store.declare(&"w".parse().unwrap(), &"echo".parse().unwrap(), &declaration).await.expect("it answers");
     let client = Client::new(store, Env::system());
     client.send(text("echo/first", "who serves it is known from here")).await.expect("it answers");
     client

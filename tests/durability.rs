@@ -1,15 +1,19 @@
 //! Workers, clients and a primary whose replica stands still: nothing leaves before the replica has it.
 
+#[path = "load/mod.rs"]
+mod load;
 mod support;
 
 use std::{process::Command, time::Duration};
 
+use load::{Load, MEMORY, REPLICATED, SYNCED, TURNS, Tally, workers};
 use redis::AsyncCommands;
 use serde_json::Value;
-use support::{RedisServer, WorkerProcess, eventually};
+use support::{RedisServer, WorkerProcess, eventually, proxy::Proxy};
 use tenure::{
     SessionId,
-    model::{Body, Durability, NewMessage, ReplyTo},
+    client::Outgoing,
+    model::{Body, Door, Durability, NewMessage, ReplyTo},
     store::{HistoryRange, RedisStore, Sent, Store, redis::Options},
 };
 
@@ -17,6 +21,9 @@ const BOUND: Duration = Duration::from_secs(30);
 
 /// Longer than the duty leaves a reply to the worker that wrote it.
 const LONG_ENOUGH_FOR_ANYBODY: Duration = Duration::from_secs(4);
+
+/// Sessions of each class under load.
+const SESSIONS: usize = 3;
 
 fn followed() -> (RedisServer, RedisServer) {
     let primary = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
@@ -47,6 +54,7 @@ fn plain(session: &SessionId, text: &str, reply_to: &ReplyTo) -> NewMessage {
         group: None,
         resume: None,
         pool: Default::default(),
+        durability: Default::default(),
         class: Durability::MEMORY,
     }
 }
@@ -116,7 +124,7 @@ async fn an_entry_of_the_plain_door_stays_until_the_replica_has_what_became_of_i
     let fields = [("to", "echo/carol"), ("body", "hi"), ("reply_to", "my:replies")];
     let _: String = conn.xadd("tenure:default:ingress", "*", &fields).await.unwrap();
     let store = store(&primary).await;
-    eventually("it is taken", BOUND, async || !store.cursors().await.unwrap().is_empty()).await;
+    eventually("it is taken", BOUND, async || !store.cursors(Door::MAIN).await.unwrap().is_empty()).await;
     let replies: ReplyTo = "my:replies".parse().unwrap();
     assert_eq!(store.take_reply(&replies, LONG_ENOUGH_FOR_ANYBODY).await.unwrap(), None);
     let left: usize = conn.xlen("tenure:default:ingress").await.unwrap();
@@ -183,6 +191,35 @@ fn an_agent_says_its_class_in_the_file_and_the_worker_for_those_that_do_not() {
     assert_eq!(["safe", "plain", "usual"].map(class), ["replicas:1", "memory", "replicas:1"]);
 }
 
+#[test]
+fn one_message_may_ask_for_more_than_its_agent_and_is_refused_where_the_server_cannot() {
+    let (primary, replica) = followed();
+    let _worker = WorkerProcess::start(&primary.url(), &[]);
+    let send = |class: &str, more: &[&str]| {
+        let given = ["send", "echo/alice", "hi", "--json", "--wait", "--durability", class];
+        let (code, said, error) = tenure(&primary, &[&given[..], more].concat());
+        (code, serde_json::from_str::<Value>(&said).unwrap(), error)
+    };
+    let (code, said, error) = send("replicas:1", &[]);
+    assert_eq!((code, &said["class"]), (0, &"replicas:1".into()), "{error}");
+    let (code, said, _) = send("memory", &[]);
+    assert_eq!((code, &said["class"]), (0, &"memory".into()));
+    let (code, said, error) = send("replicas:2", &[]);
+    assert_eq!((code, &said["accepted"], &said["error"]["reason"]), (4, &false.into(), &"durability".into()));
+    assert!(
+        error.contains("replicas:2 is asked for: 1 replicas follow: add replicas (REPLICAOF)"),
+        "{error}"
+    );
+    // Its agent is at `memory`; what this one message asks for is not there in time.
+    replica.pause();
+    let (code, said, error) = send("replicas:1", &["--id", "k1", "--timeout", "2s"]);
+    assert_eq!((code, &said["error"]["reason"]), (5, &"unknown".into()), "{error}");
+    replica.resume();
+    primary.wait_for_replicas(1);
+    let (code, said, error) = send("replicas:1", &["--id", "k1"]);
+    assert_eq!((code, &said["class"]), (0, &"replicas:1".into()), "{error}");
+}
+
 /// What `doctor` says under one name.
 fn diagnosis(server: &RedisServer, check: &str) -> Option<Value> {
     let (_, said, _) = tenure(server, &["doctor", "--json"]);
@@ -230,4 +267,102 @@ fn a_replica_that_stands_still_is_seen_by_doctor() {
     replica.pause();
     let found = diagnosis(&primary, "acknowledgement").expect("its primary takes it to follow");
     assert_eq!(found["status"], "warn", "{found}");
+}
+
+/// Has the server do something.
+fn order(server: &RedisServer, command: &[&str]) {
+    let mut conn = server.client().get_connection().unwrap();
+    redis::cmd(command[0]).arg(&command[1..]).exec(&mut conn).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_link_is_cut_the_primary_dies_and_the_replica_has_what_was_told_at_replicas_1() {
+    let mut primary = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let link = Proxy::to(primary.port()).await;
+    let replica =
+        RedisServer::builder().args(&["--replicaof", "127.0.0.1", &link.port().to_string()]).start();
+    primary.wait_for_replicas(1);
+    let (_workers, _folder) = workers(&primary.url(), &[MEMORY, REPLICATED], &[]);
+    let load = Load::start(&primary.url(), &[MEMORY, REPLICATED], SESSIONS).await;
+    load.wait_for_more(REPLICATED, TURNS, load::BOUND).await;
+
+    link.blackhole();
+    let before = load.told(REPLICATED);
+    load.wait_for_unknown(REPLICATED, load::BOUND).await;
+    load.wait_for_more(MEMORY, TURNS, load::BOUND).await;
+    // What each had under way may have been acknowledged just before.
+    let meanwhile = load.told(REPLICATED) - before;
+    assert!(meanwhile <= SESSIONS, "{meanwhile} turns were told that no replica has");
+    load.abandon().await;
+    primary.kill();
+    order(&replica, &["REPLICAOF", "NO", "ONE"]);
+
+    let store = store(&replica).await;
+    let Tally { told, lost, twice, .. } = load.tally_at(&store, REPLICATED).await;
+    assert_eq!((lost, twice), (0, 0), "of {told}");
+    let Tally { lost, .. } = load.tally_at(&store, MEMORY).await;
+    assert!(lost >= (TURNS * SESSIONS) as u64, "{lost}: the link was not cut, so this shows nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_power_fails_and_what_was_told_at_fsync_is_on_the_disk() {
+    let mut server = RedisServer::builder().appendonly("always").notes_what_is_synced().start();
+    if !knows_waitaof(&server) {
+        eprintln!("skipped: this server has no WAITAOF (TENURE_TEST_SERVER names one of 7.2 or later)");
+        return;
+    }
+    let (workers, _folder) = workers(&server.url(), &[MEMORY, SYNCED], &[]);
+    let load = Load::start(&server.url(), &[MEMORY, SYNCED], SESSIONS).await;
+    load.wait_for_more(SYNCED, TURNS, load::BOUND).await;
+
+    // The disk falls behind: nothing of what is written from here on is on it.
+    order(&server, &["CONFIG", "SET", "appendfsync", "no"]);
+    load.wait_for_unknown(SYNCED, load::BOUND).await;
+    load.wait_for_more(MEMORY, TURNS, load::BOUND).await;
+    load.abandon().await;
+    drop(workers);
+    assert!(server.lose_power() > 0, "everything was on the disk, so this shows nothing");
+    server.restart();
+
+    let store = store(&server).await;
+    let Tally { told, lost, twice, .. } = load.tally_at(&store, SYNCED).await;
+    assert_eq!((lost, twice), (0, 0), "of {told}");
+    let Tally { lost, .. } = load.tally_at(&store, MEMORY).await;
+    assert!(lost >= (TURNS * SESSIONS) as u64, "{lost}: nothing was cut off");
+}
+
+fn knows_waitaof(server: &RedisServer) -> bool {
+    let mut conn = server.client().get_connection().unwrap();
+    let known: Vec<redis::Value> = redis::cmd("COMMAND").arg("INFO").arg("WAITAOF").query(&mut conn).unwrap();
+    known[0] != redis::Value::Nil
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_refuses_messages_and_finishes_what_it_took() {
+    let server = RedisServer::builder().maxmemory("64mb").start();
+    let (workers, _folder) = workers(&server.url(), &[MEMORY], &[]);
+    let load = Load::start(&server.url(), &[MEMORY], SESSIONS).await;
+    load.wait_for_more(MEMORY, TURNS, load::BOUND).await;
+
+    // Accepted while there is room, run while there is none.
+    workers.iter().for_each(WorkerProcess::pause);
+    let early: SessionId = "plain/early".parse().unwrap();
+    load.client().send(Outgoing::text(early.clone(), "hi")).await.unwrap();
+    order(&server, &["CONFIG", "SET", "maxmemory", "1mb"]);
+    workers.iter().for_each(WorkerProcess::resume);
+    let store = store(&server).await;
+    eventually("its turn is written", BOUND, async || {
+        store.history(&early, HistoryRange::Newest(0), Duration::ZERO).await.unwrap().len() == 2
+    })
+    .await;
+    load.wait_for_refusals(MEMORY, load::BOUND).await;
+    let (code, _, error) = tenure(&server, &["send", "plain/late", "hi"]);
+    assert!(code == 4 && error.contains("out of memory"), "{code} {error}");
+
+    order(&server, &["CONFIG", "SET", "maxmemory", "64mb"]);
+    load.wait_for_more(MEMORY, TURNS, load::BOUND).await;
+    load.finish(load::BOUND).await;
+    let Tally { told, lost, twice, refused, .. } = load.tally(MEMORY).await;
+    assert_eq!((lost, twice), (0, 0), "of {told}");
+    assert!(refused >= SESSIONS as u64, "{refused}");
 }

@@ -49,6 +49,7 @@ found! {
     a_crash_counted_after_the_claim_is_found: CrashAfterClaim by "random",
     a_dedupe_that_forgets_is_found: DedupeForgets by "random",
     a_relay_cursor_as_a_high_water_mark_is_found: HighWaterMark by "idpct",
+    a_cursor_for_all_doors_is_found: OneCursor by "random",
     an_acknowledgement_by_count_is_found: AckByCount by "random",
     a_lease_clock_from_the_reply_is_found: ClockFromReply by "random",
     a_repeated_commit_that_appends_twice_is_found: CommitTwice by "random",

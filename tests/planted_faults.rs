@@ -98,9 +98,21 @@ planted! {
     an_acknowledgement_by_count_is_found:
         "commit", "if not head or string.sub(head, 1, #name) ~= name then" => "if not head then", within 20;
 
+    /// What a message asked for over its agent's class is forgotten when it is sent again.
+    a_letter_that_asks_for_nothing_any_more_is_found:
+        "revive", "durability = some(fields.durability)," => "", within 60;
+
+    /// The plain door takes a message for less than it asks for.
+    an_entry_that_asks_for_nothing_is_found:
+        "relay", "durability = some(durability)," => "", within 60;
+
     /// The cursor as a high-water mark: a batch is taken whatever came before it.
     a_cursor_as_a_high_water_mark_is_found:
         "relay", "if cursor ~= ARGV[2] then" => "if false then", within 20;
+
+    /// One cursor for all doors: where another door stands decides.
+    a_cursor_for_all_doors_is_found:
+        "relay", "call(\"HGET\", KEYS[1], ARGV[1])" => "call(\"HGET\", KEYS[1], \"ingress\")", within 20;
 
     /// A repeat that appends twice.
     a_repeated_commit_that_writes_again_is_found:

@@ -18,6 +18,8 @@ macro_rules! store_contract {
                 namespace: [
                     the_first_settings_stand,
                     the_last_word_on_an_agent_counts,
+                    an_agent_has_no_second_home_while_members_that_are_alive_serve_it_in_the_first,
+                    an_agent_moves_when_the_last_member_that_served_it_has_left,
                     members_are_seen_until_their_time_is_over_or_they_retire,
                 ],
                 sending: [
@@ -40,6 +42,13 @@ macro_rules! store_contract {
                     the_first_message_to_a_session_that_nobody_owns_is_offered,
                     mail_for_a_session_that_may_not_run_makes_it_neither_ready_nor_offered,
                     an_answer_is_kept_for_another_day_under_the_id_that_still_stands_for_it,
+                ],
+                asking: [
+                    what_a_message_asks_for_stays_with_it_until_it_is_done,
+                    a_wake_tells_what_its_message_asks_for,
+                    what_is_relayed_keeps_what_it_asks_for,
+                    a_letter_keeps_what_its_message_asked_for_and_asks_again,
+                    a_message_that_asks_for_nothing_is_one_that_asks_for_memory,
                 ],
                 quarantine: [
                     each_death_with_work_in_hand_is_written_down_by_the_claim_after_it,
@@ -210,9 +219,12 @@ macro_rules! store_contract {
                     a_batch_that_names_another_pool_is_not_taken_at_all,
                     an_id_seen_before_is_a_repeat_at_the_plain_door_too,
                     who_must_know_of_relayed_messages_is_told,
+                    each_door_has_a_cursor_of_its_own_in_each_partition,
+                    an_id_that_came_by_one_door_is_a_repeat_at_another,
                     the_plain_door_gives_its_oldest_entries_as_they_were_posted,
                     the_plain_door_remembers_its_last_id_when_it_is_empty,
                     the_plain_door_can_be_moved_forward_and_never_back,
+                    plain_doors_know_nothing_of_one_another,
                     whoever_waits_at_the_plain_door_sees_the_first_entry,
                 ],
                 delivering: [

@@ -41,7 +41,7 @@ def main() -> int:
 
 def through_plain_door(client: redis.Redis, arguments: argparse.Namespace) -> dict:
     fields = {"to": arguments.session, "body": arguments.body}
-    for name in ("id", "reply_to", "group", "resume"):
+    for name in ("id", "reply_to", "group", "resume", "durability"):
         if getattr(arguments, name):
             fields[name] = getattr(arguments, name)
     entry = client.xadd(f"tenure:{arguments.namespace}:ingress", fields)
@@ -71,6 +71,7 @@ def through_direct_door(client: redis.Redis, arguments: argparse.Namespace) -> d
                 arguments.reply_to or "",
                 arguments.group or "",
                 arguments.resume or "",
+                arguments.durability or "",
             ],
         )
         word, value = reply[0].decode(), reply[1].decode()
@@ -153,6 +154,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--reply-to", help="the list that the reply is pushed to")
     parser.add_argument("--group", help="the group a new session joins")
     parser.add_argument("--resume", choices=["eager", "lazy"])
+    parser.add_argument("--durability", help="what its turn reaches, if more than its agent's: replicas:N, fsync …")
     return parser.parse_args()
 
 

@@ -50,6 +50,9 @@ impl<S: Store> Client<S> {
     }
 
     /// Puts a dead letter back into its session's inbox, as a new message; what that is called.
+    ///
+    /// What it asked for over its agent's class it asks for again; where its server cannot honour that, nothing is
+    /// changed: [`ClientError::Beyond`].
     pub async fn retry(&self, id: DeadId) -> ClientResult<MessageId> {
         let letter = self.letter(id).await?;
         let session = match &letter.session {
@@ -57,7 +60,11 @@ impl<S: Store> Client<S> {
             _ => return Err(ClientError::NoMessage(id)),
         };
         let message = self.env.message_id();
-        let mut pool = self.pool_of(&session.agent()).await?;
+        let (mut pool, declared) = self.served(&session.agent()).await?;
+        let class = declared.with(letter.durability);
+        if class != declared {
+            self.can_be_honoured(session, class).await?;
+        }
         for _ in 0..Self::MOST_POOLS {
             match self.store.revive(&letter, message, &pool).await.map_err(ClientError::writing)? {
                 Revive::Sent(Sent::Accepted { message, .. } | Sent::Repeat { message, .. }) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::DeadId;
 use crate::{
     model::{Durability, ErrorReply, IdempotencyKey, MessageId, SessionId, Status, WorkerId},
-    store::{Refusal, StoreError},
+    store::{Lack, Refusal, StoreError},
 };
 
 /// No result. A variant per decision the caller can make; the cause is its `source()`.
@@ -51,9 +51,17 @@ pub enum ClientError {
     /// A write got no answer: it may have happened. A send that has an `id` may be repeated with it.
     #[error("the outcome is unknown: {0}")]
     Unknown(#[source] StoreError),
-    /// A message was accepted, but not at the class of its agent in time: it may yet be lost. Send again with the same id.
+    /// A message was accepted, but not at its class in time: it may yet be lost. Send again with the same id.
     #[error("the outcome is unknown: the message did not reach {0} in time, and may yet be lost")]
     NotReached(Durability),
+    /// More is asked for than the agent's class, and the server lacks what that waits for. Nothing was sent by this call.
+    #[error("{}: nothing was sent", .lack.sentence(*.class))]
+    Beyond {
+        /// What would have to be reached.
+        class: Durability,
+        /// What is lacking, and the setting to change.
+        lack: Lack,
+    },
     /// No answer, or not from a server that could give one. Nothing was changed by this call.
     #[error(transparent)]
     Store(StoreError),

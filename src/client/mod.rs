@@ -118,15 +118,10 @@ impl<S: Store> Client<S> {
         Follow { client: self, session, after }
     }
 
-    /// The pool whose workers serve `agent`: new sessions of it belong there.
+    /// The pool whose workers serve `agent`, where new sessions of it belong, and the class that it declares.
     ///
     /// Read once a second at most. An old answer does no harm: a session that is there tells its
     /// own pool, and a new one is moved where it belongs.
-    async fn pool_of(&self, agent: &AgentName) -> ClientResult<Pool> {
-        Ok(self.served(agent).await?.0)
-    }
-
-    /// The same, and the class that its messages reach before they are accepted.
     async fn served(&self, agent: &AgentName) -> ClientResult<(Pool, Durability)> {
         let now = self.env.now();
         if let Some(known) = self.known(agent, now) {

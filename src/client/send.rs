@@ -21,6 +21,7 @@ pub struct Outgoing {
     reply_to: Option<ReplyTo>,
     group: Option<Group>,
     resume: Option<Resume>,
+    durability: Durability,
 }
 
 /// What a send came to.
@@ -32,7 +33,7 @@ pub struct Receipt {
     pub repeat: bool,
     /// The answer, if it was a repeat and the first is answered already.
     pub answer: Option<Envelope>,
-    /// What its acceptance has reached: what its agent declares.
+    /// What its acceptance has reached: what its agent declares, or more if more was asked for.
     pub class: Durability,
 }
 
@@ -56,7 +57,15 @@ pub struct Answer {
 impl Outgoing {
     /// `body` for `session`.
     pub fn new(session: SessionId, body: Body) -> Self {
-        Self { session, body, id: None, reply_to: None, group: None, resume: None }
+        Self {
+            session,
+            body,
+            id: None,
+            reply_to: None,
+            group: None,
+            resume: None,
+            durability: Durability::MEMORY,
+        }
     }
 
     /// Text for `session`: `{"text": …}`.
@@ -93,19 +102,44 @@ impl Outgoing {
     pub fn resume(self, resume: Resume) -> Self {
         Self { resume: Some(resume), ..self }
     }
+
+    /// Asks for more than the agent's class, for this message: its acceptance, its turn and its reply reach what covers
+    /// both. A weaker class changes nothing.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
 }
 
 impl<S: Store> Client<S> {
-    /// Sends a message; it is durable, at the class that its agent declares, when this returns. Where that is not
-    /// reached in time it is [`ClientError::NotReached`].
+    /// Sends a message; it is durable, at the class that its agent declares, or [more](Outgoing::durability), when this
+    /// returns. Where that is not reached in time it is [`ClientError::NotReached`]; where more is asked for than its server
+    /// can honour now nothing is sent: [`ClientError::Beyond`].
     ///
     /// With an [`id`](Outgoing::id) this repeats itself while the server gives no answer, until the
     /// client's patience is over. Without one it cannot tell a repeat from a second message, so no
     /// answer is [`ClientError::Unknown`] at once.
     pub async fn send(&self, message: Outgoing) -> ClientResult<Receipt> {
-        let (pool, class) = self.served(&message.session.agent()).await?;
-        let message = message.named(self.env.message_id(), pool, class);
+        let (pool, declared) = self.served(&message.session.agent()).await?;
+        let message = message.named(self.env.message_id(), pool, declared);
+        if message.class != declared {
+            self.can_be_honoured(&message.session, message.class).await?;
+        }
         self.accept(message).await
+    }
+
+    /// Sends what was sent before, to find out what became of it: it may be there, whatever its server lacks by now.
+    async fn send_again(&self, message: Outgoing) -> ClientResult<Receipt> {
+        let (pool, declared) = self.served(&message.session.agent()).await?;
+        self.accept(message.named(self.env.message_id(), pool, declared)).await
+    }
+
+    /// Whether the server of `session` has what `class` waits for; an error with the setting to change if not.
+    pub(super) async fn can_be_honoured(&self, session: &SessionId, class: Durability) -> ClientResult<()> {
+        let partition = self.store.partitions().of(session);
+        match self.insist(|| self.store.lacks(partition, class)).await.map_err(ClientError::reading)? {
+            Some(lack) => Err(ClientError::Beyond { class, lack }),
+            None => Ok(()),
+        }
     }
 
     /// Sends a message and waits up to `wait` for its reply. An agent's error is [`ClientError::Failed`].
@@ -209,7 +243,7 @@ impl<S: Store> Client<S> {
                 Err(err @ StoreError::Unreadable { .. }) => return Err(ClientError::Store(err)),
                 Err(_) => self.env.sleep(Self::PAUSE.min(left)).await,
             }
-            match self.send(message.clone()).await {
+            match self.send_again(message.clone()).await {
                 Ok(Receipt { answer: Some(answer), .. }) => return Ok(Some(answer)),
                 // There may be an answer, which nobody may be told yet.
                 Err(unknown @ ClientError::NotReached(_)) if self.env.now() >= until => return Err(unknown),
@@ -221,9 +255,10 @@ impl<S: Store> Client<S> {
 }
 
 impl Outgoing {
-    fn named(self, message: MessageId, pool: Pool, class: Durability) -> NewMessage {
-        let Self { session, body, id, reply_to, group, resume } = self;
-        NewMessage { session, message, id, reply_to, body, group, resume, pool, class }
+    fn named(self, message: MessageId, pool: Pool, declared: Durability) -> NewMessage {
+        let Self { session, body, id, reply_to, group, resume, durability } = self;
+        let class = declared.with(durability);
+        NewMessage { session, message, id, reply_to, body, group, resume, durability, pool, class }
     }
 }
 

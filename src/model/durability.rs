@@ -85,7 +85,13 @@ impl<'de> Deserialize<'de> for Durability {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn classes() -> impl Strategy<Value = Durability> {
+        (any::<bool>(), 0..4_u8).prop_map(|(fsync, replicas)| Durability { fsync, replicas })
+    }
 
     fn class(word: &str) -> Durability {
         word.parse().unwrap()
@@ -118,6 +124,19 @@ mod tests {
             assert!(both >= class(one) && both >= class(other), "{one} and {other}: {both}");
         }
         assert_eq!(class("fsync").with(class("replicas:1")), class("fsync+replicas:1"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_covers_both_is_the_least_that_does(one in classes(), other in classes(), third in classes()) {
+            let both = one.with(other);
+            prop_assert_eq!(both, other.with(one));
+            prop_assert_eq!(both.with(third), one.with(other.with(third)));
+            prop_assert_eq!((one.with(one), one.with(Durability::MEMORY)), (one, one));
+            prop_assert!(both >= one && both >= other);
+            prop_assert!(!(third >= one && third >= other) || third >= both);
+            prop_assert_eq!(one >= other, both == one);
+        }
     }
 
     #[test]

@@ -35,9 +35,11 @@ pub struct NewMessage {
     pub group: Option<Group>,
     /// The resume policy a session made by this message gets, over its agent's.
     pub resume: Option<Resume>,
+    /// What its sender asks for over its agent's class; `memory` asks for nothing.
+    pub durability: Durability,
     /// The pool that the sender believes serves the agent.
     pub pool: Pool,
-    /// What its acceptance reaches before it is told.
+    /// What its acceptance reaches before it is told: what covers its agent's class and its own.
     pub class: Durability,
 }
 
@@ -54,6 +56,8 @@ pub struct Message {
     pub id: Option<IdempotencyKey>,
     /// Where the reply is to be pushed, if anywhere.
     pub reply_to: Option<ReplyTo>,
+    /// What its sender asks for over its agent's class; `memory` asks for nothing.
+    pub durability: Durability,
     /// Its content.
     pub body: Body,
     /// Whether its sender [sealed](crate::model::seal) it: then its answer is sealed as well.

@@ -6,6 +6,7 @@
 mod address;
 mod body;
 mod config;
+mod door;
 mod durability;
 mod duration;
 mod entry;
@@ -26,6 +27,7 @@ pub use address::{
 };
 pub use body::{BadBody, Body};
 pub use config::{BadConfig, Limits, Settings, WorkerConfig};
+pub use door::Door;
 pub use durability::Durability;
 pub use duration::{ShownDuration, parse_duration};
 pub use entry::{Entry, EntryId, EntryKind, NewEntry, StreamId};

@@ -80,7 +80,7 @@ pub enum Verdict {
 /// How a run failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// One word, stable: `failed`, `panicked`, `timeout`, `malformed`.
+    /// One word, stable: `failed`, `panicked`, `timeout`, `malformed`, `durability`.
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,

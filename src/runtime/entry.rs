@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Body, Group, IdempotencyKey, MessageId, NewMessage, Pool, ReplyTo,
-        Resume, SessionId,
+        AgentDeclaration, AgentName, Body, Durability, Group, IdempotencyKey, MessageId, NewMessage, Pool,
+        ReplyTo, Resume, SessionId,
     },
     store::{IngressEntry, Refused, RelayedKind},
 };
@@ -18,10 +18,10 @@ pub(super) fn read(
 ) -> RelayedKind {
     let fields = Fields::of(entry);
     match fields.message() {
-        Ok(Parsed { session, id, reply_to, group, resume, body }) => {
+        Ok(Parsed { session, id, reply_to, group, resume, durability, body }) => {
             let how = agents.get(&session.agent());
             let pool = how.map_or_else(Pool::default, |how| how.pool.clone());
-            let class = how.map(|how| how.durability).unwrap_or_default();
+            let class = how.map(|how| how.durability).unwrap_or_default().with(durability);
             RelayedKind::Message(Box::new(NewMessage {
                 session,
                 message,
@@ -30,6 +30,7 @@ pub(super) fn read(
                 body,
                 group,
                 resume,
+                durability,
                 pool,
                 class,
             }))
@@ -38,6 +39,7 @@ pub(super) fn read(
             session: fields.parse("to").ok().flatten(),
             id: fields.parse("id").ok().flatten(),
             reply_to: fields.parse("reply_to").ok().flatten(),
+            durability: fields.parse("durability").ok().flatten().unwrap_or_default(),
             reason: "malformed".to_owned(),
             sentence,
             body: fields.as_body(),
@@ -56,11 +58,12 @@ struct Parsed {
     reply_to: Option<ReplyTo>,
     group: Option<Group>,
     resume: Option<Resume>,
+    durability: Durability,
     body: Body,
 }
 
 impl<'a> Fields<'a> {
-    const KNOWN: [&'static str; 6] = ["to", "body", "id", "reply_to", "group", "resume"];
+    const KNOWN: [&'static str; 7] = ["to", "body", "id", "reply_to", "group", "resume", "durability"];
 
     fn of(entry: &'a IngressEntry) -> Self {
         Self(entry.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect())
@@ -79,6 +82,7 @@ impl<'a> Fields<'a> {
             reply_to: self.parse("reply_to")?,
             group: self.parse("group")?,
             resume: self.parse("resume")?,
+            durability: self.parse("durability")?.unwrap_or_default(),
             body: self.text("body")?.map(Body::from_door).ok_or_else(|| missing("body"))?,
         })
     }
@@ -125,6 +129,27 @@ mod tests {
         IngressEntry { id: StreamId { millis: 1, seq: 0 }, fields: fields.collect() }
     }
 
+    /// What an entry that asks for `asked` reaches if its agent declares `declared`.
+    fn class(declared: &str, asked: &str) -> (String, String) {
+        let entry = entry(&[("to", b"echo/a"), ("body", b"x"), ("durability", asked.as_bytes())]);
+        let durability = declared.parse().unwrap();
+        let how = AgentDeclaration { pool: Pool::default(), resume: Resume::Lazy, durability };
+        let agents = [("echo".parse().unwrap(), how)].into();
+        let RelayedKind::Message(message) = read(&entry, MessageId(uuid::Uuid::nil()), &agents) else {
+            panic!("a message")
+        };
+        (message.class.to_string(), message.durability.to_string())
+    }
+
+    #[test]
+    fn an_entry_may_ask_for_more_than_its_agent_and_never_for_less() {
+        let read = |class: &str, asked: &str| (class.to_owned(), asked.to_owned());
+        assert_eq!(class("memory", ""), read("memory", "memory"));
+        assert_eq!(class("memory", "replicas:1"), read("replicas:1", "replicas:1"));
+        assert_eq!(class("replicas:2", "memory"), read("replicas:2", "memory"));
+        assert_eq!(class("replicas:2", "fsync"), read("fsync+replicas:2", "fsync"));
+    }
+
     #[test]
     fn text_and_objects_are_bodies_and_a_missing_or_unknown_field_is_named() {
         let text = entry(&[("to", b"echo/a"), ("body", b"hello")]);
@@ -141,6 +166,10 @@ mod tests {
             (vec![("to", b"echo/a"), ("body", b"x"), ("reply", b"k")], "`reply` is not a field"),
             (vec![("to", b"echo/a"), ("body", &[0xff])], "`body` is not UTF-8"),
             (vec![("to", b"echo/a"), ("body", b"x"), ("resume", b"never")], "`never` is not a resume"),
+            (
+                vec![("to", b"echo/a"), ("body", b"x"), ("durability", b"disk")],
+                "`disk` is not a durability class",
+            ),
             (vec![("to", b"echo/a"), ("body", b"x"), ("reply_to", b"tenure:x")], "is not a reply_to"),
         ] {
             let entry = entry(&fields);

@@ -18,6 +18,7 @@ use super::{
     brake::Brake,
     deeds::Deeds,
     env::{Env, Moment},
+    home::Home,
     ledger::Ledger,
     supervisor::Command,
     trust::Trust,
@@ -35,6 +36,8 @@ use crate::{
 pub(super) struct Hosted {
     pub(super) agent: Arc<dyn AnyAgent>,
     pub(super) policy: TurnPolicy,
+    /// Where its new sessions belong.
+    pub(super) home: Home,
     /// What its commits reach before anything of them is told.
     pub(super) class: Durability,
     /// One permit per turn that may run at once.
@@ -45,10 +48,10 @@ pub(super) struct Hosted {
 
 impl Hosted {
     /// `class` is the worker's own.
-    pub(super) fn new(agent: Arc<dyn AnyAgent>, policy: TurnPolicy, class: Durability) -> Self {
+    pub(super) fn new(agent: Arc<dyn AnyAgent>, policy: TurnPolicy, home: Home, class: Durability) -> Self {
         let slots = Arc::new(Semaphore::new(policy.concurrency.max(1)));
         let class = policy.durability.unwrap_or(class);
-        Self { agent, policy, class, slots, shown_full: AtomicBool::new(false) }
+        Self { agent, policy, home, class, slots, shown_full: AtomicBool::new(false) }
     }
 
     /// Whether as many of its turns run as may.
@@ -61,9 +64,10 @@ impl Hosted {
         self.is_full() != self.shown_full.load(Ordering::Relaxed)
     }
 
-    /// What clients are to know of it, served in `pool`.
-    pub(super) fn declaration(&self, pool: &Pool) -> AgentDeclaration {
-        AgentDeclaration { pool: pool.clone(), resume: self.policy.resume, durability: self.class }
+    /// What clients are to know of it, as a worker of `own` has it.
+    pub(super) fn declaration(&self, own: &Pool) -> AgentDeclaration {
+        let pool = self.home.of(own).clone();
+        AgentDeclaration { pool, resume: self.policy.resume, durability: self.class }
     }
 }
 

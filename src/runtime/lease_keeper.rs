@@ -13,7 +13,9 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tracing::{debug, info, warn};
 
-use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
+use super::{
+    env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended, worker::StartError,
+};
 use crate::{
     model::{AgentName, Millis, Partition, WorkerId},
     planted::{Bug, planted},
@@ -33,8 +35,9 @@ const SOONEST: Duration = Duration::from_millis(50);
 const SPACED: Duration = Duration::from_millis(200);
 
 impl<S: Store> Incarnation<S> {
-    /// Makes this incarnation known in every partition, so that it may claim there.
-    pub(super) async fn join(&self) -> Result<(), StoreError> {
+    /// Makes this incarnation known in every partition, so that it may claim there; leaves again if others serve its agents
+    /// in another home.
+    pub(super) async fn join(&self) -> Result<(), StartError> {
         let up = self.store.uptime().await?;
         self.meet_server().await?;
         let attempt = self.env.now();
@@ -56,18 +59,12 @@ impl<S: Store> Incarnation<S> {
                 Renewal::Lost => self.stops.lost.cancel(),
             }
         }
-        self.declare_missing().await?;
-        self.announce().await
-    }
-
-    /// Declares again what the server has forgotten of the agents served here, as after the loss of
-    /// its data. What another worker declared stays.
-    async fn declare_missing(&self) -> Result<(), StoreError> {
-        let known = self.store.agents().await?;
-        for (agent, hosted) in self.agents.iter().filter(|(agent, _)| !known.contains_key(*agent)) {
-            self.store.declare(agent, &hosted.declaration(self.pool())).await?;
+        self.announce().await?;
+        let declared = self.declare_again().await;
+        if let Err(StartError::ServedElsewhere { .. }) = &declared {
+            self.say_goodbye().await;
         }
-        Ok(())
+        declared
     }
 
     /// One partition's join; what was not answered is asked again before the start is given up.

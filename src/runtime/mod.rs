@@ -7,12 +7,14 @@
 mod actor;
 mod admission;
 mod agent;
+mod beyond;
 mod boundary;
 mod brake;
 mod deeds;
 mod duty;
 mod entry;
 mod env;
+mod home;
 mod incarnation;
 mod intake;
 mod lag;
@@ -37,6 +39,7 @@ pub(crate) use boundary::any_state;
 #[cfg(feature = "fuzzing")]
 pub(crate) use entry::any_entry;
 pub use env::{Clock, Env, Moment, Sleep};
+pub use home::Home;
 pub use readiness::Readiness;
 pub use turn::Turn;
 pub use worker::{Load, StartError, Worker, WorkerBuilder, WorkerEvent, WorkerHandle};

@@ -1,7 +1,7 @@
-//! The plain door: entries of the ingress stream into their sessions' inboxes, in order, once.
+//! The plain doors: entries of each ingress stream into their sessions' inboxes, in order, once.
 //!
-//! Whoever has the duty of partition 0 relays. Each partition remembers the last entry it took, in
-//! the same step that takes it; a batch names the entry before it, so that two relays at once, or one
+//! Whoever has the duty of a door's partition relays. Each partition remembers the last entry of each door
+//! it took, in the same step that takes it; a batch names the entry before it, so that two relays at once, or one
 //! that was interrupted, can neither lose nor repeat. Entries are removed once their partition has them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use super::{entry::read, incarnation::Incarnation};
+use super::{beyond::Beyond, entry::read, incarnation::Incarnation};
 use crate::{
-    model::{AgentDeclaration, AgentName, Durability, Partition, StreamId},
+    model::{AgentDeclaration, AgentName, Door, Durability, Partition, StreamId},
     store::{IngressEntry, Reach, Refused, Relay, Relayed, RelayedKind, Store, StoreError, StoreResult},
 };
 
@@ -33,11 +33,11 @@ const WAIT: Duration = Duration::from_secs(1);
 /// The pause after a look that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The partition whose duty includes the plain door.
-const DOOR: Partition = Partition(0);
+/// The pause where the server forbids to look: the user's rights may be older than this door.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
-/// Relays whenever this worker has the duty of partition 0, until the incarnation is over.
-pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
+/// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
+pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
     // What is in doubt stays so when relaying begins again: the stream itself does not tell any more.
     let mut in_doubt = None;
     loop {
@@ -45,21 +45,30 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>) {
             biased;
             () = shared.stops.lost.cancelled() => return,
             () = shared.stops.drain.cancelled() => return,
-            () = shared.duties.until_has(DOOR) => (),
+            () = shared.duties.until_has(door.partition()) => (),
         }
         let in_doubt = &mut in_doubt;
-        let mut door = Door { shared: &shared, cursors: BTreeMap::new(), agents: BTreeMap::new(), in_doubt };
+        let mut view =
+            View { shared: &shared, door, cursors: BTreeMap::new(), agents: BTreeMap::new(), in_doubt };
         tokio::select! {
             biased;
             () = shared.stops.lost.cancelled() => return,
             // May be dropped anywhere: the next relay asks each partition how far it is.
             () = shared.stops.drain.cancelled() => return,
-            ended = door.relay() => if let Err(err) = ended {
-                debug!(error = %err, "relaying again");
-                shared.env.sleep(PAUSE).await;
+            ended = view.relay() => if let Err(err) = ended {
+                shared.env.sleep(pause_after(door, &err)).await;
             },
         }
     }
+}
+
+fn pause_after(door: Door, err: &StoreError) -> Duration {
+    if let StoreError::Refused(why) = err {
+        warn!(%door, error = why, "not relayed");
+        return REFUSED_PAUSE;
+    }
+    debug!(%door, error = %err, "relaying again");
+    PAUSE
 }
 
 /// What becomes of an entry.
@@ -70,9 +79,10 @@ enum Placed {
     Taken(Durability),
 }
 
-/// One holder's view of the door.
-struct Door<'a, S: Store> {
+/// One holder's view of a door.
+struct View<'a, S: Store> {
     shared: &'a Incarnation<S>,
+    door: Door,
     /// How far each partition is, as far as we know.
     cursors: BTreeMap<Partition, StreamId>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
@@ -80,26 +90,25 @@ struct Door<'a, S: Store> {
     in_doubt: &'a mut Option<StreamId>,
 }
 
-impl<S: Store> Door<'_, S> {
+impl<S: Store> View<'_, S> {
     /// Relays as long as the duty is ours.
     async fn relay(&mut self) -> StoreResult<()> {
-        self.cursors = self.shared.store.cursors().await?;
-        let mut batch = BATCH;
-        while self.shared.duties.has(DOOR) {
-            let read = self.shared.store.ingress(batch, WAIT).await?;
+        let (mut batch, mut is_first) = (BATCH, true);
+        while self.shared.duties.has(self.door.partition()) {
+            let read = self.shared.store.ingress(self.door, batch, WAIT).await?;
             batch = next_batch(&read.entries);
             if read.entries.is_empty() {
                 continue;
             }
-            if self.is_any_behind(&read.entries) {
+            if std::mem::take(&mut is_first) || self.is_any_behind(&read.entries) {
                 // What is behind is removed: so it is the server that says so, and not what we remember.
-                self.cursors = self.shared.store.cursors().await?;
+                self.cursors = self.shared.store.cursors(self.door).await?;
             }
             let furthest = self.cursors.values().max().copied().unwrap_or_default();
             if read.last < furthest {
-                warn!(last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
+                warn!(door = %self.door, last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
                 *self.in_doubt = (*self.in_doubt).max(Some(furthest));
-                self.shared.store.advance_ingress(furthest).await?;
+                self.shared.store.advance_ingress(self.door, furthest).await?;
             }
             self.agents = self.shared.store.agents().await?;
             self.take(read.entries).await?;
@@ -118,8 +127,9 @@ impl<S: Store> Door<'_, S> {
         let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
         let mut batches = BTreeMap::<Partition, Vec<Relayed>>::new();
         let mut before = BTreeMap::<Partition, Durability>::new();
+        let mut beyond = Beyond::new(&self.shared.store, &self.agents);
         for entry in entries {
-            let (partition, placed) = self.place(entry);
+            let (partition, placed) = self.place(entry, &mut beyond).await?;
             let class = before.entry(partition).or_default();
             match placed {
                 Placed::New(relayed) => batches.entry(partition).or_default().push(relayed),
@@ -136,7 +146,7 @@ impl<S: Store> Door<'_, S> {
             }
         }
         self.confirm(&before).await?;
-        self.shared.store.remove_ingress(&ids).await
+        self.shared.store.remove_ingress(self.door, &ids).await
     }
 
     /// Sees to it that what partitions have by their cursors has reached its class: an earlier look may have seen them
@@ -153,7 +163,7 @@ impl<S: Store> Door<'_, S> {
                 return Err(unacknowledged());
             }
         }
-        let cursors = self.shared.store.cursors().await?;
+        let cursors = self.shared.store.cursors(self.door).await?;
         let is_behind = |partition| cursors.get(partition) < self.cursors.get(partition);
         if taken.keys().any(is_behind) { Err(unacknowledged()) } else { Ok(()) }
     }
@@ -175,25 +185,30 @@ impl<S: Store> Door<'_, S> {
     }
 
     /// Where an entry belongs, and what is still to be done with it.
-    fn place(&self, entry: IngressEntry) -> (Partition, Placed) {
+    async fn place(
+        &self,
+        entry: IngressEntry,
+        beyond: &mut Beyond<'_, S>,
+    ) -> StoreResult<(Partition, Placed)> {
         let id = entry.id;
         let what = read(&entry, self.shared.env.message_id(), &self.agents);
         let session = match &what {
             RelayedKind::Message(message) => Some(&message.session),
             RelayedKind::Refuse(refused) => refused.session.as_ref(),
         };
-        let partition = session.map_or(DOOR, |session| self.shared.store.partitions().of(session));
+        let partition =
+            session.map_or(self.door.partition(), |session| self.shared.store.partitions().of(session));
         let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
         let in_doubt = self.in_doubt.is_some_and(|last| id <= last);
         let what = match (behind, in_doubt) {
-            (false, _) => what,
+            (false, _) => beyond.refuse(partition, what).await?,
             (true, false) => {
-                let class = Relayed::class(&[Relayed { id, what }]);
-                return (partition, Placed::Taken(class));
+                let class = beyond.class_taken(partition, &Relayed { id, what }).await?;
+                return Ok((partition, Placed::Taken(class)));
             }
             (true, true) => ambiguous(what),
         };
-        (partition, Placed::New(Relayed { id, what }))
+        Ok((partition, Placed::New(Relayed { id, what })))
     }
 
     /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
@@ -204,16 +219,16 @@ impl<S: Store> Door<'_, S> {
         mut chunk: Vec<Relayed>,
     ) -> StoreResult<Option<StreamId>> {
         while !chunk.is_empty() {
-            match self.shared.store.relay(partition, cursor, &chunk).await? {
+            match self.shared.store.relay(partition, self.door, cursor, &chunk).await? {
                 Relay::Taken(outcomes) => {
-                    debug!(%partition, entries = outcomes.len(), "relayed");
+                    debug!(door = %self.door, %partition, entries = outcomes.len(), "relayed");
                     let last = chunk.iter().map(|entry| entry.id).max();
                     return Ok(last.max(cursor));
                 }
                 // Its entries stay until a later look finds that it has.
                 Relay::Unknown => return Err(unacknowledged()),
                 Relay::Elsewhere(reached) => {
-                    info!(%partition, ours = ?cursor, theirs = ?reached, "another relay was here");
+                    info!(door = %self.door, %partition, ours = ?cursor, theirs = ?reached, "another relay was here");
                     cursor = reached;
                     chunk.retain(|entry| Some(entry.id) > cursor);
                 }
@@ -243,6 +258,7 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
             session: Some(message.session),
             id: message.id,
             reply_to: message.reply_to,
+            durability: message.durability,
             reason: String::new(),
             sentence: String::new(),
             body: message.body,
@@ -295,6 +311,7 @@ mod tests {
             session: None,
             id: None,
             reply_to: None,
+            durability: Durability::MEMORY,
             reason: String::new(),
             sentence: String::new(),
             body: Body::text(&"x".repeat(bytes)),

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::{
     actor::{Activity, Alone, Departure, Nudge, PAGE, REPEAT_AFTER, SessionActor, UNACKNOWLEDGED, Won},
     agent::{Run, is_new_state},
+    beyond,
     boundary::{self, Position, RunOf},
     env::{Env, Moment},
     incarnation::{Hosted, Incarnation},
@@ -26,11 +27,11 @@ use super::{
 };
 use crate::{
     model::{
-        Effect, Entry, EntryId, Epoch, Event, Failure, Lease, Loss, Message, Partition, Phase, SessionId,
-        SessionRecord, Verdict,
+        Durability, Effect, Entry, EntryId, Epoch, Event, Failure, Lease, Loss, Message, Partition, Phase,
+        SessionId, SessionRecord, Verdict,
     },
     store::{
-        Boundary, Claimed, Commit, HistoryRange, Leaving, Mail, OutReply, Refresh, Release, Store,
+        Boundary, Claimed, Commit, HistoryRange, Lack, Leaving, Mail, OutReply, Refresh, Release, Store,
         StoreError, StoreResult,
     },
 };
@@ -266,13 +267,19 @@ impl<S: Store> Owner<S> {
         let Some(Effect::Run { turn, attempt }) = self.advance(Event::MessageArrived) else {
             unreachable!("mail is only taken by a session that is idle")
         };
+        let lack = self.lack_for(&message).await?;
+        // What cannot be reached is not waited for, and what failed by that says so.
+        let class = if lack.is_some() { self.hosted.class } else { self.class_of(&message) };
         let run = match &mail {
             Mail::Malformed(_, why) => Run::Failed(malformed(why)),
             Mail::Message(message) if self.dropped == Some(message.number) => Run::Failed(dropped()),
-            _ => self.run_agent(&message, turn, attempt).await?,
+            _ => match &lack {
+                Some(lack) => Run::Failed(beyond::failure(lack, self.class_of(&message))),
+                None => self.run_agent(&message, turn, attempt).await?,
+            },
         };
         let (lease, position) = (&self.lease, &self.position);
-        let ended = RunOf { lease, class: self.hosted.class, position, turn, message: &message };
+        let ended = RunOf { lease, class, position, turn, message: &message };
         let write = match run {
             Run::Finished(output) => ended.finished(output),
             Run::Failed(failure) => {
@@ -301,6 +308,36 @@ impl<S: Store> Owner<S> {
         }
         self.deliver(out).await;
         ControlFlow::Continue(())
+    }
+
+    /// What the boundaries of this message's turn reach before anything of them is told.
+    fn class_of(&self, message: &Message) -> Durability {
+        self.hosted.class.with(message.durability)
+    }
+
+    /// What the server lacks for what a message asks for over its agent's class, if it does so for long: nothing runs
+    /// meanwhile. Breaks off if the session is not ours to run any more.
+    async fn lack_for(&mut self, message: &Message) -> ControlFlow<Departure, Option<Lack>> {
+        let class = self.class_of(message);
+        if class == self.hosted.class {
+            return ControlFlow::Continue(None);
+        }
+        let (stops, env, window) = (self.shared.stops.clone(), self.shared.env.clone(), self.window.clone());
+        let session = self.lease.session().clone();
+        let mut lasting = Box::pin(beyond::lasting_lack(self.shared.clone(), session, class));
+        loop {
+            tokio::select! {
+                biased;
+                () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
+                () = window.ended(&env) => return ControlFlow::Break(Departure::Distrusted),
+                lack = &mut lasting => return ControlFlow::Continue(lack),
+                () = stops.drain.cancelled() => {
+                    self.leave(Leaving::HandOff).await?;
+                    return ControlFlow::Break(Departure::HandedOff);
+                }
+                seen = self.refresh_when_due() => self.looked(seen, Look::Running)?,
+            }
+        }
     }
 
     /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.
@@ -355,8 +392,9 @@ impl<S: Store> Owner<S> {
         let before = self.state.as_ref().expect("a run begins with a state that can be read");
         let changed = is_new_state(before.as_deref(), &state).then_some(state);
         let resume = self.hosted.policy.resume;
-        let (boundary, position) =
+        let (mut boundary, position) =
             boundary::middle(&self.position, turn, message, appended, changed.as_deref(), resume);
+        boundary.class = self.class_of(message);
         self.commit(boundary, 0).await?;
         self.position = position;
         if let Some(state) = changed {

@@ -14,6 +14,7 @@ use super::{
     brake::Brake,
     duty::Duty,
     env::Env,
+    home::Home,
     incarnation::{Counts, Duties, Hosted, Incarnation, Stops},
     intake,
     ledger::Ledger,
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, BadAddress, BadConfig, Pool, Settings, TurnPolicy, WorkerConfig, WorkerId},
-    store::{Configured, Lapsed, Member, Store, StoreError, Tally},
+    store::{Configured, Lapsed, Store, StoreError, Tally},
 };
 
 /// How many commands wait for the supervisor before those who give them wait too.
@@ -75,8 +76,16 @@ pub struct WorkerBuilder<S> {
     env: Option<Env>,
     config: Option<WorkerConfig>,
     settings: Settings,
-    agents: Vec<(String, Arc<dyn AnyAgent>, TurnPolicy)>,
+    agents: Vec<Served>,
     watchdog: bool,
+}
+
+/// An agent that is to be served.
+struct Served {
+    name: String,
+    agent: Arc<dyn AnyAgent>,
+    policy: TurnPolicy,
+    home: Home,
 }
 
 /// Why a worker did not start.
@@ -94,9 +103,37 @@ pub enum StartError {
     /// The namespace was made with other settings.
     #[error("this namespace has other settings ({}): start with those, or take another namespace", .0.join("; "))]
     SettingsDiffer(Vec<String>),
+    /// Others serve an agent, and its new sessions belong to another pool than they would by this worker.
+    #[error(
+        "agent {agent} belongs to pool {pool}, where it is served by {}, and not to pool {here}: \
+         give it one `pool` in every agents file, or drain those workers first (one that has just died counts \
+         until its lease is over)",
+        listed(workers)
+    )]
+    ServedElsewhere {
+        /// The agent.
+        agent: AgentName,
+        /// Its home.
+        pool: Pool,
+        /// Who is alive and serves it there.
+        workers: Vec<WorkerId>,
+        /// What its home would have become.
+        here: Pool,
+    },
     /// The server did not answer, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How many workers a sentence names.
+const LISTED: usize = 5;
+
+fn listed(workers: &[WorkerId]) -> String {
+    let named: Vec<_> = workers.iter().take(LISTED).map(WorkerId::as_str).collect();
+    match workers.len().saturating_sub(LISTED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 impl<S: Store> WorkerBuilder<S> {
@@ -133,8 +170,13 @@ impl<S: Store> WorkerBuilder<S> {
     }
 
     /// Serves `agent` under `name`, with this policy.
-    pub fn agent_with(mut self, name: &str, agent: impl Agent, policy: TurnPolicy) -> Self {
-        self.agents.push((name.to_owned(), Arc::new(agent), policy));
+    pub fn agent_with(self, name: &str, agent: impl Agent, policy: TurnPolicy) -> Self {
+        self.agent_in(Home::Own, name, agent, policy)
+    }
+
+    /// The same of an agent whose new sessions may belong elsewhere.
+    pub fn agent_in(mut self, home: Home, name: &str, agent: impl Agent, policy: TurnPolicy) -> Self {
+        self.agents.push(Served { name: name.to_owned(), agent: Arc::new(agent), policy, home });
         self
     }
 
@@ -151,14 +193,9 @@ impl<S: Store> WorkerBuilder<S> {
             return Err(StartError::SettingsDiffer(self.settings.differences(&theirs)));
         }
         let mut agents = BTreeMap::new();
-        for (name, agent, policy) in self.agents {
-            let name: AgentName = name.parse()?;
-            let hosted = Hosted::new(agent, policy, config.durability);
-            let before = self.store.declare(&name, &hosted.declaration(&config.pool)).await?;
-            if let Some(other) = before.map(|how| how.pool).filter(|pool| *pool != config.pool) {
-                say_moved(&self.store, &name, &other, &config.pool).await;
-            }
-            agents.insert(name, Arc::new(hosted));
+        for Served { name, agent, policy, home } in self.agents {
+            let hosted = Hosted::new(agent, policy, home, config.durability);
+            agents.insert(name.parse()?, Arc::new(hosted));
         }
         let parts = Parts {
             store: self.store,
@@ -168,23 +205,7 @@ impl<S: Store> WorkerBuilder<S> {
             ledger: Arc::default(),
             watchdog: self.watchdog,
         };
-        parts.start().await.map_err(StartError::Store)
-    }
-}
-
-/// Says that new sessions of an agent belong to another pool from now on, and who goes on serving the old ones.
-async fn say_moved<S: Store>(store: &S, agent: &AgentName, from: &Pool, to: &Pool) {
-    let serves = |member: &Member| member.pool == *from && member.agents.contains(agent);
-    match store.members().await {
-        Ok(members) => match members.iter().filter(|member| serves(member)).count() {
-            0 => info!(%agent, %from, %to, "moved to another pool: new sessions belong there, old ones stay"),
-            workers => warn!(
-                %agent, %from, %to, workers,
-                "served in two pools: new sessions belong to the one declared last, old ones stay; \
-                 `pool` in the agents file makes it one"
-            ),
-        },
-        Err(err) => warn!(%agent, %from, %to, error = %err, "declared in another pool before"),
+        parts.start().await
     }
 }
 
@@ -312,9 +333,11 @@ impl WorkerHandle {
 }
 
 impl<S: Store> Parts<S> {
-    async fn start(self) -> Result<WorkerHandle, StoreError> {
+    async fn start(self) -> Result<WorkerHandle, StartError> {
         let (drain, killed) = (CancellationToken::new(), CancellationToken::new());
-        let first = self.incarnate(&drain, &killed).await?;
+        let first = self.unborn(&drain, &killed);
+        first.shared.declare().await?;
+        let first = first.join(self.watchdog).await?;
         let (events, _) = broadcast::channel(EVENTS);
         let (now_is, now) = watch::channel(first.shared.now());
         let tasks = TaskTracker::new();
@@ -344,7 +367,7 @@ impl<S: Store> Parts<S> {
         loop {
             let fresh = match next.take() {
                 Some(fresh) => fresh,
-                None => match self.incarnate(&drain, &killed).await {
+                None => match self.reborn(&drain, &killed).await {
                     Ok(fresh) => fresh,
                     Err(err) => {
                         warn!(error = %err, "cannot join: trying again");
@@ -373,12 +396,19 @@ impl<S: Store> Parts<S> {
         }
     }
 
-    /// A fresh incarnation, known in every partition.
-    async fn incarnate(
+    /// Another incarnation after one that was buried, if its agents' homes are still what they were to it.
+    async fn reborn(
         &self,
         drain: &CancellationToken,
         killed: &CancellationToken,
-    ) -> Result<Fresh<S>, StoreError> {
+    ) -> Result<Fresh<S>, StartError> {
+        let next = self.unborn(drain, killed);
+        next.shared.declare_again().await?;
+        next.join(self.watchdog).await
+    }
+
+    /// A fresh incarnation that nobody knows of.
+    fn unborn(&self, drain: &CancellationToken, killed: &CancellationToken) -> Unborn<S> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (lapses, lapsed) = mpsc::channel(LAPSES);
         let stops = Stops { drain: drain.clone(), killed: killed.child_token(), ..Stops::default() };
@@ -401,13 +431,28 @@ impl<S: Store> Parts<S> {
             commands,
             lapses,
         });
+        Unborn { shared, commands: inbox, lapsed }
+    }
+}
+
+/// An incarnation that has not joined, with what its tasks will read.
+struct Unborn<S: Store> {
+    shared: Arc<Incarnation<S>>,
+    commands: mpsc::Receiver<Command>,
+    lapsed: mpsc::Receiver<Lapsed>,
+}
+
+impl<S: Store> Unborn<S> {
+    /// Makes it known in every partition.
+    async fn join(self, watchdog: bool) -> Result<Fresh<S>, StartError> {
+        let Self { shared, commands, lapsed } = self;
         // First the ear, then the name: whoever is offered something must hear it.
-        let hints = self.store.listen(&shared.worker).await?;
+        let hints = shared.store.listen(&shared.worker).await?;
         shared.join().await?;
-        if self.watchdog {
+        if watchdog {
             shared.keep_watchdog();
         }
-        Ok(Fresh { shared, commands: inbox, lapsed, hints })
+        Ok(Fresh { shared, commands, lapsed, hints })
     }
 }
 
@@ -447,7 +492,9 @@ async fn live<S: Store>(
     shared.spawn(intake::run(shared.clone(), hints));
     shared.spawn(Duty::new(shared.clone(), lapsed).run());
     shared.spawn(Lifeline::new(shared.clone()).run());
-    shared.spawn(relay::run(shared.clone()));
+    for door in shared.store.partitions().doors() {
+        shared.spawn(relay::run(shared.clone(), door));
+    }
     shared.spawn(strays::run(shared.clone()));
 
     let stops = shared.stops.clone();

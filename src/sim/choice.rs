@@ -134,6 +134,7 @@ operations! {
     Delete "delete" true,
     Free "free" true,
     Proceed "proceed" true,
+    Lacks "lacks" false,
 }
 
 /// What a step led to.

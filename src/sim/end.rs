@@ -1,13 +1,20 @@
 //! What a run left behind, and what must hold of that.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 
-use super::{invariants as must, workload::Acked};
+use super::{
+    invariants as must,
+    workload::{Acked, Posted},
+};
 use crate::{
-    model::{Entry, EntryKind, MessageId, SessionId},
-    store::{HistoryRange, MemoryStore, SessionSnapshot, Snapshot, Store},
+    model::{Body, Entry, EntryKind, MessageId, SessionId},
+    store::{HistoryRange, Mail, MemoryStore, SessionSnapshot, Snapshot, Store},
 };
 
 /// What a user demands of the end of a run.
@@ -16,6 +23,7 @@ pub(super) type Check = Arc<dyn Fn(&End) -> Result<(), String> + Send + Sync>;
 /// The end of a run.
 pub struct End<'a> {
     pub(super) acked: &'a [Acked],
+    pub(super) posted: &'a [Posted],
     pub(super) store: MemoryStore,
     pub(super) lost_writes: bool,
     pub(super) replaced: &'a [Snapshot],
@@ -25,6 +33,11 @@ impl End<'_> {
     /// The messages of which clients were told that they are accepted, in the order in which they were told.
     pub fn acked(&self) -> &[Acked] {
         self.acked
+    }
+
+    /// The entries of which clients were told that they are at a plain door, in the order in which they were told.
+    pub fn posted(&self) -> &[Posted] {
+        self.posted
     }
 
     /// Whether the server lost writes, so that what was accepted may be gone.
@@ -70,8 +83,37 @@ impl End<'_> {
             Some(Acked { session, message, .. }) if !self.lost_writes => {
                 Some((must::NO_LOSS, format!("{session}: {message} was accepted, and never ended")))
             }
-            _ => None,
+            _ => self.lost_entry().map(|lost| (must::NO_LOSS, lost)),
         }
+    }
+
+    /// An entry that was accepted at a plain door, and is in no history, inbox or `dead`.
+    fn lost_entry(&self) -> Option<String> {
+        if self.lost_writes || self.posted.is_empty() {
+            return None;
+        }
+        let mut there = BTreeSet::new();
+        for partition in self.snapshot().partitions.into_values() {
+            let dead = partition.dead.into_iter().filter_map(|letter| Some((letter.session?, letter.body)));
+            there.extend(dead.map(|(session, body)| (session, body.as_json().to_owned())));
+            for (session, held) in partition.sessions {
+                let written = held.history.iter().filter(|entry| entry.kind == EntryKind::User);
+                let waiting = held.inbox.iter().filter_map(body_of);
+                let bodies = written.map(|entry| &entry.body).chain(waiting);
+                there.extend(bodies.map(|body| (session.clone(), body.as_json().to_owned())));
+            }
+        }
+        let is_there =
+            |posted: &&Posted| there.contains(&(posted.session.clone(), posted.body.as_json().to_owned()));
+        let Posted { door, session, body, .. } = self.posted.iter().find(|posted| !is_there(posted))?;
+        Some(format!("{session}: {} was accepted at {door}, and is nowhere", body.as_json()))
+    }
+}
+
+fn body_of(mail: &Mail) -> Option<&Body> {
+    match mail {
+        Mail::Message(message) | Mail::Malformed(message, _) => Some(&message.body),
+        Mail::Unreadable(_) => None,
     }
 }
 

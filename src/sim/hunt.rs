@@ -28,6 +28,7 @@ impl Hunt {
         Self::of(Bug::CrashAfterClaim, "what-kills-its-workers-is-set-aside-and-nobody-else", 50),
         Self::of(Bug::DedupeForgets, "a-repeated-send-is-one-turn", 50),
         Self::of(Bug::HighWaterMark, "what-two-relay-arrives-once-and-in-order", 50),
+        Self::of(Bug::OneCursor, "what-two-relay-arrives-once-and-in-order", 50),
         Self::of(Bug::AckByCount, "after-a-failover-the-fleet-goes-on", 50),
         Self::of(Bug::ClockFromReply, "a-slow-answer-lengthens-no-lease", 50),
         Self::of(Bug::CommitTwice, "a-commit-without-an-answer-is-one-turn", 50),

@@ -141,4 +141,4 @@ pub use seeds::test;
 pub use simulation::Simulation;
 pub use store::SimStore;
 pub use trace::{Event, Recorded, Said, Trace};
-pub use workload::{Acked, SimClient, Workload};
+pub use workload::{Acked, Posted, SimClient, Workload};

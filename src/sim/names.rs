@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::choice::Object;
-use crate::model::{Partition, SessionId};
+use crate::model::{Door, Partition, SessionId};
 
 /// The objects of a run, by number.
 pub(super) struct Names {
@@ -14,13 +14,17 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) const NAMESPACE: Object = Object(0);
-    /// The plain door.
-    pub(super) const DOOR: Object = Object(1);
+    const FIRST_DOOR: u32 = 1;
 
-    const FIRST_PARTITION: u32 = 2;
+    const FIRST_PARTITION: u32 = Self::FIRST_DOOR + 1 + Door::NUMBERED as u32;
 
     pub(super) fn of(partitions: u16) -> Self {
         Self { partitions, sessions: BTreeMap::new(), by_number: Vec::new() }
+    }
+
+    pub(super) fn door(door: Door) -> Object {
+        let number = Door::all().position(|one| one == door).expect("it is one of all");
+        Object(Self::FIRST_DOOR + u32::try_from(number).expect("a few doors"))
     }
 
     pub(super) fn partition(partition: Partition) -> Object {
@@ -55,8 +59,13 @@ impl Names {
 
     /// As people read it, for each number from 0.
     pub(super) fn texts(&self) -> Vec<String> {
-        let fixed = ["the namespace".to_owned(), "ingress".to_owned()];
+        let namespace = std::iter::once("the namespace".to_owned());
+        let doors = Door::all().map(|door| door.to_string());
         let partitions = (0..self.partitions).map(|partition| format!("p{partition}"));
-        fixed.into_iter().chain(partitions).chain(self.by_number.iter().map(ToString::to_string)).collect()
+        namespace
+            .chain(doors)
+            .chain(partitions)
+            .chain(self.by_number.iter().map(ToString::to_string))
+            .collect()
     }
 }

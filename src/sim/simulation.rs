@@ -27,7 +27,7 @@ use super::{
     store::SimStore,
     strategy::{Campaign, Replay, StrategyName},
     trace::Recorded,
-    workload::{Acked, Workload},
+    workload::{Accepted, Workload},
     world::{Making, World},
 };
 use crate::{
@@ -217,7 +217,7 @@ impl Simulation {
             .on_thread_park(move || reached.reached())
             .build()
             .expect("a runtime without drivers needs nothing of the system");
-        let acked = Arc::<Mutex<Vec<Acked>>>::default();
+        let told = Arc::<Mutex<Accepted>>::default();
         let name = strategy.name();
         let mut plan: Vec<_> =
             plan.into_iter().filter(|planned| !matches!(planned.when, When::To(_))).collect();
@@ -227,7 +227,7 @@ impl Simulation {
             runtime.block_on(async {
                 let mut fleet = Fleet::new(world.clone(), self.seed, self.build(), self.workers);
                 fleet.start_all();
-                let clients = self.start_clients(&world, &acked);
+                let clients = self.start_clients(&world, &told);
                 let bounds = Bounds { time_one_in, ..self.bounds };
                 let (world, seed, enabled) = (world.clone(), self.seed, Vec::new());
                 Controller { world, quiet, fleet, strategy, seed, plan, bounds, clients, enabled }
@@ -238,7 +238,7 @@ impl Simulation {
             // What breaks while everything is torn down is no failure of the run.
             let _ = super::panics::take();
         }
-        self.report(&world, name, &acked.lock().expect("nobody panics with it"))
+        self.report(&world, name, &told.lock().expect("nobody panics with it"))
     }
 
     fn build(&self) -> Arc<dyn Fn(u16, SimStore, Env) -> WorkerBuilder<SimStore> + Send + Sync> {
@@ -254,10 +254,10 @@ impl Simulation {
         })
     }
 
-    fn start_clients(&self, world: &Arc<World>, acked: &Arc<Mutex<Vec<Acked>>>) -> Arc<Clients> {
+    fn start_clients(&self, world: &Arc<World>, told: &Arc<Mutex<Accepted>>) -> Arc<Clients> {
         let clients = Arc::new(Clients { busy: Mutex::new(self.workload.len()) });
         let tasks = TaskTracker::new();
-        for code in self.workload.start(world, self.seed, acked) {
+        for code in self.workload.start(world, self.seed, told) {
             let clients = clients.clone();
             tasks.spawn(async move {
                 // A panic has been noted; the client is finished either way.
@@ -268,12 +268,12 @@ impl Simulation {
         clients
     }
 
-    fn report(&self, world: &World, strategy: &'static str, acked: &[Acked]) -> Report {
+    fn report(&self, world: &World, strategy: &'static str, told: &Accepted) -> Report {
         let mut state = world.state();
         if state.failure.is_none() {
             state.check_all();
         }
-        let undecided = if state.failure.is_none() { self.check_end(&mut state, acked) } else { 0 };
+        let undecided = if state.failure.is_none() { self.check_end(&mut state, told) } else { 0 };
         let mut trace = std::mem::take(&mut state.trace);
         (trace.seed, trace.until) = (self.seed, state.fates.until());
         trace.objects = state.names.texts();
@@ -299,9 +299,11 @@ impl Simulation {
     }
 
     /// Looks at the end, and gives how many checks came to no answer.
-    fn check_end(&self, state: &mut super::world::State, acked: &[Acked]) -> u64 {
+    fn check_end(&self, state: &mut super::world::State, told: &Accepted) -> u64 {
         let (server, lost_writes) = (&state.server, state.lost_writes);
-        let end = End { acked, store: server.store().clone(), lost_writes, replaced: server.replaced() };
+        let Accepted { acked, posted } = told;
+        let end =
+            End { acked, posted, store: server.store().clone(), lost_writes, replaced: server.replaced() };
         let standard = end.standard();
         let own = || self.checks.iter().find_map(|(name, holds)| Some((name.as_str(), holds(&end).err()?)));
         let Judgement { broken, undecided } = judge(&state.records, &state.losses);

@@ -13,15 +13,15 @@ use super::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, MemoryStore, Mend, Offer, OutReply, Presence,
-        Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult,
-        Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, MemoryStore, Mend,
+        Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive,
+        Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -65,15 +65,21 @@ impl Store for SimStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        call!(self.Declare on Names::NAMESPACE, keeps [agent = agent.clone(), how = how.clone()],
-            store => store.declare(agent, how))
+    ) -> StoreResult<Declared> {
+        call!(self.Declare on Names::NAMESPACE,
+            keeps [worker = worker.clone(), agent = agent.clone(), how = how.clone()],
+            store => store.declare(worker, agent, how))
     }
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         call!(self.Reach on Names::partition(partition), store => store.reach(partition, class))
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        call!(self.Lacks on Names::partition(partition), store => store.lacks(partition, class))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
@@ -112,31 +118,34 @@ impl Store for SimStore {
         self.patient(wait, look, Option::is_some).await
     }
 
-    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
-        let look =
-            || async { call!(self.Ingress on Names::DOOR, store => store.ingress(limit, Duration::ZERO)) };
+    async fn ingress(&self, door: Door, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+        let look = || async {
+            call!(self.Ingress on Names::door(door), store => store.ingress(door, limit, Duration::ZERO))
+        };
         self.patient(wait, look, |ingress: &Ingress| !ingress.entries.is_empty()).await
     }
 
-    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
-        call!(self.Post on Names::DOOR, keeps [fields = fields.to_vec()], store => store.post(fields))
+    async fn post(&self, door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        call!(self.Post on Names::door(door), keeps [fields = fields.to_vec()], store => store.post(door, fields))
     }
 
-    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
-        call!(self.RemoveIngress on Names::DOOR, keeps [ids = ids.to_vec()], store => store.remove_ingress(ids))
+    async fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
+        call!(self.RemoveIngress on Names::door(door), keeps [ids = ids.to_vec()],
+            store => store.remove_ingress(door, ids))
     }
 
-    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
-        call!(self.AdvanceIngress on Names::DOOR, keeps [], store => store.advance_ingress(past))
+    async fn advance_ingress(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        call!(self.AdvanceIngress on Names::door(door), keeps [], store => store.advance_ingress(door, past))
     }
 
-    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        call!(self.Cursors on Names::DOOR, store => store.cursors())
+    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        call!(self.Cursors on Names::door(door), store => store.cursors(door))
     }
 
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
@@ -146,7 +155,7 @@ impl Store for SimStore {
             state.asks_relay(self.actor, batch)
         };
         let relayed = call!(self.Relay on Names::partition(partition), keeps [batch = batch.to_vec()],
-            store => store.relay(partition, previous, batch));
+            store => store.relay(partition, door, previous, batch));
         self.world.state().told_relay(asked, &relayed);
         relayed
     }

@@ -6,9 +6,9 @@ use super::trace::Said;
 use crate::{
     model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
     store::{
-        Bury, Claim, Commit, Configured, DeadLetter, Delete, Fire, Free, Ingress, Look, Member, Mend, Offer,
-        Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent, StoreError, StoreResult,
-        Survey, Vitals,
+        Bury, Claim, Commit, Configured, DeadLetter, Declared, Delete, Fire, Free, Ingress, Lack, Look,
+        Member, Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent,
+        StoreError, StoreResult, Survey, Vitals,
     },
 };
 
@@ -48,7 +48,6 @@ macro_rules! answers {
 
 answers! {
     (): _this => Said::word("done");
-    Option<AgentDeclaration>: _this => Said::word("done");
     Duration: this => Said::number("s", this.as_secs());
     StreamId: this => Said::number("posted", this.millis);
     bool: this => Said::word(if *this { "yes" } else { "no" });
@@ -65,10 +64,15 @@ answers! {
         Configured::Agreed => "agreed",
         Configured::Differs(_) => "differs",
     });
+    Declared: this => Said::word(match this {
+        Declared::Known(_) => "done",
+        Declared::Elsewhere { .. } => "elsewhere",
+    });
     Reach: this => Said::word(match this {
         Reach::Reached => "reached",
         Reach::Unknown => "unknown",
     });
+    Option<Lack>: this => Said::word(if this.is_some() { "lacks" } else { "nothing" });
     Sent: this => match this {
         Sent::Accepted { number, .. } => Said::number("accepted", *number),
         Sent::Repeat { answer: Some(_), .. } => Said::word("repeat, answered"),

@@ -9,9 +9,9 @@ use std::{
 use super::{choice::Actor, fleet::process, membership::Reach, store::SimStore, world::World};
 use crate::{
     client::{Client, ClientError, Outgoing, Receipt},
-    model::{Body, Durability, EntryId, MessageId, SessionId, Token},
+    model::{Body, Door, Durability, EntryId, MessageId, SessionId, Token},
     runtime::Env,
-    store::{HistoryRange, Store, memory::Meddling},
+    store::{HistoryRange, Store, StoreResult, memory::Meddling},
 };
 
 type Code = Arc<dyn Fn(SimClient) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -28,7 +28,14 @@ pub struct SimClient {
     number: u16,
     client: Arc<Client<SimStore>>,
     env: Env,
-    acked: Arc<Mutex<Vec<Acked>>>,
+    told: Arc<Mutex<Accepted>>,
+}
+
+/// What clients were told is accepted, in that order.
+#[derive(Debug, Default)]
+pub(super) struct Accepted {
+    pub(super) acked: Vec<Acked>,
+    pub(super) posted: Vec<Posted>,
 }
 
 /// A message of which a client was told that it is accepted.
@@ -48,6 +55,19 @@ pub struct Acked {
     pub entry: Option<EntryId>,
 }
 
+/// An entry of a plain door of which a client was told that it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// Which client, from 0.
+    pub client: u16,
+    /// At which door.
+    pub door: Door,
+    /// For whom.
+    pub session: SessionId,
+    /// What it holds.
+    pub body: Body,
+}
+
 impl Workload {
     /// No clients.
     pub fn none() -> Self {
@@ -64,7 +84,7 @@ impl Workload {
     }
 
     /// Four clients that send `messages` in all to `sessions` sessions of `agent`, by all doors: some wait for the
-    /// reply, some give an `id`, some use the plain door.
+    /// reply, some give an `id`, some use a plain door.
     pub fn messages(agent: &str, sessions: u64, messages: u32) -> Self {
         const CLIENTS: u32 = 4;
         let (agent, mut workload) = (agent.to_owned(), Self::none());
@@ -80,18 +100,13 @@ impl Workload {
     }
 
     /// Starts all clients.
-    pub(super) fn start(
-        &self,
-        world: &Arc<World>,
-        seed: u64,
-        acked: &Arc<Mutex<Vec<Acked>>>,
-    ) -> Vec<Running> {
+    pub(super) fn start(&self, world: &Arc<World>, seed: u64, told: &Arc<Mutex<Accepted>>) -> Vec<Running> {
         (0..self.len())
             .zip(&self.clients)
             .map(|(number, code)| {
                 let (store, env) = process(world, Actor::Client(number), seed);
                 let client = Arc::new(Client::new(store, env.clone()));
-                code(SimClient { number, client, env, acked: acked.clone() })
+                code(SimClient { number, client, env, told: told.clone() })
             })
             .collect()
     }
@@ -136,10 +151,40 @@ impl SimClient {
 
     /// Sends text and waits for its reply, however long that takes; none if the agent had nothing to say.
     pub async fn ask(&self, session: SessionId, text: &str) -> Result<Option<Body>, ClientError> {
+        self.ask_with(Outgoing::text(session, text)).await
+    }
+
+    /// The same with a message of any kind.
+    pub async fn ask_with(&self, message: Outgoing) -> Result<Option<Body>, ClientError> {
         const LONG: Duration = Duration::from_secs(24 * 60 * 60);
-        let answer = self.client.ask(Outgoing::text(session.clone(), text), LONG).await?;
-        self.accepted(session, answer.message, Body::text(text), answer.class, answer.entry);
+        let (session, body) = (message.session().clone(), message.body().clone());
+        let answer = self.client.ask(message, LONG).await?;
+        self.accepted(session, answer.message, body, answer.class, answer.entry);
         Ok(answer.reply)
+    }
+
+    /// The plain door of this number among all there are, which begin again behind the last.
+    pub fn door(&self, number: u64) -> Door {
+        let doors: Vec<_> = self.client.store().partitions().doors().collect();
+        doors[usize::try_from(number % doors.len() as u64).expect("a few doors")]
+    }
+
+    /// Adds text for a session at a plain door; what was accepted is remembered, and must be somewhere at the end of the run.
+    pub async fn post(
+        &self,
+        door: Door,
+        session: &SessionId,
+        text: &str,
+        id: Option<&str>,
+    ) -> StoreResult<()> {
+        let fields = [Some(("to", session.as_str())), Some(("body", text)), id.map(|id| ("id", id))];
+        let bytes = |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        let fields: Vec<_> = fields.into_iter().flatten().map(bytes).collect();
+        self.client.store().post(door, &fields).await?;
+        let (client, session) = (self.number, session.clone());
+        let posted = Posted { client, door, session, body: Body::text(text) };
+        self.told.lock().expect("nobody panics with it").posted.push(posted);
+        Ok(())
     }
 
     /// Changes what the server holds of a session by hand, as a person with access to it might.
@@ -158,7 +203,7 @@ impl SimClient {
         entry: Option<EntryId>,
     ) {
         let acked = Acked { client: self.number, session, message, body, class, entry };
-        self.acked.lock().expect("nobody panics with it").push(acked);
+        self.told.lock().expect("nobody panics with it").acked.push(acked);
     }
 }
 
@@ -181,10 +226,8 @@ async fn chatter(client: SimClient, agent: String, sessions: u64, share: u32) {
                 _ = client.client.history(&session, HistoryRange::Newest(0)).await;
             }
             _ => {
-                let fields = [("to", session.as_str()), ("body", text.as_str())];
-                let fields =
-                    fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-                _ = client.client.store().post(&fields).await;
+                let door = client.door(client.env.random_below(1 << 16));
+                _ = client.post(door, &session, &text, None).await;
             }
         }
     }

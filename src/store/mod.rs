@@ -40,8 +40,8 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 
 pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, sealed::Sealed, snapshot::*};
 use crate::model::{
-    AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-    Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+    AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+    Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
 };
 
 /// The answer of one operation.
@@ -75,12 +75,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes `wanted` the namespace's settings if it has none. `lua/configure.lua`
     fn configure(&self, wanted: &Settings) -> impl Future<Output = StoreResult<Configured>> + Send;
 
-    /// Makes known how `agent` is served; the last word counts. Gives the one before. `lua/declare.lua`
+    /// Makes known how `agent` is served; the last word counts. But for one: a declaration in another pool than the one
+    /// before is refused while members other than `worker`, who declares, are alive and serve the agent there. `lua/declare.lua`
     fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> impl Future<Output = StoreResult<Option<AgentDeclaration>>> + Send;
+    ) -> impl Future<Output = StoreResult<Declared>> + Send;
 
     /// Whether all that was written to `partition` before has reached `class`, by a write of its own and a wait behind that.
     fn reach(
@@ -88,6 +90,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         partition: Partition,
         class: Durability,
     ) -> impl Future<Output = StoreResult<Reach>> + Send;
+
+    /// What the server of `partition` lacks to honour `class`; none if it can. Changes nothing, and waits for nobody: a
+    /// class that can be honoured may still be [`Unknown`](Reach::Unknown).
+    fn lacks(
+        &self,
+        partition: Partition,
+        class: Durability,
+    ) -> impl Future<Output = StoreResult<Option<Lack>>> + Send;
 
     /// All declared agents.
     fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;
@@ -109,7 +119,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// `Repeat` (with a `reply_to` and an `id`: an answer that is there goes to it through `out`,
     /// else it is added to those the answer will go to, 100 at most and each once); a body over the limit, a
     /// stopped session and then a full inbox refuse; another pool than the record's is `OtherPool`. Else it is accepted: numbered,
-    /// pushed, indexed; `group` counts only when the session is made, `resume` whenever given; the
+    /// pushed, indexed, with the `durability` it asks for; `group` counts only when the session is made, `resume` whenever given; the
     /// `id` is remembered for a day. Then, if the session has an owner: a [`Hint::Wake`] if the inbox
     /// was empty, with the message if its record is at most 1 KiB. If it has none: it is not suspended any more, and if it
     /// is runnable goes into `ready` and, if the inbox was empty or it was suspended, is offered.
@@ -122,24 +132,33 @@ pub trait Store: Clone + Send + Sync + 'static {
         wait: Duration,
     ) -> impl Future<Output = StoreResult<Option<String>>> + Send;
 
-    /// The oldest entries of the plain door, at most `limit`; waits up to `wait` for the first.
-    fn ingress(&self, limit: usize, wait: Duration) -> impl Future<Output = StoreResult<Ingress>> + Send;
+    /// The oldest entries of a plain door, at most `limit`; waits up to `wait` for the first.
+    fn ingress(
+        &self,
+        door: Door,
+        limit: usize,
+        wait: Duration,
+    ) -> impl Future<Output = StoreResult<Ingress>> + Send;
 
-    /// Adds an entry to the plain door, as any client would with `XADD`.
-    fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> impl Future<Output = StoreResult<StreamId>> + Send;
+    /// Adds an entry to a plain door, as any client would with `XADD`.
+    fn post(
+        &self,
+        door: Door,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> impl Future<Output = StoreResult<StreamId>> + Send;
 
     /// Removes entries that were taken.
-    fn remove_ingress(&self, ids: &[StreamId]) -> impl Future<Output = StoreResult<()>> + Send;
+    fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Makes the plain door give only ids greater than `past` from now on. `lua/advance.lua`
-    fn advance_ingress(&self, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
+    /// Makes a plain door give only ids greater than `past` from now on. `lua/advance.lua`
+    fn advance_ingress(&self, door: Door, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Per partition, the last entry of the plain door it took.
-    fn cursors(&self) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
+    /// Per partition, the last entry of a plain door it took.
+    fn cursors(&self, door: Door) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
 
-    /// Takes a batch of the plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
+    /// Takes a batch of a plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
     ///
-    /// `previous` is the last entry the caller believes this partition took; if that is not so:
+    /// `previous` is the last entry of that door the caller believes this partition took; if that is not so:
     /// `Elsewhere`. If a message names another pool than its session's (of a session that the batch makes:
     /// than its first message there): `OtherPool`. Else each goes
     /// the way of [`send`](Self::send), except that what is refused goes to `dead`, and with a
@@ -147,6 +166,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> impl Future<Output = StoreResult<Relay>> + Send;
@@ -350,7 +370,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Puts a dead letter back into its session's inbox as a message of its own, called `message`. `lua/revive.lua`
     ///
-    /// It keeps its body and `reply_to`, but not its `id`: that has its answer. A repeat is told `Repeat` as long as
+    /// It keeps its body, `reply_to` and `durability`, but not its `id`: that has its answer. A repeat is told `Repeat` as long as
     /// it is the last message that the session accepted, and `Gone` after that. A letter without a session is malformed.
     fn revive(
         &self,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DeadLetter, Mail, OutReply};
 use crate::model::{
-    AgentName, Entry, IdempotencyKey, MessageId, Millis, Partition, Pool, ReplyTo, SessionId, SessionRecord,
-    StreamId, Token, WorkerId,
+    AgentName, Door, Entry, IdempotencyKey, MessageId, Millis, Partition, Pool, ReplyTo, SessionId,
+    SessionRecord, StreamId, Token, WorkerId,
 };
 
 /// What a namespace's partitions hold; partitions that hold nothing are left out.
@@ -36,8 +36,8 @@ pub struct PartitionSnapshot {
     pub out: Vec<OutReply>,
     /// What was given up on.
     pub dead: Vec<DeadLetter>,
-    /// The last entry of the plain door that was taken.
-    pub cursor: Option<StreamId>,
+    /// The last entry that was taken of each plain door.
+    pub cursors: BTreeMap<Door, StreamId>,
     /// Who has the duty.
     pub duty: Option<WorkerId>,
     /// Idempotency keys seen.

@@ -11,7 +11,11 @@ use crate::{
 /// No server listens there.
 const NOWHERE: &str = "redis://127.0.0.1:1";
 
-const TWO_POOLS: &str = "[agents.parrot]\ntype = \"echo\"\npool = \"gpu\"\n[agents.mynah]\ntype = \"echo\"\n";
+const TWO_POOLS: &str =
+    "[agents.parrot]\ntype = \"echo\"\npool = \"gpu\"\n[agents.mynah]\ntype = \"echo\"\npool = \"default\"\n";
+
+/// Next to the built-in echo.
+const MOVED: &str = "[agents.parrot]\ntype = \"echo\"\npool = \"cpu\"\nmoved_from = \"gpu\"\n";
 
 #[test]
 fn a_worker_with_a_bad_file_says_the_first_error_and_how_many_more_there_are() {
@@ -49,14 +53,38 @@ fn a_worker_serves_the_agents_of_its_pool_and_clients_know_where_they_are() {
     let mut serving: Vec<_> = end(on(&server, &["workers", "--json"])).json();
     serving.sort_by_key(|worker| worker["pool"].to_string());
     let serving: Vec<_> = serving.iter().map(|worker| (&worker["pool"], &worker["agents"])).collect();
-    let expected =
-        [json!("default"), json!(["echo", "mynah"]), json!("gpu"), json!(["echo", "mynah", "parrot"])];
+    let expected = [json!("default"), json!(["echo", "mynah"]), json!("gpu"), json!(["echo", "parrot"])];
     assert_eq!(serving, [(&expected[0], &expected[1]), (&expected[2], &expected[3])]);
-    for (session, pool) in [("parrot/a", "gpu"), ("mynah/a", "default"), ("echo/a", "default")] {
+    for (session, pool) in [("parrot/a", "gpu"), ("mynah/a", "default"), ("echo/a", "gpu")] {
         assert_eq!(end(on(&server, &["send", session, "hi", "--wait=30s"])).well(), "hi\n");
         let view = end(on(&server, &["show", session, "--json"])).json().remove(0);
         assert_eq!(view["pool"], pool, "{session}");
     }
+}
+
+#[test]
+fn a_worker_with_an_agent_in_another_pool_than_those_who_serve_it_is_refused_by_name() {
+    let (ours, moved) = (folder("[agents.parrot]\ntype = \"echo\"\n"), folder(MOVED));
+    let path = |folder: &tempfile::TempDir| folder.path().join("agents.toml").to_str().unwrap().to_owned();
+    let (ours, moved) = (path(&ours), path(&moved));
+    let server = RedisServer::start();
+    let mut gpu = RunningWorker::start(&server, &["--agents", &ours, "--pool", "gpu"]);
+    let refused = |args: &[&str]| {
+        let mut command = on(&server, &[&["worker", "--agents"], args].concat());
+        command.env("RUST_LOG", "error");
+        end(command).badly(1).to_owned()
+    };
+    let line = refused(&[&ours, "--pool", "cpu"]);
+    let by =
+        format!("agent parrot belongs to pool gpu, where it is served by {}, and not to pool cpu: ", gpu.id);
+    assert!(line.contains(&by), "{line}");
+    let _other = RunningWorker::start(&server, &["--agents", &moved, "--pool", "other"]);
+    refused(&[&moved, "--pool", "cpu"]);
+    gpu.signal("TERM");
+    assert!(gpu.ended().success());
+    let _cpu = RunningWorker::start(&server, &["--agents", &moved, "--pool", "cpu"]);
+    refused(&[&ours, "--pool", "gpu"]);
+    let _gpu = RunningWorker::start(&server, &["--agents", &moved, "--pool", "gpu"]);
 }
 
 #[test]

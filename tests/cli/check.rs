@@ -54,6 +54,7 @@ fn a_sound_file_is_shown_with_every_agents_settings() {
         "history",
         "idle",
         "line",
+        "moved_from",
         "pool",
         "resume",
         "timeout",

@@ -161,24 +161,6 @@ fn workers_are_listed_by_pool_and_a_client_is_none() {
 }
 
 #[test]
-fn a_worker_that_serves_an_agent_in_a_second_pool_says_so() {
-    let server = RedisServer::start();
-    let _gpu = RunningWorker::start(&server, &["--pool", "gpu"]);
-    let mut command = on(&server, &["worker", "--pool", "cpu"]);
-    command.env("RUST_LOG", "info").stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut cpu = command.spawn().unwrap();
-    let lines = BufReader::new(cpu.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let said =
-        lines.take_while(|line| !line.contains(" ready ")).find(|line| line.contains("served in two pools"));
-    cpu.kill().unwrap();
-    cpu.wait().unwrap();
-    let said = said.expect("before it is ready");
-    for word in ["WARN", "agent=echo", "from=gpu", "to=cpu", "workers=1"] {
-        assert!(said.contains(word), "{word}: {said}");
-    }
-}
-
-#[test]
 fn keys_are_told_without_a_server_as_they_are_in_one() {
     let server = RedisServer::start();
     end(on(&server, &["send", "echo/alice", "hello"])).well();

@@ -52,6 +52,24 @@ impl Drop for Watching {
 }
 
 #[test]
+fn what_waits_at_all_plain_doors_is_counted_together_and_the_oldest_tells_how_long() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "hello"])).well();
+    let mut conn = server.client().get_connection().unwrap();
+    let mut post = |door: &str, id: &str| {
+        let fields = ["to", "echo/a", "body", "hello"];
+        redis::cmd("XADD").arg(door).arg(id).arg(&fields).exec(&mut conn).unwrap();
+    };
+    post("tenure:default:ingress", "*");
+    post("tenure:default:ingress:7", "*");
+    post("tenure:default:ingress:3", "1000-0");
+    let look = once(&server);
+    assert_eq!(look["door"], 3);
+    // Its id says that it has been there since 1970.
+    assert!(look["lag"]["door_ms"].as_u64() > Some(1_000_000_000_000), "{look}");
+}
+
+#[test]
 fn a_look_has_stable_names_and_says_what_is_there() {
     let server = RedisServer::start();
     let worker = RunningWorker::start(&server, &["--name", "web", "--capacity", "7"]);

@@ -138,6 +138,23 @@ fn a_benchmark_measures_turns_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_benchmark_starts_a_cluster_of_its_own_and_says_what_a_turn_costs_there_and_on_one_server() {
+    let nowhere = "redis://127.0.0.1:1";
+    let sizes = ["--sessions", "8", "--in-flight", "4", "--messages", "200", "--rounds", "1"];
+    let args = [&["--redis", nowhere, "bench", "cluster", "--json"], &sizes[..]].concat();
+    let figures = end(tenure(&args)).json().remove(0);
+    assert_eq!((&figures["bench"], &figures["masters"]), (&json!("cluster"), &json!(3)));
+    for place in ["one", "cluster"] {
+        for figure in ["turns_per_second", "p99_ms", "us_per_turn", "busiest"] {
+            let measured = figures[place][figure].as_f64();
+            assert!(measured.is_some_and(|figure| figure > 0.0), "{place} {figure}: {figures}");
+        }
+    }
+    let [one, cluster] = ["one", "cluster"].map(|place| figures[place]["us_per_turn"].as_f64().unwrap());
+    assert!((figures["ratio"].as_f64().unwrap() - cluster / one).abs() < 0.01, "{figures}");
+}
+
+#[test]
 fn a_benchmark_counts_every_session_of_a_worker_that_was_killed_once_and_leaves_nothing_behind() {
     let server = RedisServer::start();
     let args = ["bench", "failover", "--sessions", "40", "--survivors", "2", "--lease", "2s", "--json"];

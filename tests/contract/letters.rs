@@ -1,7 +1,7 @@
 //! Dead letters: listing, sending again, dropping.
 
 use tenure::{
-    model::{NewMessage, SessionId},
+    model::{Door, NewMessage, SessionId},
     store::{
         DeadLetter, Done, Refusal, Refused, Relayed, RelayedKind, Revive, Sent, Store, memory::Meddling,
     },
@@ -78,6 +78,7 @@ pub async fn a_letter_without_a_session_cannot_be_sent_again(w: World<impl Groun
         session: None,
         id: None,
         reply_to: None,
+        durability: Default::default(),
         reason: "malformed".into(),
         sentence: "no session".into(),
         body: tenure::model::Body::text("x"),
@@ -86,7 +87,7 @@ pub async fn a_letter_without_a_session_cannot_be_sent_again(w: World<impl Groun
         id: tenure::model::StreamId { millis: 1, seq: 0 },
         what: RelayedKind::Refuse(Box::new(refused)),
     };
-    w.store().relay(w.partition(&at), None, &[entry]).await.unwrap();
+    w.store().relay(w.partition(&at), Door::MAIN, None, &[entry]).await.unwrap();
     let letter = w.holds(&at).await.dead.pop().unwrap();
     let revived = w.store().revive(&letter, w.name(), &pool("default")).await.unwrap();
     assert_eq!(revived, Revive::Sent(Sent::Refused(Refusal::Malformed)));

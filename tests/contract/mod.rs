@@ -4,6 +4,7 @@ pub mod ground;
 pub mod on_redis;
 pub mod world;
 
+pub mod asking;
 pub mod claiming;
 pub mod deleting;
 pub mod delivering;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{Body, NewMessage, SessionId, StreamId},
+    model::{Body, Door, NewMessage, SessionId, StreamId},
     store::{Hint, Refusal, Refused, Relay, Relayed, RelayedKind, Sent, Store, memory::Meddling},
 };
 
@@ -22,6 +22,7 @@ fn malformed(session: Option<&SessionId>, reply_to: Option<&str>) -> RelayedKind
         session: session.cloned(),
         id: Some("k/\"1".parse().unwrap()),
         reply_to: reply_to.map(key),
+        durability: Default::default(),
         reason: "malformed".into(),
         sentence: "a field is \"missing\"".into(),
         body: Body::text("as it came"),
@@ -34,7 +35,7 @@ async fn relay(
     previous: Option<StreamId>,
     batch: &[Relayed],
 ) -> Relay {
-    w.store().relay(w.partition(s), previous, batch).await.unwrap()
+    w.store().relay(w.partition(s), Door::MAIN, previous, batch).await.unwrap()
 }
 
 fn json(text: &str) -> serde_json::Value {
@@ -54,7 +55,7 @@ pub async fn a_batch_is_taken_in_order_and_moves_the_cursor(w: World<impl Ground
         other => panic!("{other:?}"),
     });
     assert_eq!(numbers.collect::<Vec<_>>(), [1, 1, 2]);
-    assert_eq!(w.store().cursors().await.unwrap(), [(w.partition(&s), at(3))].into());
+    assert_eq!(w.store().cursors(Door::MAIN).await.unwrap(), [(w.partition(&s), at(3))].into());
     assert!(w.is_ready(&s).await && w.is_ready(&other).await);
     assert_eq!(relay(&w, &s, Some(at(3)), &[]).await, Relay::Taken(vec![]));
 }
@@ -86,12 +87,16 @@ pub async fn the_cursor_never_goes_back(w: World<impl Ground>) {
     relay(&w, &s, None, &[entry(10, w.message(&s, "one"))]).await;
     let older = [entry(9, w.message(&s, "from a source whose ids went back"))];
     assert!(matches!(relay(&w, &s, Some(at(10)), &older).await, Relay::Taken(_)));
-    assert_eq!(w.holds(&s).await.cursor, Some(at(10)));
+    assert_eq!(w.holds(&s).await.cursors.get(&Door::MAIN), Some(&at(10)));
     let within = Relayed { id: StreamId { millis: 10, seq: 9 }, ..entry(0, w.message(&s, "two")) };
     relay(&w, &s, Some(at(10)), &[within]).await;
     let tenth = Relayed { id: StreamId { millis: 10, seq: 10 }, ..entry(0, w.message(&s, "three")) };
     relay(&w, &s, Some(StreamId { millis: 10, seq: 9 }), &[tenth]).await;
-    assert_eq!(w.holds(&s).await.cursor, Some(StreamId { millis: 10, seq: 10 }), "ids are numbers, not text");
+    assert_eq!(
+        w.holds(&s).await.cursors.get(&Door::MAIN),
+        Some(&StreamId { millis: 10, seq: 10 }),
+        "ids are numbers, not text"
+    );
 }
 
 pub async fn what_cannot_be_read_goes_to_dead_and_holds_up_nobody(w: World<impl Ground>) {
@@ -194,6 +199,39 @@ pub async fn who_must_know_of_relayed_messages_is_told(w: World<impl Ground>) {
     assert_eq!(w.heard(&mut idle).await, [Hint::Offer { session: free }]);
 }
 
+pub async fn each_door_has_a_cursor_of_its_own_in_each_partition(w: World<impl Ground>) {
+    let s = session("a");
+    let (store, partition) = (w.store(), w.partition(&s));
+    let doors = [Door::MAIN, Door::numbered(0).unwrap(), Door::numbered(3).unwrap()];
+    for (door, millis) in doors.into_iter().zip([7, 5, 9]) {
+        let batch = [entry(millis, w.message(&s, &door.to_string()))];
+        let taken = store.relay(partition, door, None, &batch).await.unwrap();
+        assert!(matches!(taken, Relay::Taken(_)), "{door}: what others gave does not count");
+        let again = store.relay(partition, door, None, &batch).await.unwrap();
+        assert_eq!(again, Relay::Elsewhere(Some(at(millis))));
+    }
+    for (door, millis) in doors.into_iter().zip([7, 5, 9]) {
+        assert_eq!(store.cursors(door).await.unwrap(), [(partition, at(millis))].into(), "{door}");
+    }
+    assert_eq!(w.holds(&s).await.cursors, doors.into_iter().zip([7, 5, 9].map(at)).collect());
+    assert!(store.cursors(Door::numbered(1).unwrap()).await.unwrap().is_empty());
+}
+
+pub async fn an_id_that_came_by_one_door_is_a_repeat_at_another(w: World<impl Ground>) {
+    let s = session("a");
+    let mut first = None;
+    for door in [Door::numbered(2).unwrap(), Door::MAIN, Door::numbered(1).unwrap()] {
+        let batch = [entry(1, w.message_with_id(&s, "k"))];
+        let taken = w.store().relay(w.partition(&s), door, None, &batch).await.unwrap();
+        let Relay::Taken(sent) = taken else { panic!("{taken:?}") };
+        match (first, &sent[0]) {
+            (None, Sent::Accepted { message, number: 1 }) => first = Some(*message),
+            (Some(first), Sent::Repeat { message, .. }) => assert_eq!(*message, first, "{door}"),
+            (_, other) => panic!("{door}: {other:?}"),
+        }
+    }
+}
+
 // ---- the stream itself
 
 fn fields(body: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -205,43 +243,57 @@ fn fields(body: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 pub async fn the_plain_door_gives_its_oldest_entries_as_they_were_posted(w: World<impl Ground>) {
-    let none = w.store().ingress(10, Duration::ZERO).await.unwrap();
+    let none = w.store().ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap();
     assert_eq!((none.entries.len(), none.last), (0, StreamId::default()));
     let mut ids = Vec::new();
     for body in ["one", "two", "three"] {
-        ids.push(w.store().post(&fields(body)).await.unwrap());
+        ids.push(w.store().post(Door::MAIN, &fields(body)).await.unwrap());
     }
     assert_eq!(ids[0], at(w.now().0));
-    let page = w.store().ingress(2, Duration::ZERO).await.unwrap();
+    let page = w.store().ingress(Door::MAIN, 2, Duration::ZERO).await.unwrap();
     assert_eq!(page.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), ids[..2]);
     assert_eq!((&page.entries[1].fields, page.last), (&fields("two"), ids[2]));
-    w.store().remove_ingress(&ids[..2]).await.unwrap();
-    w.store().remove_ingress(&ids[..2]).await.unwrap();
-    let left = w.store().ingress(10, Duration::ZERO).await.unwrap();
+    w.store().remove_ingress(Door::MAIN, &ids[..2]).await.unwrap();
+    w.store().remove_ingress(Door::MAIN, &ids[..2]).await.unwrap();
+    let left = w.store().ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap();
     assert_eq!((left.entries.len(), left.entries[0].id), (1, ids[2]));
 }
 
 pub async fn the_plain_door_remembers_its_last_id_when_it_is_empty(w: World<impl Ground>) {
-    let id = w.store().post(&fields("one")).await.unwrap();
-    w.store().remove_ingress(&[id]).await.unwrap();
-    assert_eq!(w.store().ingress(10, Duration::ZERO).await.unwrap().last, id);
+    let id = w.store().post(Door::MAIN, &fields("one")).await.unwrap();
+    w.store().remove_ingress(Door::MAIN, &[id]).await.unwrap();
+    assert_eq!(w.store().ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().last, id);
 }
 
 pub async fn the_plain_door_can_be_moved_forward_and_never_back(w: World<impl Ground>) {
     let ahead = at(w.now().0 + 1_000);
-    w.store().advance_ingress(ahead).await.unwrap();
-    assert_eq!(w.store().ingress(10, Duration::ZERO).await.unwrap().last, ahead);
-    let next = w.store().post(&fields("one")).await.unwrap();
+    w.store().advance_ingress(Door::MAIN, ahead).await.unwrap();
+    assert_eq!(w.store().ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().last, ahead);
+    let next = w.store().post(Door::MAIN, &fields("one")).await.unwrap();
     assert_eq!(next, StreamId { seq: 1, ..ahead });
-    w.store().advance_ingress(at(5)).await.unwrap();
-    let still = w.store().ingress(10, Duration::ZERO).await.unwrap();
+    w.store().advance_ingress(Door::MAIN, at(5)).await.unwrap();
+    let still = w.store().ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap();
     assert_eq!((still.last, still.entries.len()), (next, 1));
 }
 
+pub async fn plain_doors_know_nothing_of_one_another(w: World<impl Ground>) {
+    let (store, other) = (w.store(), Door::numbered(1).unwrap());
+    let main = store.post(Door::MAIN, &fields("main")).await.unwrap();
+    let one = store.post(other, &fields("other")).await.unwrap();
+    let ahead = at(w.now().0 + 1_000);
+    store.advance_ingress(other, ahead).await.unwrap();
+    let seen = store.ingress(other, 10, Duration::ZERO).await.unwrap();
+    assert_eq!((seen.entries.len(), &seen.entries[0].fields, seen.last), (1, &fields("other"), ahead));
+    store.remove_ingress(other, &[main, one]).await.unwrap();
+    assert!(store.ingress(other, 10, Duration::ZERO).await.unwrap().entries.is_empty());
+    let seen = store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap();
+    assert_eq!((seen.entries.len(), seen.last), (1, main));
+}
+
 pub async fn whoever_waits_at_the_plain_door_sees_the_first_entry(w: World<impl Ground>) {
-    let (page, posted) = tokio::join!(w.store().ingress(10, Duration::from_secs(20)), async {
+    let (page, posted) = tokio::join!(w.store().ingress(Door::MAIN, 10, Duration::from_secs(20)), async {
         tokio::task::yield_now().await;
-        w.store().post(&fields("one")).await.unwrap()
+        w.store().post(Door::MAIN, &fields("one")).await.unwrap()
     });
     assert_eq!(page.unwrap().entries[0].id, posted);
 }

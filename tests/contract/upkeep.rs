@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{Body, Limits, NewMessage, SessionId, StreamId},
+    model::{Body, Door, Limits, NewMessage, SessionId, StreamId},
     store::{
         Fire, Ground as Reason, Hint, Leaving, Mend, Relayed, RelayedKind, Store, StoreError, Survey,
         memory::Meddling,
@@ -169,7 +169,7 @@ pub async fn what_a_door_answers_is_left_to_nobody(w: World<impl Ground>) {
     let refused = NewMessage { reply_to: Some(key("r")), body: too_large(), ..w.message(&s, "hello") };
     let id = StreamId { millis: 1, seq: 0 };
     let batch = [Relayed { id, what: RelayedKind::Message(Box::new(refused)) }];
-    w.store().relay(w.partition(&s), None, &batch).await.unwrap();
+    w.store().relay(w.partition(&s), Door::MAIN, None, &batch).await.unwrap();
     assert_eq!(to(&survey(&w, &s).await.out), ["r"]);
 }
 

@@ -108,6 +108,7 @@ impl<G: Ground> World<G> {
             group: None,
             resume: None,
             pool: Pool::default(),
+            durability: Default::default(),
             class: Default::default(),
         }
     }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use tenure::{
-    model::{Lease, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId, StreamId, WorkerId},
+    model::{Door, Lease, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId, StreamId, WorkerId},
     store::{
         Boundary, Claim, Claimant, DeadLetter, FirstMessage, Ground, HistoryRange, Leaving, Member, OutReply,
         Presence, Relayed, Store, StoreError, StoreResult,
@@ -19,7 +19,7 @@ pub const OWN_TTL: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Call {
     Send(NewMessage),
-    Relay(Partition, Option<StreamId>, Vec<Relayed>),
+    Relay(Partition, Door, Option<StreamId>, Vec<Relayed>),
     Join(Partition, Presence),
     Renew(Partition, Presence),
     Bury(Partition, WorkerId, Ground),
@@ -44,12 +44,12 @@ pub enum Call {
     History(SessionId, HistoryRange),
     Dead(Partition, Option<StreamId>, usize),
     Held(Partition, WorkerId),
-    Cursors,
+    Cursors(Door),
     Members,
-    Post(Vec<(Vec<u8>, Vec<u8>)>),
-    Ingress(usize),
-    RemoveIngress(Vec<StreamId>),
-    Advance(StreamId),
+    Post(Door, Vec<(Vec<u8>, Vec<u8>)>),
+    Ingress(Door, usize),
+    RemoveIngress(Door, Vec<StreamId>),
+    Advance(Door, StreamId),
     Announce(Box<Member>, Duration),
     Retire(WorkerId),
 }
@@ -59,7 +59,7 @@ impl Call {
     pub async fn make(&self, store: &impl Store, leases: &mut Vec<Lease>) -> String {
         match self {
             Self::Send(message) => said(store.send(message).await),
-            Self::Relay(at, previous, batch) => said(store.relay(*at, *previous, batch).await),
+            Self::Relay(at, door, previous, batch) => said(store.relay(*at, *door, *previous, batch).await),
             Self::Join(at, presence) => said(store.join(*at, presence).await),
             Self::Renew(at, presence) => said(store.renew(*at, presence).await),
             Self::Bury(at, worker, ground) => said(store.bury(*at, worker, *ground).await),
@@ -109,12 +109,12 @@ impl Call {
                 });
                 said(held)
             }
-            Self::Cursors => said(store.cursors().await),
+            Self::Cursors(door) => said(store.cursors(*door).await),
             Self::Members => said(store.members().await),
-            Self::Post(fields) => said(store.post(fields).await),
-            Self::Ingress(most) => said(store.ingress(*most, Duration::ZERO).await),
-            Self::RemoveIngress(ids) => said(store.remove_ingress(ids).await),
-            Self::Advance(past) => said(store.advance_ingress(*past).await),
+            Self::Post(door, fields) => said(store.post(*door, fields).await),
+            Self::Ingress(door, most) => said(store.ingress(*door, *most, Duration::ZERO).await),
+            Self::RemoveIngress(door, ids) => said(store.remove_ingress(*door, ids).await),
+            Self::Advance(door, past) => said(store.advance_ingress(*door, *past).await),
             Self::Announce(member, ttl) => said(store.announce(member, *ttl).await),
             Self::Retire(worker) => said(store.retire(worker).await),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{AgentName, Limits, Millis, Pool, ReplyTo, SessionId, Settings, WorkerId},
+    model::{AgentName, Door, Limits, Millis, Pool, ReplyTo, SessionId, Settings, WorkerId},
     store::{DutyWish, Presence},
 };
 
@@ -71,4 +71,9 @@ pub fn presence(worker: &WorkerId, load: Option<u64>, duty: DutyWish) -> Presenc
         agents().into_iter().zip([1, 2]).filter(|(_, last)| load.is_some_and(|load| load % 8 == *last));
     let full = full.map(|(agent, _)| agent).collect();
     Presence { worker: worker.clone(), lease: LEASE, pool, agents: agents(), full, load, duty }
+}
+
+/// A plain door: the one without a number, or the second with one.
+pub fn door(number: u8) -> Door {
+    if number == 0 { Door::MAIN } else { Door::numbered(number).expect("a small number") }
 }

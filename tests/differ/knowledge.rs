@@ -36,8 +36,8 @@ pub struct Knowledge {
     pub now: Millis,
     /// What the memory store holds.
     pub snapshot: Snapshot,
-    /// What stands at its plain door.
-    pub ingress: Ingress,
+    /// What stands at its plain doors.
+    pub doors: [Ingress; 2],
 }
 
 /// One of `all`, by a number.
@@ -61,7 +61,7 @@ impl Knowledge {
             empty: PartitionSnapshot::default(),
             now: cast::START,
             snapshot: Snapshot::default(),
-            ingress: Ingress::default(),
+            doors: Default::default(),
         }
     }
 
@@ -99,6 +99,11 @@ impl Knowledge {
 
     pub fn id(&self, number: u8) -> &IdempotencyKey {
         chosen(&self.ids, number)
+    }
+
+    /// What stands at a plain door.
+    pub fn ingress(&self, door: u8) -> &Ingress {
+        &self.doors[usize::from(door)]
     }
 
     /// The partition of a session.

@@ -11,6 +11,7 @@ pub enum Operation {
     /// A batch for the session's partition. `previous` is right (0), none (1) or wrong.
     Relay {
         at: u8,
+        door: u8,
         previous: u8,
         ids_back: bool,
         batch: Vec<Relayed>,
@@ -113,15 +114,19 @@ pub enum Operation {
     },
     Read(Reading),
     Post {
+        door: u8,
         fields: u8,
     },
     Ingress {
+        door: u8,
         most: u8,
     },
     RemoveIngress {
+        door: u8,
         most: u8,
     },
     Advance {
+        door: u8,
         by: u16,
     },
     Announce {
@@ -149,6 +154,8 @@ pub struct Letter {
     pub other_pool: bool,
     pub group: bool,
     pub resume: Option<bool>,
+    /// Replicas that it asks for.
+    pub asks: u8,
 }
 
 /// How long a body is.
@@ -219,7 +226,7 @@ pub enum Reading {
     After { session: u8, entry: Option<u8>, most: u8 },
     Dead { at: u8, after: Option<u8>, most: u8 },
     Held { at: u8, worker: u8 },
-    Cursors,
+    Cursors { door: u8 },
     Members,
 }
 
@@ -275,8 +282,9 @@ fn letter() -> impl Strategy<Value = Letter> {
     ];
     let resume = option::weighted(0.1, any::<bool>());
     let session = prop_oneof![3 => 0..2_u8, 2 => any::<u8>()];
-    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume)
-        .prop_map(|(session, id, reply_to, size, other_pool, group, resume)| Letter {
+    let asks = prop_oneof![5 => Just(0), 1 => any::<u8>()];
+    (session, option::of(any::<u8>()), option::of(any::<u8>()), size, once_in(12), once_in(8), resume, asks)
+        .prop_map(|(session, id, reply_to, size, other_pool, group, resume, asks)| Letter {
             session,
             id,
             reply_to,
@@ -284,7 +292,13 @@ fn letter() -> impl Strategy<Value = Letter> {
             other_pool,
             group,
             resume,
+            asks,
         })
+}
+
+/// The plain door without a number, or one with.
+fn door() -> impl Strategy<Value = u8> {
+    0..2_u8
 }
 
 fn relay() -> impl Strategy<Value = Operation> {
@@ -292,8 +306,9 @@ fn relay() -> impl Strategy<Value = Operation> {
         .prop_map(|(session, reply_to)| Relayed::Malformed { session, reply_to });
     let entry = prop_oneof![5 => letter().prop_map(Relayed::Letter), 1 => malformed];
     let previous = prop_oneof![8 => Just(0), 1 => Just(1), 1 => Just(2)];
-    (any::<u8>(), previous, once_in(8), vec(entry, 0..5))
-        .prop_map(|(at, previous, ids_back, batch)| Operation::Relay { at, previous, ids_back, batch })
+    (any::<u8>(), door(), previous, once_in(8), vec(entry, 0..5)).prop_map(
+        |(at, door, previous, ids_back, batch)| Operation::Relay { at, door, previous, ids_back, batch },
+    )
 }
 
 fn renewal() -> impl Strategy<Value = Operation> {
@@ -411,7 +426,7 @@ fn reading() -> impl Strategy<Value = Operation> {
                 most
             }),
             (any::<u8>(), any::<u8>()).prop_map(|(at, worker)| Reading::Held { at, worker }),
-            Just(Reading::Cursors),
+            door().prop_map(|door| Reading::Cursors { door }),
             Just(Reading::Members),
         ];
     reading.prop_map(Operation::Read)
@@ -419,10 +434,10 @@ fn reading() -> impl Strategy<Value = Operation> {
 
 fn namespace() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        (0..4_u8).prop_map(|fields| Operation::Post { fields }),
-        (0..4_u8).prop_map(|most| Operation::Ingress { most }),
-        (0..4_u8).prop_map(|most| Operation::RemoveIngress { most }),
-        (0..3_000_u16).prop_map(|by| Operation::Advance { by }),
+        (door(), 0..4_u8).prop_map(|(door, fields)| Operation::Post { door, fields }),
+        (door(), 0..4_u8).prop_map(|(door, most)| Operation::Ingress { door, most }),
+        (door(), 0..4_u8).prop_map(|(door, most)| Operation::RemoveIngress { door, most }),
+        (door(), 0..3_000_u16).prop_map(|(door, by)| Operation::Advance { door, by }),
         (any::<u8>(), 0..20_u8).prop_map(|(worker, secs)| Operation::Announce { worker, secs }),
         any::<u8>().prop_map(|worker| Operation::Retire { worker }),
     ]

@@ -183,7 +183,10 @@ impl<'a> Pair<'a> {
             }
             _ => {
                 self.known.snapshot = self.memory.snapshot();
-                self.known.ingress = self.memory.ingress(100, Duration::ZERO).await.expect("it answers");
+                for (door, seen) in (0..).zip(&mut self.known.doors) {
+                    let look = self.memory.ingress(cast::door(door), 100, Duration::ZERO);
+                    *seen = look.await.expect("it answers");
+                }
                 if let Some(call) = resolve(&mut self.known, operation, &self.leases.0) {
                     self.ask(&call).await.map_err(|what| (format!("{call:?}"), what))?;
                     self.last = Some(call);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    model::{Body, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
+    model::{Body, Door, Durability, Epoch, Lease, NewMessage, Resume, SessionId, StreamId},
     store::{
         Claimant, DutyWish, FirstMessage, Ground, HistoryRange, Leaving, Member, MemberState, Overdue,
         Purpose, Refused, Relayed, RelayedKind, Suspect,
@@ -25,7 +25,9 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
     Some(match operation {
         Operation::Tick(_) | Operation::DeleteOwn { .. } | Operation::Again => return None,
         Operation::Send(letter) => Call::Send(message(known, letter)),
-        Operation::Relay { at, previous, ids_back, batch } => relay(known, *at, *previous, *ids_back, batch),
+        Operation::Relay { at, door, previous, ids_back, batch } => {
+            relay(known, *at, cast::door(*door), (*previous, *ids_back), batch)
+        }
         Operation::Renew { worker, at, load, duty, join } => {
             let duty = [DutyWish::Take, DutyWish::Leave, DutyWish::GiveUp][usize::from(*duty)];
             let presence = cast::presence(known.worker(*worker), load.map(u64::from), duty);
@@ -106,17 +108,21 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             Call::Delete(session.clone(), known.pool_of(session, *other_pool), known.one_of(*owner, session))
         }
         Operation::Read(reading) => read(known, *reading),
-        Operation::Post { fields } => {
+        Operation::Post { door, fields } => {
             let field = |n: u8| (format!("field {n}").into_bytes(), vec![n, 0xff, 0, b'"']);
-            Call::Post((0..*fields).map(field).collect())
+            Call::Post(cast::door(*door), (0..*fields).map(field).collect())
         }
-        Operation::Ingress { most } => Call::Ingress((*most).into()),
-        Operation::RemoveIngress { most } => Call::RemoveIngress(
-            known.ingress.entries.iter().map(|entry| entry.id).take((*most).into()).collect(),
+        Operation::Ingress { door, most } => Call::Ingress(cast::door(*door), (*most).into()),
+        Operation::RemoveIngress { door, most } => Call::RemoveIngress(
+            cast::door(*door),
+            known.ingress(*door).entries.iter().map(|entry| entry.id).take((*most).into()).collect(),
         ),
-        Operation::Advance { by } => {
-            let last = known.ingress.last;
-            Call::Advance(StreamId { millis: (last.millis + u64::from(*by)).saturating_sub(500), ..last })
+        Operation::Advance { door, by } => {
+            let last = known.ingress(*door).last;
+            Call::Advance(
+                cast::door(*door),
+                StreamId { millis: (last.millis + u64::from(*by)).saturating_sub(500), ..last },
+            )
         }
         Operation::Announce { worker, secs } => {
             Call::Announce(Box::new(member(known, *worker)), Duration::from_secs(u64::from(*secs) + 1))
@@ -148,14 +154,21 @@ fn message(known: &mut Knowledge, letter: &Letter) -> NewMessage {
         resume: letter.resume.map(|eager| if eager { Resume::Eager } else { Resume::Lazy }),
         pool: known.pool_of(&session, letter.other_pool),
         session,
+        durability: Durability { fsync: false, replicas: letter.asks },
         class: Default::default(),
     }
 }
 
-fn relay(known: &mut Knowledge, at: u8, previous: u8, ids_back: bool, batch: &[operation::Relayed]) -> Call {
+fn relay(
+    known: &mut Knowledge,
+    at: u8,
+    door: Door,
+    (previous, ids_back): (u8, bool),
+    batch: &[operation::Relayed],
+) -> Call {
     let partition = known.partition(at);
     let here: Vec<SessionId> = known.sessions_in(partition);
-    let cursor = known.held(partition).cursor;
+    let cursor = known.held(partition).cursors.get(&door).copied();
     let previous = match previous {
         0 => cursor,
         1 => None,
@@ -167,7 +180,7 @@ fn relay(known: &mut Knowledge, at: u8, previous: u8, ids_back: bool, batch: &[o
         what: relayed_kind(known, &here, relayed),
     });
     let entries: Vec<_> = entries.collect();
-    Call::Relay(partition, previous, entries)
+    Call::Relay(partition, door, previous, entries)
 }
 
 fn relayed_kind(known: &mut Knowledge, here: &[SessionId], relayed: &operation::Relayed) -> RelayedKind {
@@ -181,6 +194,7 @@ fn relayed_kind(known: &mut Knowledge, here: &[SessionId], relayed: &operation::
             session: session.map(|session| chosen(here, session).clone()),
             id: session.map(|id| known.id(id).clone()),
             reply_to: reply_to.map(|list| known.list(list).clone()),
+            durability: Durability { fsync: reply_to.is_some(), replicas: 0 },
             reason: "malformed".into(),
             sentence: "`to` is \"missing\"\n".into(),
             body: Body::text("\u{1}/ü"),
@@ -262,7 +276,7 @@ fn read(known: &Knowledge, reading: Reading) -> Call {
             Call::Dead(at, after, most.into())
         }
         Reading::Held { at, worker } => Call::Held(known.partition(at), known.worker(worker).clone()),
-        Reading::Cursors => Call::Cursors,
+        Reading::Cursors { door } => Call::Cursors(cast::door(door)),
         Reading::Members => Call::Members,
     }
 }

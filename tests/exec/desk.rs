@@ -103,6 +103,7 @@ impl Desk {
             group: None,
             resume: None,
             pool: Pool::default(),
+            durability: Default::default(),
             class: Default::default(),
         };
         let sent = self.store.send(&message).await.unwrap();

@@ -1,7 +1,7 @@
 //! Durability classes: what is told once replicas or the disk have it, and what while they do not.
 
 use tenure::{
-    model::{Durability, NewMessage, SessionId},
+    model::{Door, Durability, NewMessage, SessionId},
     store::{
         Boundary, Claim, Claimed, Commit, Look, Reach, RedisStore, Relay, Relayed, RelayedKind, Sent, Store,
         StoreResult,
@@ -11,8 +11,8 @@ use tenure::{
 
 use crate::{
     desk::{
-        BOUND, boundary, by_hand, claim, claimant, join, message, options, session, store_at, store_on,
-        version,
+        BOUND, boundary, by_hand, calls, claim, claimant, join, message, options, session, store_at,
+        store_on, version,
     },
     proxy::Proxy,
     support::{RedisServer, eventually},
@@ -100,19 +100,19 @@ async fn what_is_relayed_is_unknown_while_the_replica_stands_still() {
         id: format!("{n}-0").parse().unwrap(),
         what: RelayedKind::Message(Box::new(at(word, &carol, n))),
     };
-    let plain = store.relay(partition, None, &[relayed(1, "memory")]).await.unwrap();
+    let plain = store.relay(partition, Door::MAIN, None, &[relayed(1, "memory")]).await.unwrap();
     assert!(matches!(plain, Relay::Taken(_)), "{plain:?}");
     replica.pause();
     let mixed = [relayed(2, "memory"), relayed(3, "replicas:1")];
     let previous = Some("1-0".parse().unwrap());
-    assert_eq!(store.relay(partition, previous, &mixed).await.unwrap(), Relay::Unknown);
+    assert_eq!(store.relay(partition, Door::MAIN, previous, &mixed).await.unwrap(), Relay::Unknown);
     assert_eq!(store.reach(partition, class("replicas:1")).await.unwrap(), Reach::Unknown);
     replica.resume();
     eventually("the replica has it", BOUND, async || {
         store.reach(partition, class("replicas:1")).await.unwrap() == Reach::Reached
     })
     .await;
-    assert_eq!(store.cursors().await.unwrap()[&partition], "3-0".parse().unwrap());
+    assert_eq!(store.cursors(Door::MAIN).await.unwrap()[&partition], "3-0".parse().unwrap());
 }
 
 #[tokio::test]
@@ -128,6 +128,23 @@ async fn more_replicas_than_there_are_are_never_said_to_have_it() {
     ] {
         assert_eq!(store.reach(partition, class(word)).await.unwrap(), reach, "{word}, without a disk");
     }
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_for_a_class_is_said_at_once_and_with_the_setting_to_change() {
+    let (primary, mut replica) = followed();
+    let store = store_on(&primary).await;
+    let partition = store.partitions().all().next().unwrap();
+    let lacks = async |word: &str| store.lacks(partition, class(word)).await.unwrap();
+    assert_eq!((lacks("memory").await, lacks("replicas:1").await), (None, None));
+    let lack = lacks("replicas:2").await.expect("one replica follows");
+    assert_eq!(
+        lack.sentence(class("replicas:2")),
+        "replicas:2 is asked for: 1 replicas follow: add replicas (REPLICAOF), or ask for fewer"
+    );
+    assert!(lacks("fsync").await.is_some(), "it has no disk");
+    replica.kill();
+    eventually("the replica is missed", BOUND, async || lacks("replicas:1").await.is_some()).await;
 }
 
 #[tokio::test]
@@ -162,14 +179,6 @@ async fn many_writes_share_one_wait() {
     assert!(sent.iter().all(|sent| matches!(sent, Sent::Accepted { .. })));
     let waits = calls(&primary, "wait").await;
     assert!((1..50).contains(&waits), "{waits} waits for 200 writes");
-}
-
-/// How often a command was run.
-async fn calls(server: &RedisServer, command: &str) -> u64 {
-    let mut ask = redis::cmd("INFO");
-    let info: String = ask.arg("commandstats").query_async(&mut by_hand(server).await).await.unwrap();
-    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]

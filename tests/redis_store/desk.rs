@@ -54,6 +54,7 @@ pub fn message(to: &SessionId, n: u64) -> NewMessage {
         group: None,
         resume: None,
         pool: Pool::default(),
+        durability: Default::default(),
         class: Default::default(),
     }
 }
@@ -146,4 +147,12 @@ pub fn boundary(claimed: &Claimed) -> Boundary {
         page: 10,
         class: Default::default(),
     }
+}
+
+/// How often a command was run.
+pub async fn calls(server: &RedisServer, command: &str) -> u64 {
+    let mut ask = redis::cmd("INFO");
+    let info: String = ask.arg("commandstats").query_async(&mut by_hand(server).await).await.unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }

@@ -68,6 +68,19 @@ async fn a_message_by_evalsha_is_a_message_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_message_by_evalsha_may_ask_for_more_than_its_agent_with_one_argument_more() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    let tag = store.partitions().tag(store.partitions().of(&alice)).to_owned();
+    let mut arguments = arguments(&tag, "{}");
+    arguments.push("fsync+replicas:255".to_owned());
+    call(&server, &keys(&tag), &arguments).await.unwrap();
+    let claimed = claim(&store, &alice).await;
+    let [Mail::Message(message)] = &claimed.mail[..] else { panic!("one message: {:?}", claimed.mail) };
+    assert_eq!(message.durability, "fsync+replicas:255".parse().unwrap());
+}
+
+#[tokio::test]
 async fn a_wrong_call_is_an_error_and_changes_nothing() {
     let server = RedisServer::start();
     let (store, alice) = (store_on(&server).await, session("echo/alice"));
@@ -78,6 +91,7 @@ async fn a_wrong_call_is_an_error_and_changes_nothing() {
         changed[at] = value.to_owned();
         changed
     };
+    let asking = |class: &str| [good(), vec![class.to_owned()]].concat();
     let wrong = [
         (keys(&tag), good()[..10].to_vec()),
         (keys(&tag)[..6].to_vec(), good()),
@@ -97,6 +111,11 @@ async fn a_wrong_call_is_an_error_and_changes_nothing() {
         (keys(&tag), with(8, "tenure:mine")),
         (keys(&tag), with(9, "a group")),
         (keys(&tag), with(10, "never")),
+        (keys(&tag), asking("disk")),
+        (keys(&tag), asking("replicas:0")),
+        (keys(&tag), asking("replicas:256")),
+        (keys(&tag), asking("replicas:1\",\"v\":\"")),
+        (keys(&tag), [asking("fsync"), vec![String::new()]].concat()),
     ];
     for (keys, arguments) in wrong {
         let error = call(&server, &keys, &arguments).await.unwrap_err();

@@ -6,10 +6,12 @@ mod support;
 
 mod classes;
 mod connections;
+mod deliveries;
 mod desk;
 mod direct_door;
 mod hints;
-mod proxy;
 mod records;
 mod refusals;
 mod scripts;
+
+use support::proxy;

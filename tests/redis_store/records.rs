@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{Body, Group, Pool, StreamId},
+    model::{Body, Door, Group, Pool, StreamId},
     store::{Commit, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store},
 };
 
@@ -77,10 +77,21 @@ async fn a_plain_door_entry_of_any_bytes_is_given_as_it_is() {
     let server = RedisServer::start();
     let store = store_on(&server).await;
     let fields = vec![(b"to".to_vec(), b"\xff\x00\r\n".to_vec()), (b"\xfe".to_vec(), Vec::new())];
-    let id = store.post(&fields).await.unwrap();
-    let ingress = store.ingress(10, Duration::ZERO).await.unwrap();
+    let id = store.post(Door::MAIN, &fields).await.unwrap();
+    let ingress = store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap();
     assert_eq!((ingress.entries[0].id, &ingress.entries[0].fields), (id, &fields));
     assert_eq!(ingress.last, id);
+}
+
+#[tokio::test]
+async fn a_cursor_from_before_doors_had_numbers_counts_for_the_one_without() {
+    let server = RedisServer::start();
+    let (store, alice) = (store_on(&server).await, session("echo/alice"));
+    let partition = store.partitions().of(&alice);
+    let cursor = store.keys().partition(partition).cursor();
+    by_hand(&server).await.hset::<_, _, _, ()>(&cursor, "ingress", "7-1 0f").await.unwrap();
+    assert_eq!(store.cursors(Door::MAIN).await.unwrap(), [(partition, "7-1".parse().unwrap())].into());
+    assert!(store.cursors(Door::numbered(0).unwrap()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -134,7 +145,9 @@ async fn a_key_of_another_type_is_taken_for_unreadable_at_the_plain_door_and_sto
         what: RelayedKind::Message(Box::new(message(to, n))),
     };
     let batch = [entry(1, &fine), entry(2, &spoiled), entry(3, &worse), entry(4, &fine)];
-    let Relay::Taken(sent) = store.relay(partition, None, &batch).await.unwrap() else { panic!() };
+    let Relay::Taken(sent) = store.relay(partition, Door::MAIN, None, &batch).await.unwrap() else {
+        panic!()
+    };
     assert!(matches!(sent[0], Sent::Accepted { number: 1, .. }), "{sent:?}");
     assert_eq!(sent[1..3], [Sent::Refused(Refusal::Unreadable), Sent::Refused(Refusal::Unreadable)]);
     assert!(matches!(sent[3], Sent::Accepted { number: 2, .. }), "{sent:?}");

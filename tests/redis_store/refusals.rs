@@ -102,7 +102,7 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
         resume: Resume::Lazy,
         durability: Durability::MEMORY,
     };
-    store.declare(&alice.agent(), &how).await.unwrap();
+    store.declare(&"w".parse().unwrap(), &alice.agent(), &how).await.unwrap();
     let bob = session("echo/bob");
     assert_eq!(store.delete(&bob, &how.pool, None).await.unwrap(), Delete::Absent);
 

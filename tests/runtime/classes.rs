@@ -5,8 +5,8 @@ use std::time::Duration;
 use tenure::{
     WorkerHandle,
     client::{Client, ClientError, Outgoing},
-    model::{Durability, NewMessage, ReplyTo, WorkerConfig},
-    store::Store,
+    model::{Door, Durability, Envelope, NewMessage, ReplyTo, WorkerConfig},
+    store::{DeadLetter, Refused, Relayed, RelayedKind, Store},
 };
 
 use crate::fleet::Fleet;
@@ -56,4 +56,214 @@ async fn an_answer_asked_for_again_is_told_at_the_class_of_its_commit() {
     assert!(matches!(unknown, ClientError::NotReached(REPLICATED)), "{unknown:?}");
     fleet.store.set_replicas(1);
     assert_eq!(client.ask(again(), MINUTE).await.unwrap().class, REPLICATED);
+}
+
+/// A message for an agent at `memory` that asks for `replicas:1`, accepted without.
+fn asking(fleet: &Fleet, session: &str, list: &str) -> NewMessage {
+    let reply_to = Some(list.parse().unwrap());
+    NewMessage { durability: REPLICATED, reply_to, ..fleet.message(session, "hi") }
+}
+
+async fn reply_now(fleet: &Fleet, list: &str) -> Option<Envelope> {
+    let reply = fleet.store.take_reply(&list.parse().unwrap(), Duration::ZERO).await.unwrap();
+    reply.map(|reply| serde_json::from_str(&reply).unwrap())
+}
+
+async fn post(fleet: &Fleet, fields: &[(&str, &str)]) {
+    let fields = fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    fleet.store.post(Door::MAIN, &fields.collect::<Vec<_>>()).await.unwrap();
+}
+
+async fn left_at_the_door(fleet: &Fleet) -> usize {
+    fleet.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries.len()
+}
+
+async fn letters(fleet: &Fleet, session: &str) -> Vec<DeadLetter> {
+    let at = fleet.store.partitions().of(&session.parse().unwrap());
+    fleet.store.dead(at, None, 10).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_reaches_what_its_message_asks_for_and_others_of_its_agent_do_not_wait() {
+    let fleet = Fleet::new(3);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_replicas(0);
+    fleet.store.send(&asking(&fleet, "slow/alice", "asked")).await.unwrap();
+    assert_eq!(fleet.ask("slow/bob", "plain").await.class, None);
+    fleet.env.sleep(MINUTE).await;
+    assert_eq!(reply_now(&fleet, "asked").await, None, "no replica has it");
+    assert_eq!(fleet.history("slow/alice").await.len(), 2, "though it is written");
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&"asked".parse().unwrap()).await.class, Some(REPLICATED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_boundary_of_the_turn_reaches_what_its_message_asks_for() {
+    let fleet = Fleet::new(4);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_replicas(0);
+    let failing = NewMessage { body: tenure::Body::text("fail once"), ..asking(&fleet, "moody/a", "asked") };
+    fleet.store.send(&failing).await.unwrap();
+    fleet.env.sleep(MINUTE).await;
+    assert_eq!(fleet.history("moody/a").await, [], "its second run waits for the end of the first");
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&"asked".parse().unwrap()).await.class, Some(REPLICATED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_message_asks_for_holds_for_whoever_runs_it() {
+    let fleet = Fleet::new(5);
+    let first = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.send(&asking(&fleet, "slow/alice", "asked")).await.unwrap();
+    fleet.until(MINUTE, async || fleet.sight("slow/alice").await.record.owner.is_some()).await;
+    first.kill().await;
+    fleet.store.set_replicas(0);
+    let _second = worker_at(&fleet, "b", Durability::MEMORY).await;
+    fleet.until(MINUTE, async || fleet.history("slow/alice").await.len() == 2).await;
+    fleet.env.sleep(MINUTE).await;
+    assert_eq!(reply_now(&fleet, "asked").await, None);
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&"asked".parse().unwrap()).await.class, Some(REPLICATED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_asks_for_less_than_its_agent_gets_what_the_agent_has() {
+    let fleet = Fleet::new(6);
+    let _worker = worker_at(&fleet, "a", REPLICATED).await;
+    let client = Client::new(fleet.store.clone(), fleet.env.fork());
+    let weaker = Outgoing::text("echo/a".parse().unwrap(), "hi").durability(Durability::MEMORY);
+    assert_eq!(client.ask(weaker, MINUTE).await.unwrap().class, REPLICATED);
+    let other = Outgoing::text("echo/a".parse().unwrap(), "hi").durability("fsync".parse().unwrap());
+    assert_eq!(client.ask(other, MINUTE).await.unwrap().class, "fsync+replicas:1".parse().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_at_once_what_its_server_lacks_and_nothing_is_sent() {
+    let fleet = Fleet::new(7);
+    fleet.store.set_provided(0);
+    let client = Client::new(fleet.store.clone(), fleet.env.fork());
+    let message = Outgoing::text("echo/a".parse().unwrap(), "hi").durability(REPLICATED);
+    let refused = client.send(message).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Beyond { class: REPLICATED, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("0 replicas follow: ask for fewer"), "{refused}");
+    assert_eq!(fleet.store.look(&"echo/a".parse().unwrap()).await.unwrap(), tenure::store::Look::Absent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_the_plain_door_stays_until_what_it_asks_for_is_reached() {
+    let fleet = Fleet::new(8);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_replicas(0);
+    post(&fleet, &[("to", "echo/a"), ("body", "hi"), ("durability", "replicas:1"), ("reply_to", "r")]).await;
+    fleet.env.sleep(MINUTE).await;
+    assert_eq!((left_at_the_door(&fleet).await, reply_now(&fleet, "r").await), (1, None));
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&"r".parse().unwrap()).await.class, Some(REPLICATED));
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+    assert_eq!(fleet.texts("echo/a").await, ["hi"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_asks_for_what_its_server_lacks_is_refused_and_holds_up_nobody() {
+    let fleet = Fleet::new(9);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_provided(0);
+    post(&fleet, &[("to", "echo/a"), ("body", "hi"), ("durability", "replicas:1"), ("reply_to", "r")]).await;
+    post(&fleet, &[("to", "echo/a"), ("body", "next"), ("reply_to", "next")]).await;
+    let error = fleet.reply(&"r".parse().unwrap()).await.error.expect("an error");
+    assert_eq!(error.reason, "durability");
+    assert_eq!(error.message, "replicas:1 is asked for: 0 replicas follow: ask for fewer");
+    assert!(fleet.reply(&"next".parse().unwrap()).await.reply.is_some());
+    let [letter] = &letters(&fleet, "echo/a").await[..] else { panic!("one letter") };
+    assert_eq!((letter.reason.as_str(), letter.durability), ("durability", REPLICATED));
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+
+    // Once the replica is there it can be sent again, and asks for it again.
+    let client = Client::new(fleet.store.clone(), fleet.env.fork());
+    let id = tenure::client::DeadId::of(letter);
+    assert!(matches!(client.retry(id).await, Err(ClientError::Beyond { .. })));
+    fleet.store.set_provided(1);
+    client.retry(id).await.unwrap();
+    assert_eq!(fleet.reply(&"r".parse().unwrap()).await.class, Some(REPLICATED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_refused_by_a_relay_that_died_then_is_removed_by_the_next() {
+    let fleet = Fleet::new(10);
+    post(&fleet, &[("to", "echo/a"), ("body", "hi"), ("durability", "replicas:1"), ("reply_to", "r")]).await;
+    let refused = Refused {
+        session: Some("echo/a".parse().unwrap()),
+        id: None,
+        reply_to: Some("r".parse().unwrap()),
+        durability: REPLICATED,
+        reason: "durability".into(),
+        sentence: "no".into(),
+        body: tenure::Body::text("hi"),
+    };
+    relay_by_hand(&fleet, RelayedKind::Refuse(Box::new(refused))).await;
+    fleet.store.set_provided(0);
+    fleet.store.set_replicas(0);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+    assert_eq!(letters(&fleet, "echo/a").await.len(), 1, "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_taken_stays_until_its_class_is_reached_though_the_server_lacks_it_by_then() {
+    let fleet = Fleet::new(11);
+    post(&fleet, &[("to", "echo/a"), ("body", "hi"), ("durability", "replicas:1")]).await;
+    let taken = NewMessage { durability: REPLICATED, ..fleet.message("echo/a", "hi") };
+    relay_by_hand(&fleet, RelayedKind::Message(Box::new(taken))).await;
+    fleet.store.set_provided(0);
+    fleet.store.set_replicas(0);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.env.sleep(MINUTE * 5).await;
+    assert_eq!(left_at_the_door(&fleet).await, 1);
+    fleet.store.set_replicas(1);
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+}
+
+/// Takes the first entry of the door as `what`, and leaves it there.
+async fn relay_by_hand(fleet: &Fleet, what: RelayedKind) {
+    let id = fleet.store.ingress(Door::MAIN, 1, Duration::ZERO).await.unwrap().entries[0].id;
+    let at = fleet.store.partitions().of(&"echo/a".parse().unwrap());
+    fleet.store.relay(at, Door::MAIN, None, &[Relayed { id, what }]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_message_waits_a_minute_for_what_its_server_lacks_and_is_then_given_up_on_unrun() {
+    let fleet = Fleet::new(12);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_provided(0);
+    fleet.store.set_replicas(0);
+    fleet.store.send(&asking(&fleet, "echo/a", "first")).await.unwrap();
+    fleet.env.sleep(MINUTE / 2).await;
+    assert_eq!(reply_now(&fleet, "first").await, None);
+    assert!(fleet.history("echo/a").await.is_empty(), "it was not run");
+    let error = fleet.reply(&"first".parse().unwrap()).await.error.expect("an error");
+    assert_eq!(error.reason, "durability");
+    let [letter] = &letters(&fleet, "echo/a").await[..] else { panic!("one letter") };
+    assert_eq!(letter.durability, REPLICATED);
+
+    fleet.store.send(&asking(&fleet, "echo/a", "second")).await.unwrap();
+    fleet.env.sleep(MINUTE / 2).await;
+    fleet.store.set_provided(1);
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&"second".parse().unwrap()).await.class, Some(REPLICATED), "its replica came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_drains_hands_off_a_message_that_waits_for_what_its_server_lacks() {
+    let fleet = Fleet::new(13);
+    let first = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_provided(0);
+    fleet.store.send(&asking(&fleet, "echo/a", "asked")).await.unwrap();
+    fleet.until(MINUTE, async || fleet.sight("echo/a").await.record.owner.is_some()).await;
+    fleet.env.sleep(MINUTE / 4).await;
+    let before = fleet.env.now();
+    first.drain().await;
+    assert!(fleet.env.now().since(before) < MINUTE / 4);
+    fleet.store.set_provided(1);
+    let _second = worker_at(&fleet, "b", Durability::MEMORY).await;
+    assert_eq!(fleet.reply(&"asked".parse().unwrap()).await.class, Some(REPLICATED));
 }

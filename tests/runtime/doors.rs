@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tenure::{
     Worker, WorkerHandle,
     agents::Echo,
-    model::{Partition, ReplyTo, SessionId, Settings, StreamId},
+    model::{Door, Partition, ReplyTo, SessionId, Settings, StreamId},
     store::{MemoryStore, Relayed, RelayedKind, Store},
 };
 
@@ -17,9 +17,13 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn post(fleet: &Fleet, fields: &[(&str, &[u8])]) {
+    post_at(fleet, Door::MAIN, fields).await;
+}
+
+async fn post_at(fleet: &Fleet, door: Door, fields: &[(&str, &[u8])]) {
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
-    fleet.store.post(&fields).await.unwrap();
+    fleet.store.post(door, &fields).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,8 +40,42 @@ async fn entries_of_the_plain_door_become_turns_in_order_and_are_removed() {
         fleet.until(MINUTE, async || fleet.texts(&name).await == expected).await;
     }
     fleet
-        .until(MINUTE, async || fleet.store.ingress(10, Duration::ZERO).await.unwrap().entries.is_empty())
+        .until(MINUTE, async || {
+            fleet.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries.is_empty()
+        })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_every_door_become_turns_in_the_order_of_that_door() {
+    let fleet = Fleet::new(6);
+    let _workers = [fleet.worker("v").await, fleet.worker("w").await];
+    let doors: Vec<_> = fleet.store.partitions().doors().collect();
+    for n in 0..30 {
+        for door in &doors {
+            let to = format!("count/{door}");
+            post_at(&fleet, *door, &[("to", to.as_bytes()), ("body", n.to_string().as_bytes())]).await;
+        }
+    }
+    let expected: Vec<_> = (0..30).map(|n| n.to_string()).collect();
+    for door in doors {
+        let name = format!("count/{door}");
+        fleet.until(MINUTE, async || fleet.texts(&name).await == expected).await;
+        let seen = async || fleet.store.ingress(door, 10, Duration::ZERO).await.unwrap();
+        fleet.until(MINUTE, async || seen().await.entries.is_empty()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_malformed_at_a_door_goes_to_dead_in_the_partition_that_relays_it() {
+    let fleet = Fleet::new(7);
+    let _worker = fleet.worker("w").await;
+    let door = fleet.store.partitions().doors().last().unwrap();
+    post_at(&fleet, door, &[("to", b"no slash"), ("body", b"x"), ("reply_to", b"my:replies")]).await;
+    let error = fleet.reply(&"my:replies".parse().unwrap()).await.error.unwrap();
+    assert_eq!(error.reason, "malformed");
+    let dead = fleet.store.dead(door.partition(), None, 10).await.unwrap();
+    assert_eq!(dead.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +124,7 @@ async fn an_entry_in_doubt_goes_to_dead_though_its_first_relaying_fails() {
     // As if the door had given ids of an hour from now, and went back.
     let ahead = StreamId { millis: fleet.env.wall().plus(MINUTE * 60).0, seq: 0 };
     let earlier = RelayedKind::Message(Box::new(fleet.message("echo/a", "earlier")));
-    fleet.store.relay(partition, None, &[Relayed { id: ahead, what: earlier }]).await.unwrap();
+    fleet.store.relay(partition, Door::MAIN, None, &[Relayed { id: ahead, what: earlier }]).await.unwrap();
     let (_worker, cable) = echo_worker(&fleet).await;
     fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["earlier"]).await;
     cable.lose_next("relay");
@@ -111,7 +149,7 @@ async fn an_entry_whose_taking_the_server_forgot_is_taken_again() {
     for store in &now_and_then {
         let fields = [("to", "echo/a"), ("body", "x")];
         let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        store.post(&fields).await.unwrap();
+        store.post(Door::MAIN, &fields).await.unwrap();
     }
     fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["x"]).await;
     cable.replace(earlier.clone());

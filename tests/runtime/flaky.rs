@@ -13,8 +13,8 @@ use std::{
 use tenure::{
     Env, SessionId,
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, Settings, StreamId, WorkerId,
     },
     store::*,
 };
@@ -206,20 +206,21 @@ impl Store for Flaky {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
+        fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
+        fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
         fn send(message: &NewMessage) -> Sent;
         fn take_reply(key: &ReplyTo, wait: Duration) -> Option<String>;
-        fn ingress(limit: usize, wait: Duration) -> Ingress;
-        fn post(fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
-        fn remove_ingress(ids: &[StreamId]) -> ();
-        fn advance_ingress(past: StreamId) -> ();
-        fn cursors() -> BTreeMap<Partition, StreamId>;
-        fn relay(partition: Partition, previous: Option<StreamId>, batch: &[Relayed]) -> Relay;
+        fn ingress(door: Door, limit: usize, wait: Duration) -> Ingress;
+        fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
+        fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
+        fn advance_ingress(door: Door, past: StreamId) -> ();
+        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
+        fn relay(partition: Partition, door: Door, previous: Option<StreamId>, batch: &[Relayed]) -> Relay;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;

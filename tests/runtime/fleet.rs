@@ -9,7 +9,7 @@ use std::{
 };
 
 use tenure::{
-    Agent, AgentError, Body, Env, Message, Reply, SessionId, Turn, Worker, WorkerHandle,
+    Agent, AgentError, Body, Env, Home, Message, Reply, SessionId, StartError, Turn, Worker, WorkerHandle,
     agents::Echo,
     model::{Entry, Envelope, NewMessage, Pool, ReplyTo, Settings, TurnPolicy, WorkerConfig},
     store::{HistoryRange, Look, MemoryStore, Sent, Sight, Store},
@@ -37,16 +37,33 @@ impl Fleet {
         name: &str,
         change: impl FnOnce(WorkerConfig) -> WorkerConfig,
     ) -> WorkerHandle {
-        Worker::builder(self.store.clone())
+        let config = change(WorkerConfig::named(name.parse().unwrap()));
+        self.start(self.store.clone(), config, Home::Own).await.unwrap()
+    }
+
+    /// A worker of a pool to whom new sessions belong in `home`; perhaps why it does not start.
+    pub async fn worker_of(&self, name: &str, pool: &str, home: Home) -> Result<WorkerHandle, StartError> {
+        let config =
+            WorkerConfig { pool: pool.parse().unwrap(), ..WorkerConfig::named(name.parse().unwrap()) };
+        self.start(self.store.clone(), config, home).await
+    }
+
+    /// A worker that reaches this fleet's store by `store`.
+    pub async fn start(
+        &self,
+        store: impl Store,
+        config: WorkerConfig,
+        home: Home,
+    ) -> Result<WorkerHandle, StartError> {
+        Worker::builder(store)
             .env(self.env.fork())
-            .config(change(WorkerConfig::named(name.parse().unwrap())))
-            .agent("echo", Echo)
-            .agent("count", Count)
-            .agent("moody", Moody::default())
-            .agent("slow", Slow)
+            .config(config)
+            .agent_in(home.clone(), "echo", Echo, Echo.policy())
+            .agent_in(home.clone(), "count", Count, Count.policy())
+            .agent_in(home.clone(), "moody", Moody::default(), Moody::default().policy())
+            .agent_in(home, "slow", Slow, Slow.policy())
             .start()
             .await
-            .unwrap()
     }
 
     pub fn message(&self, session: &str, text: &str) -> NewMessage {
@@ -59,6 +76,7 @@ impl Fleet {
             group: None,
             resume: None,
             pool: Pool::default(),
+            durability: Default::default(),
             class: Default::default(),
         }
     }

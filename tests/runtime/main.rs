@@ -14,6 +14,8 @@ mod membership;
 mod ownership;
 mod placement;
 mod poison;
+mod pools;
+mod rolling;
 mod standstill;
 mod turns;
 mod upkeep;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure::{
-    StartError, Worker, WorkerHandle,
+    Home, StartError, Worker, WorkerHandle,
     agents::Echo,
     client::{Client, Outgoing},
     model::{Cause, Limits, Settings, WorkerConfig},
@@ -44,7 +44,8 @@ async fn only_workers_are_members_however_many_clients_there_are() {
 #[tokio::test(start_paused = true)]
 async fn a_fleet_and_its_pools_are_seen_from_anywhere() {
     let fleet = Fleet::new(2);
-    let _workers = [in_pool(&fleet, "a", "eu").await, in_pool(&fleet, "b", "us").await];
+    let _eu = fleet.worker_of("a", "eu", Home::Found).await.unwrap();
+    let _us = fleet.worker_of("b", "us", Home::Found).await.unwrap();
     let members = client(&fleet).workers().await.unwrap();
     let seen: Vec<_> = members
         .iter()
@@ -90,11 +91,13 @@ async fn what_a_worker_did_is_told_with_its_membership() {
 #[tokio::test(start_paused = true)]
 async fn a_request_at_the_wrong_pools_door_makes_no_second_session() {
     let fleet = Fleet::new(5);
-    let first = in_pool(&fleet, "first", "gpu").await;
+    let before = in_pool(&fleet, "before", "gpu").await;
     let session = || "count/a".parse().unwrap();
     client(&fleet).ask(Outgoing::text(session(), "x"), MINUTE).await.unwrap();
+    before.drain().await;
     // The agent is declared elsewhere now, and so whoever asks goes there first.
     let second = in_pool(&fleet, "second", "cpu").await;
+    let first = fleet.worker_of("first", "gpu", Home::In("cpu".parse().unwrap())).await.unwrap();
     let answer = client(&fleet).ask(Outgoing::text(session(), "y"), MINUTE).await.unwrap();
     assert_eq!(answer.reply.unwrap().as_text().as_deref(), Some("2"), "one session, with its state");
     let record = fleet.sight("count/a").await.record;
@@ -104,13 +107,15 @@ async fn a_request_at_the_wrong_pools_door_makes_no_second_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_workers_that_serve_an_agent_in_two_pools_share_none_of_its_sessions() {
+async fn an_agent_that_moved_is_served_in_both_pools_and_its_workers_share_none_of_its_sessions() {
     let fleet = Fleet::new(6);
     let gpu = in_pool(&fleet, "gpu", "gpu").await;
     for n in 0..10 {
         fleet.ask(&format!("count/{n}"), "x").await;
     }
+    gpu.drain().await;
     let cpu = in_pool(&fleet, "cpu", "cpu").await;
+    let gpu = fleet.worker_of("gpu", "gpu", Home::In("cpu".parse().unwrap())).await.unwrap();
     for n in 0..20 {
         client(&fleet).ask(Outgoing::text(format!("count/{n}").parse().unwrap(), "y"), MINUTE).await.unwrap();
     }
@@ -118,7 +123,7 @@ async fn two_workers_that_serve_an_agent_in_two_pools_share_none_of_its_sessions
         let (pool, turns, owner) = if n < 10 { ("gpu", 2, gpu.id()) } else { ("cpu", 1, cpu.id()) };
         let record = fleet.sight(&format!("count/{n}")).await.record;
         let found = (record.pool.as_str(), record.turns, record.owner.unwrap().worker);
-        assert_eq!(found, (pool, turns, owner), "count/{n}: new ones belong to the pool declared last");
+        assert_eq!(found, (pool, turns, owner), "count/{n}: new ones belong to its home");
     }
     gpu.drain().await;
     client(&fleet).send(Outgoing::text("count/0".parse().unwrap(), "z")).await.unwrap();

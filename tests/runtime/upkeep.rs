@@ -9,7 +9,7 @@ use std::{
 };
 
 use tenure::{
-    Agent, AgentError, Env, Message, Reply, Turn, Worker, WorkerHandle,
+    Agent, AgentError, Env, Home, Message, Reply, Turn, Worker, WorkerHandle,
     model::{Millis, NewMessage, Settings, WorkerConfig},
     store::{MemoryStore, Store, memory::ServerClock},
 };
@@ -64,9 +64,12 @@ async fn sessions_of_a_pool_are_offered_by_duties_of_another() {
         send(session).await;
         fleet.until(MINUTE, async || fleet.sight(session).await.record.turns == 1).await;
     }
-    // The last to declare the agent, and so the one whose pool is known for it.
+    west.drain().await;
+    // The agent moved, and so it is another pool that is known for it.
     let _east = fleet.worker_with("east", of("east")).await;
-    fleet.until(MINUTE * 3, async || west.load().sessions == 0).await;
+    let config = of("west")(WorkerConfig::named("west".parse().unwrap()));
+    let home = Home::In("east".parse().unwrap());
+    let _west = fleet.start(fleet.store.clone(), config, home).await.unwrap();
     for session in &sessions {
         send(session).await;
     }

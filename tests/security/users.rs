@@ -119,10 +119,15 @@ fn a_sender_gets_replies_by_the_plain_door_and_sees_nothing() {
         ask(&mut conn, "XADD tenure:default:ingress * to echo/a body hello reply_to reply:me").unwrap();
     let (_, reply): (String, String) = ask(&mut conn, "BLPOP reply:me 20").unwrap();
     assert!(reply.contains(r#""reply":{"text":"hello"}"#), "{reply}");
+    let numbered = "XADD tenure:default:ingress:7 * to echo/b body hello reply_to reply:b";
+    let _: String = ask(&mut conn, numbered).unwrap();
+    let _: (String, String) = ask(&mut conn, "BLPOP reply:b 20").unwrap();
     let keys = guarded.keys("echo/a");
     for line in [
         format!("XRANGE {} - +", keys["hist"].as_str().unwrap()),
         "XRANGE tenure:default:ingress - +".to_owned(),
+        "XRANGE tenure:default:ingress:7 - +".to_owned(),
+        "XADD tenure:default:ingress:8 * to echo/b body nobody-looks-there".to_owned(),
         format!("HGETALL {}", keys["meta"].as_str().unwrap()),
     ] {
         assert_eq!(ask::<()>(&mut conn, &line).unwrap_err().code(), Some("NOPERM"), "{line}");

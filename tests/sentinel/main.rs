@@ -6,13 +6,14 @@
 mod support;
 
 mod liar;
+#[path = "../load/mod.rs"]
 mod load;
 mod many;
 
 use std::{process::Command, time::Duration};
 
 use liar::Liar;
-use load::{Load, Tally};
+use load::{BOUND, Load, MEMORY, REPLICATED, TURNS, Tally, workers};
 use serde_json::Value;
 use support::{
     WorkerProcess, eventually,
@@ -20,33 +21,11 @@ use support::{
 };
 use tenure::store::{Hint, Listener, RedisStore, Store, redis::Options};
 
-/// How long anything may take on a machine that is busy with everything else.
-const BOUND: Duration = Duration::from_secs(90);
-
 /// How long a primary may be silent where it is to be replaced by the sentinels.
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// Sessions of each class.
 const SESSIONS: usize = 3;
-
-/// Turns of each session before and after a primary is replaced.
-const TURNS: usize = 10;
-
-/// The agents that a load is sent to, by class.
-const MEMORY: &str = "plain";
-const REPLICATED: &str = "safe";
-
-/// Two workers that serve both.
-fn workers(url: &str) -> ([WorkerProcess; 2], tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("agents.toml");
-    let text = format!(
-        "[agents.{MEMORY}]\ntype = \"echo\"\ndurability = \"memory\"\n[agents.{REPLICATED}]\ntype = \"echo\"\ndurability = \"replicas:1\"\n"
-    );
-    std::fs::write(&file, text).unwrap();
-    let worker = |_| WorkerProcess::start(url, &["--agents", file.to_str().unwrap()]);
-    ([0, 1].map(worker), folder)
-}
 
 fn tenure(url: &str, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
@@ -173,7 +152,7 @@ async fn connections_that_say_nothing_leave_a_primary_that_was_replaced_by_hand_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_is_killed_under_load_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     let mut watched = Watched::start_with(DOWN_AFTER);
-    let (_workers, _folder) = workers(&watched.url());
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;
     let old = watched.kill_primary();
@@ -191,7 +170,7 @@ async fn a_primary_is_killed_under_load_and_no_turn_that_was_told_at_replicas_1_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_is_replaced_by_hand_under_load_and_no_turn_that_was_told_at_replicas_1_is_lost() {
     let watched = Watched::start();
-    let (_workers, _folder) = workers(&watched.url());
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
     let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;
     _ = watched.fail_over();
@@ -201,4 +180,27 @@ async fn a_primary_is_replaced_by_hand_under_load_and_no_turn_that_was_told_at_r
     load.finish(BOUND).await;
     let Tally { told, lost, twice, .. } = load.tally(REPLICATED).await;
     assert_eq!((lost, twice), (0, 0), "of {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_replica_stands_still_nothing_is_told_at_replicas_1_and_it_is_said_to_be_unknown() {
+    let watched = Watched::start();
+    let (_workers, _folder) = workers(&watched.url(), &[MEMORY, REPLICATED], &[]);
+    let load = Load::start(&watched.url(), &[MEMORY, REPLICATED], SESSIONS).await;
+    load.wait_for_more(REPLICATED, TURNS, BOUND).await;
+    let replica = 1 - watched.wait_for_primary();
+    watched.servers[replica].pause();
+    let before = load.told(REPLICATED);
+    load.wait_for_unknown(REPLICATED, BOUND).await;
+    load.wait_for_more(MEMORY, TURNS, BOUND).await;
+    // What each had under way may have been acknowledged just before.
+    let meanwhile = load.told(REPLICATED) - before;
+    assert!(meanwhile <= SESSIONS, "{meanwhile} turns were told that no replica has");
+    watched.servers[replica].resume();
+    load.wait_for_more(REPLICATED, TURNS, BOUND).await;
+    load.finish(BOUND).await;
+    for class in [MEMORY, REPLICATED] {
+        let Tally { told, lost, twice, .. } = load.tally(class).await;
+        assert_eq!((lost, twice), (0, 0), "of {told} at {class}");
+    }
 }

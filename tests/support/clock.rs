@@ -16,15 +16,14 @@
 //! - Valkey 9.1 reckons the time of day from the monotonic clock between looks at the real one, so
 //!   its clock cannot be held. The fixture notices at the start and says so.
 
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use super::preload;
 
 /// The wall clock of one server: stands still until it is moved.
 #[derive(Debug)]
@@ -73,34 +72,8 @@ impl Clock {
     }
 
     pub(super) fn hand_to(&self, server: &mut Command) {
-        server.env("LD_PRELOAD", preload()).env("TENURE_TEST_CLOCK", &self.path);
+        server
+            .env("LD_PRELOAD", preload::library("clock", include_str!("clock.c")))
+            .env("TENURE_TEST_CLOCK", &self.path);
     }
-}
-
-/// The compiled `clock.c`; compiled by the first test that needs it.
-fn preload() -> PathBuf {
-    const SOURCE: &str = include_str!("clock.c");
-    let mut hasher = DefaultHasher::new();
-    SOURCE.hash(&mut hasher);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let library = folder.join(format!("clock-{:016x}.so", hasher.finish()));
-    if !library.exists() {
-        compile(SOURCE, folder, &library);
-    }
-    library
-}
-
-/// Into a file of its own first: tests that run at once must never load half a library.
-fn compile(source: &str, folder: &Path, library: &Path) {
-    fs::create_dir_all(folder).expect("cargo's folder for tests can be made");
-    let input = tempfile::Builder::new().suffix(".c").tempfile_in(folder).expect("a file");
-    fs::write(&input, source).expect("the source can be written");
-    let output = NamedTempFile::new_in(folder).expect("a file");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-        .args([output.path(), input.path()])
-        .status()
-        .expect("`cc` is there: rustc links with it");
-    assert!(compiled.success(), "cc cannot compile tests/support/clock.c: {compiled}");
-    output.persist(library).expect("a rename within one folder");
 }

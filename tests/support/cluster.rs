@@ -14,6 +14,9 @@ const SLOTS: usize = 16_384;
 /// How long the nodes may take to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a node that may be away has for one answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A cluster takes writes two seconds after its start.
 const WRITABLE_AFTER: u64 = 3_000;
 
@@ -60,6 +63,12 @@ fn node() -> Builder {
 impl RedisCluster {
     /// So many masters, each with so many replicas, that have agreed on their slots.
     pub fn start(masters: usize, replicas: usize) -> Self {
+        Self::start_with(masters, replicas, &[])
+    }
+
+    /// The same, with options for each node.
+    pub fn start_with(masters: usize, replicas: usize, options: &[(&str, &str)]) -> Self {
+        let node = || options.iter().fold(node(), |node, (name, value)| node.option(name, value));
         let nodes = (0..masters * (1 + replicas)).map(|_| node().start()).collect();
         let cluster = Self { nodes, masters };
         cluster.meet();
@@ -166,6 +175,98 @@ impl RedisCluster {
         matches!(&role[0], redis::Value::BulkString(role) if role == b"master")
     }
 
+    /// Which master a slot is given to in the beginning, of so many.
+    pub fn master_of(slot: usize, masters: usize) -> usize {
+        (slot * masters + masters - 1) / SLOTS
+    }
+
+    /// Kills the node that is the master of what the master `shard` had in the beginning; which it was.
+    pub fn kill_master(&mut self, shard: usize) -> usize {
+        let master = self.wait_for_master(shard);
+        self.nodes[master].kill();
+        master
+    }
+
+    /// Waits until the other of two, a master and its replica, has the place of `old`, and the living know it.
+    pub fn wait_for_failover_from(&self, old: usize) {
+        wait_until("its replica takes over", AGREED_WITHIN, || self.serves(self.other(old)));
+    }
+
+    /// Starts a node again that was killed, as the one that follows the other. What it has is old, so nobody may promote it
+    /// before it has caught up.
+    pub fn revive(&mut self, node: usize) {
+        self.nodes[node].restart_with("cluster-replica-no-failover", "yes");
+        let shard = node % self.masters;
+        wait_until("one follows the other", AGREED_WITHIN, || self.follower_of(shard).is_some());
+        let _: () = ask(&self.nodes[node], &["CONFIG", "SET", "cluster-replica-no-failover", "no"]);
+    }
+
+    /// Has the replica of a master take its place, in order; the master knows it when this returns.
+    pub fn fail_over(&self, shard: usize) {
+        let old = self.wait_for_master(shard);
+        let new = self.other(old);
+        wait_until("the replica takes the order", AGREED_WITHIN, || {
+            try_ask::<String>(&self.nodes[new], &["CLUSTER", "FAILOVER"]).is_some()
+        });
+        wait_until("the replica takes over", AGREED_WITHIN, || self.serves(new) && !self.serves(old));
+    }
+
+    /// Waits until each master has a replica that follows, and all nodes know all of them to be there.
+    pub fn wait_until_each_is_followed(&self) {
+        wait_until("each master is followed", AGREED_WITHIN, || {
+            (0..self.masters).all(|shard| self.follower_of(shard).is_some())
+                && self.nodes.iter().all(|node| self.knows_all(node))
+        });
+    }
+
+    /// The highest epoch that any node has heard of: each election has one of its own.
+    pub fn epoch(&self) -> u64 {
+        let living = self.nodes.iter().filter(|node| node.is_running());
+        living.filter_map(|node| info(node, "cluster_current_epoch").parse().ok()).max().expect("one answers")
+    }
+
+    /// The node that serves what the master `shard` had in the beginning.
+    fn wait_for_master(&self, shard: usize) -> usize {
+        let mut found = None;
+        wait_until("one of two is the master", AGREED_WITHIN, || {
+            found = [shard, self.other(shard)].into_iter().find(|node| self.serves(*node));
+            found.is_some()
+        });
+        found.expect("one is")
+    }
+
+    /// A master's replica, or a replica's master.
+    fn other(&self, node: usize) -> usize {
+        (node + self.masters) % self.nodes.len()
+    }
+
+    /// Whether a node is a master and knows itself to be one: who was away takes no writes until it has heard the others.
+    fn serves(&self, node: usize) -> bool {
+        let node = &self.nodes[node];
+        let role: Option<Vec<redis::Value>> = node.is_running().then(|| try_ask(node, &["ROLE"])).flatten();
+        let is_master = role.is_some_and(|role| role[0] == redis::Value::BulkString(b"master".to_vec()));
+        is_master && try_info(node, "cluster_state").is_some_and(|state| state == "ok")
+    }
+
+    /// The replica of a master, if it has all that its master has.
+    fn follower_of(&self, shard: usize) -> Option<usize> {
+        let pair = [shard, self.other(shard)];
+        let master = pair.into_iter().find(|node| self.serves(*node))?;
+        let replica = self.other(master);
+        let said: String = try_ask(&self.nodes[replica], &["INFO", "replication"])?;
+        let follows = said.contains("master_link_status:up") && self.nodes[master].is_followed();
+        follows.then_some(replica)
+    }
+
+    /// Whether a node takes each to be there, half of them as replicas.
+    fn knows_all(&self, node: &RedisServer) -> bool {
+        let said: Option<String> = try_ask(node, &["CLUSTER", "NODES"]);
+        let said = said.unwrap_or_default();
+        let flags: Vec<_> = said.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+        let replicas = flags.iter().filter(|flags| flags.contains("slave")).count();
+        replicas == self.nodes.len() - self.masters && !flags.iter().any(|flags| flags.contains("fail"))
+    }
+
     /// What the cluster calls a node.
     fn id(&self, index: usize) -> String {
         ask(&self.nodes[index], &["CLUSTER", "MYID"])
@@ -216,9 +317,24 @@ impl RedisCluster {
 
 /// One field of `CLUSTER INFO`.
 fn info(node: &RedisServer, field: &str) -> String {
-    let said: String = ask(node, &["CLUSTER", "INFO"]);
+    field_of(&ask::<String>(node, &["CLUSTER", "INFO"]), field)
+}
+
+/// The same of a node that may be away.
+fn try_info(node: &RedisServer, field: &str) -> Option<String> {
+    Some(field_of(&try_ask::<String>(node, &["CLUSTER", "INFO"])?, field))
+}
+
+fn field_of(said: &str, field: &str) -> String {
     let value = said.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value.unwrap_or_default().trim().to_owned()
+}
+
+/// An answer, if the node gives one.
+fn try_ask<T: redis::FromRedisValue>(node: &RedisServer, command: &[&str]) -> Option<T> {
+    let mut connection = node.client().get_connection_with_timeout(ANSWERED_WITHIN).ok()?;
+    connection.set_read_timeout(Some(ANSWERED_WITHIN)).ok()?;
+    redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).ok()
 }
 
 fn ask<T: redis::FromRedisValue>(node: &RedisServer, command: &[&str]) -> T {

@@ -3,9 +3,6 @@
 //! The image is `TENURE_TEST_IMAGE`, default `redis:8`; `scripts/test` settles on one that can be
 //! had. With `TENURE_TEST_CONTAINERS=0` these tests are not run, and say so.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::thread;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -13,6 +10,7 @@ use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 
+use super::not_run;
 use super::port;
 use super::wait::eventually;
 
@@ -25,12 +23,7 @@ pub fn wanted() -> bool {
     if std::env::var("TENURE_TEST_CONTAINERS").as_deref() != Ok("0") {
         return true;
     }
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    println!("not run: {test}: TENURE_TEST_CONTAINERS=0");
-    if let Ok(list) = std::env::var("TENURE_TEST_NOT_RUN") {
-        let list = OpenOptions::new().append(true).create(true).open(list);
-        writeln!(list.expect("the list can be opened"), "{test}").expect("and written");
-    }
+    not_run::note("TENURE_TEST_CONTAINERS=0");
     false
 }
 

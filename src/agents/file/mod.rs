@@ -56,7 +56,7 @@ impl AgentsFile {
 
     /// The same agents, without a word of pools: all belong to whoever reads the file.
     pub fn in_one_pool(mut self) -> Self {
-        self.agents.values_mut().for_each(|spec| spec.pool = None);
+        self.agents.values_mut().for_each(|spec| (spec.pool, spec.moved_from) = (None, None));
         self
     }
 

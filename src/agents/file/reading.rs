@@ -170,13 +170,14 @@ fn agent(
     let kind = section.need("type", TYPES, report, |value| kind_of(text(value)?, name));
     let policy = settings::policy(section, report);
     let pool = settings::pool(section, report);
+    let moved_from = settings::moved_from(section, pool.as_ref(), report);
     section.only(
         &[Type::keys(kind), &settings::KEYS].concat(),
         |key| whose(key).filter(|_| kind.is_some()),
         report,
     );
     let kind = kind.and_then(|kind| kind.read(section, around, report))?;
-    (report.errors() == before).then_some(AgentSpec { line, kind, policy, pool })
+    (report.errors() == before).then_some(AgentSpec { line, kind, policy, pool, moved_from })
 }
 
 /// What `type` says.

@@ -26,29 +26,29 @@ impl AgentsFile {
         Problem { level: Level::Error, file, line: spec.line, agent, problem }
     }
 
-    /// The agents that a worker of `pool` serves: its own, and those of no declared pool.
+    /// The agents that a worker of `pool` serves: its own, those that were its own, and those of no declared pool.
     pub fn of_pool(&self, pool: &Pool) -> impl Iterator<Item = (&AgentName, &AgentSpec)> {
-        self.agents.iter().filter(move |(_, spec)| spec.pool.as_ref().is_none_or(|declared| declared == pool))
+        self.agents.iter().filter(move |(_, spec)| spec.is_served_in(pool))
     }
 }
 
 impl AgentSpec {
-    /// Has a worker serve this agent as `name`; else why it cannot.
+    /// Has a worker serve this agent as `agent`; else why it cannot.
     fn serve<S: Store>(
         &self,
-        name: &AgentName,
+        agent: &AgentName,
         builder: WorkerBuilder<S>,
     ) -> Result<WorkerBuilder<S>, String> {
-        let policy = self.policy.clone();
+        let (name, home, policy) = (agent.as_str(), self.home(), self.policy.clone());
         match &self.kind {
-            Kind::Echo => Ok(builder.agent_with(name.as_str(), Echo, policy)),
+            Kind::Echo => Ok(builder.agent_in(home, name, Echo, policy)),
             Kind::Exec(spec) => {
-                let exec = Exec::new(name.clone(), spec.clone(), policy.clone());
-                Ok(builder.agent_with(name.as_str(), exec, policy))
+                let exec = Exec::new(agent.clone(), spec.clone(), policy.clone());
+                Ok(builder.agent_in(home, name, exec, policy))
             }
             Kind::Http(spec) => {
                 let http = Http::of(spec).map_err(|why| why.to_string())?;
-                Ok(builder.agent_with(name.as_str(), http, policy))
+                Ok(builder.agent_in(home, name, http, policy))
             }
         }
     }

@@ -7,8 +7,19 @@ use super::{
 use crate::model::{Backoff, Durability, Pool, Resume, ShownDuration, TurnPolicy};
 
 /// The keys that every type knows.
-pub(super) const KEYS: [&str; 10] =
-    ["type", "tries", "backoff", "history", "timeout", "concurrency", "pool", "resume", "durability", "idle"];
+pub(super) const KEYS: [&str; 11] = [
+    "type",
+    "tries",
+    "backoff",
+    "history",
+    "timeout",
+    "concurrency",
+    "pool",
+    "moved_from",
+    "resume",
+    "durability",
+    "idle",
+];
 
 /// Most tries, most entries of a history, and most turns at once: beyond, it is a slip of the hand.
 const MOST: u64 = 1_000_000;
@@ -56,4 +67,17 @@ fn backoff(section: &Section<'_>, report: &mut Report<'_>) -> Backoff {
 /// The pool whose workers serve it.
 pub(super) fn pool(section: &Section<'_>, report: &mut Report<'_>) -> Option<Pool> {
     section.read("pool", report, word::<Pool>)
+}
+
+/// The pool that it belonged to before.
+pub(super) fn moved_from(
+    section: &Section<'_>,
+    home: Option<&Pool>,
+    report: &mut Report<'_>,
+) -> Option<Pool> {
+    section.read("moved_from", report, |value| match (word::<Pool>(value)?, home) {
+        (_, None) => Err("expected `pool` too, for where it moved to".to_owned()),
+        (from, Some(home)) if from == *home => Err("expected another pool than `pool`".to_owned()),
+        (from, Some(_)) => Ok(from),
+    })
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use url::Url;
 
 use super::Secret;
-use crate::model::{Pool, TurnPolicy};
+use crate::{
+    model::{Pool, TurnPolicy},
+    runtime::Home,
+};
 
 /// One agent as its table declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +21,29 @@ pub struct AgentSpec {
     pub policy: TurnPolicy,
     /// The pool whose workers serve it; absent: that of the worker that reads the file.
     pub pool: Option<Pool>,
+    /// The pool that it belonged to before, whose workers keep the sessions that still belong there.
+    pub moved_from: Option<Pool>,
 }
 
 impl AgentSpec {
+    /// Where its new sessions belong.
+    pub fn home(&self) -> Home {
+        match &self.pool {
+            Some(pool) => Home::In(pool.clone()),
+            // Every worker serves it, of whatever pool, and nobody asked for that.
+            None if self.line == 0 => Home::Found,
+            None => Home::Own,
+        }
+    }
+
+    /// Whether a worker of `pool` serves it.
+    pub fn is_served_in(&self, pool: &Pool) -> bool {
+        self.pool.as_ref().is_none_or(|home| home == pool) || self.moved_from.as_ref() == Some(pool)
+    }
+
     /// `echo`, where no file says anything of it.
     pub fn built_in() -> Self {
-        Self { line: 0, kind: Kind::Echo, policy: TurnPolicy::default(), pool: None }
+        Self { line: 0, kind: Kind::Echo, policy: TurnPolicy::default(), pool: None, moved_from: None }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use super::*;
-use crate::model::{Backoff, Durability, Resume, TurnPolicy};
+use crate::{
+    model::{Backoff, Durability, Resume, TurnPolicy},
+    runtime::Home,
+};
 
 /// The environment of these tests: a program's path, and a secret.
 fn variables(name: &str) -> Option<String> {
@@ -49,6 +52,7 @@ fn what_is_absent_has_its_default() {
     let support = &file.agents[&"support".parse().unwrap()];
     assert_eq!(support.policy, TurnPolicy::default());
     assert_eq!((support.line, &support.pool, support.policy.durability), (1, &None, None));
+    assert_eq!((support.home(), AgentSpec::built_in().home()), (Home::Own, Home::Found));
     assert_eq!(file.agents[&"echo".parse().unwrap()], AgentSpec::built_in());
 }
 
@@ -65,6 +69,7 @@ fn what_is_declared_is_taken() {
         timeout = "5m"
         concurrency = 7
         pool = "gpu"
+        moved_from = "old"
         resume = "eager"
         durability = "memory"
         idle = "2s"
@@ -93,7 +98,11 @@ fn what_is_declared_is_taken() {
         resume: Resume::Eager,
     };
     assert_eq!(support.policy, expected);
-    assert_eq!(support.pool, Some("gpu".parse().unwrap()));
+    let pool = |name: &str| name.parse().unwrap();
+    assert_eq!((&support.pool, &support.moved_from), (&Some(pool("gpu")), &Some(pool("old"))));
+    let served = ["gpu", "old", "default"].map(|name| support.is_served_in(&pool(name)));
+    assert_eq!(served, [true, true, false]);
+    assert_eq!(support.home(), Home::In(pool("gpu")), "to workers of the old pool too");
     let Kind::Exec(exec) = &support.kind else { panic!("{support:?}") };
     assert!(exec.program.is_absolute() && exec.program.ends_with("sh"), "{exec:?}");
     assert_eq!(exec.command, ["sh", "-c", "cat"]);
@@ -161,7 +170,7 @@ fn a_type_that_is_none_is_said() {
 
 #[test]
 fn a_key_that_is_unknown_or_anothers_is_said() {
-    const EXEC: &str = "expected one of command, env, type, tries, backoff, history, timeout, concurrency, pool, resume, durability, idle";
+    const EXEC: &str = "expected one of command, env, type, tries, backoff, history, timeout, concurrency, pool, moved_from, resume, durability, idle";
     let cases = [
         (exec("comand = []"), format!("a.toml:4: unknown key `comand` in [agents.support]: {EXEC} (did you mean `command`?)")),
         (exec("colour = 1"), format!("a.toml:4: unknown key `colour` in [agents.support]: {EXEC}")),
@@ -200,6 +209,7 @@ fn a_value_that_does_not_fit_is_said() {
         ("backoff = { first = \"2s\", max = \"1s\" }", "`backoff`: `first` (2s) is longer than `max` (1s)".to_owned()),
         ("backoff = { first = \"1m\" }", "`backoff`: `first` (1m) is longer than `max` (30s, the default)".to_owned()),
         ("pool = \"a b\"", "`pool`: `a b` is not a pool: 1 to 32 characters of A-Z a-z 0-9 _ -".to_owned()),
+        ("moved_from = \"gpu\"", "`moved_from`: expected `pool` too, for where it moved to".to_owned()),
         ("resume = \"now\"", "`resume`: `now` is not a resume policy: write eager or lazy".to_owned()),
         (
             "durability = \"disk\"",
@@ -209,6 +219,12 @@ fn a_value_that_does_not_fit_is_said() {
     for (line, expected) in cases {
         assert_eq!(said(&exec(line)), [format!("a.toml:4: {expected}")], "{line}");
     }
+}
+
+#[test]
+fn an_agent_that_moved_from_where_it_is_is_said() {
+    let said = said(&exec("pool = \"gpu\"\nmoved_from = \"gpu\""));
+    assert_eq!(said, ["a.toml:5: `moved_from`: expected another pool than `pool`"]);
 }
 
 #[test]

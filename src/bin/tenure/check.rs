@@ -69,6 +69,7 @@ struct Row<'f> {
     #[serde(flatten)]
     target: Target<'f>,
     pool: Option<String>,
+    moved_from: Option<String>,
     resume: String,
     durability: String,
     tries: u32,
@@ -95,7 +96,7 @@ struct Backoff {
 }
 
 impl<'f> Row<'f> {
-    fn of(agent: &'f AgentName, AgentSpec { line, kind, policy, pool }: &'f AgentSpec) -> Self {
+    fn of(agent: &'f AgentName, AgentSpec { line, kind, policy, pool, moved_from }: &'f AgentSpec) -> Self {
         let shown = |duration| ShownDuration(duration).to_string();
         Self {
             agent,
@@ -103,6 +104,7 @@ impl<'f> Row<'f> {
             line: (*line > 0).then_some(*line),
             target: Target::of(kind),
             pool: pool.as_ref().map(ToString::to_string),
+            moved_from: moved_from.as_ref().map(ToString::to_string),
             resume: policy.resume.to_string(),
             durability: policy.durability.unwrap_or_default().to_string(),
             tries: policy.tries,

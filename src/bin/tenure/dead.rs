@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tenure::{
     client::{Client, ClientError, DeadId},
-    model::{Body, MessageId, SessionId},
+    model::{Body, Durability, MessageId, SessionId},
     store::{DeadLetter, Store},
 };
 
@@ -120,6 +120,9 @@ struct Report<'l> {
     reason: &'l str,
     tries: u32,
     time: Time,
+    /// What it asks for over its agent's class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<Durability>,
     body: &'l Body,
 }
 
@@ -132,6 +135,7 @@ impl<'l> Report<'l> {
             reason: &letter.reason,
             tries: letter.tries,
             time: Time(letter.time),
+            durability: Some(letter.durability).filter(|asked| *asked != Durability::MEMORY),
             body: &letter.body,
         }
     }

@@ -112,6 +112,7 @@ impl From<ClientError> for Failure {
             ClientError::NotReached(_) => {
                 Self::new(Exit::Unavailable, format!("{line}: repeat the command, and see `tenure doctor`"))
             }
+            ClientError::Beyond { .. } => Self::new(Exit::Refused, line),
             ClientError::NotQuarantined(session) | ClientError::NotSuspended { session, .. } => {
                 Self::new(Exit::Refused, format!("{line}: see `tenure show {session}`"))
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{AsyncCommands, aio::MultiplexedConnection};
+use tenure::model::Door;
 
 use crate::{
     connect::{self, unavailable},
@@ -18,7 +19,8 @@ pub(crate) async fn namespace(global: &Global, others: &[String]) -> Result<(), 
     let mut conn = connect::connection(global, Duration::ZERO).await?;
     let namespace = &global.namespace;
     unlink(&mut conn, others).await?;
-    unlink(&mut conn, &[format!("tenure:{namespace}:ingress")]).await?;
+    let doors: Vec<_> = Door::all().map(|door| format!("tenure:{namespace}:{door}")).collect();
+    unlink(&mut conn, &doors).await?;
     for pattern in [format!("tenure:{{{namespace}}}:*"), format!("tenure:{{{namespace}.*")] {
         unlink_all(&mut conn, &pattern).await?;
     }

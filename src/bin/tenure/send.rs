@@ -6,7 +6,7 @@ use serde::Serialize;
 use tenure::{
     client::{Answer, ClientError, Outgoing, Receipt},
     model::{Body, Durability, EntryId, ErrorReply, Group, IdempotencyKey, MessageId, Resume, SessionId},
-    store::StoreError,
+    store::{Lack, StoreError},
 };
 
 use crate::{
@@ -50,6 +50,10 @@ pub(crate) struct Args {
     /// What becomes of the session's unfinished turn when its owner dies: eager or lazy [default: the agent's]
     #[arg(long, value_name = "POLICY")]
     resume: Option<Resume>,
+    /// What the message and its turn reach before anything is told, if that is more than the agent's own class:
+    /// memory, replicas:N, fsync or fsync+replicas:N. A weaker one changes nothing
+    #[arg(long, value_name = "CLASS")]
+    durability: Option<Durability>,
 }
 
 const EXAMPLES: &str = "\
@@ -60,7 +64,7 @@ Examples:
   git diff | tenure send review/pr-9 - --wait=5m --json";
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
-    let Args { session, text, body, id, wait, group, resume } = args;
+    let Args { session, text, body, id, wait, group, resume, durability } = args;
     let body = read_body(text.as_deref(), body.as_deref())?;
     let client = connect::for_writing(global).await?;
     // Always with an id, so that a lost answer can be asked for again.
@@ -71,6 +75,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
     if let Some(resume) = resume {
         message = message.resume(resume);
+    }
+    if let Some(durability) = durability {
+        message = message.durability(durability);
     }
     let sent = match wait {
         Some(wait) => tokio::select! {
@@ -160,6 +167,7 @@ fn error_reply(err: &ClientError) -> ErrorReply {
         ClientError::Failed { error, .. } => return error.clone(),
         ClientError::Refused(refusal) => refusal.as_str(),
         ClientError::NoAnswer { .. } => "no_answer",
+        ClientError::Beyond { .. } => Lack::REASON,
         ClientError::Unknown(_) | ClientError::NotReached(_) => "unknown",
         ClientError::Store(StoreError::OutOfMemory) => "out_of_memory",
         ClientError::Store(StoreError::Unreadable { .. }) => "unreadable",

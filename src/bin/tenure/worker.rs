@@ -164,7 +164,9 @@ pub(crate) fn not_started(err: StartError) -> Failure {
         StartError::Config(_) | StartError::Agent(_) | StartError::NoAgents => {
             Failure::new(Exit::Usage, err.to_string())
         }
-        StartError::SettingsDiffer(_) => Failure::new(Exit::Failed, err.to_string()),
+        StartError::SettingsDiffer(_) | StartError::ServedElsewhere { .. } => {
+            Failure::new(Exit::Failed, err.to_string())
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 /// What cannot be read comes by the plain door, between what can.
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "what-cannot-be-read-holds-up-nobody",
-    about: "Malformed entries are posted at the plain door among good ones, while workers that relay them die.",
+    about: "Malformed entries are posted at plain doors among good ones, while workers that relay them die.",
     holds: "Each malformed entry is in `dead` once, and everything else is answered.",
     made: |seed| {
         let mut draw = Draw::of(seed);
@@ -36,7 +36,7 @@ async fn posts(client: SimClient, number: u64) {
             _ => [(b"to", b"count/1"), (b"json", b"[not json")],
         };
         let fields = bad.map(|(name, value)| (name.to_vec(), value.to_vec()));
-        while client.client().store().post(&fields).await.is_err() {
+        while client.client().store().post(client.door(number), &fields).await.is_err() {
             // No fault hits clients here, but a post that was lost would have to be repeated.
             client.env().sleep(ms(100)).await;
         }

@@ -57,6 +57,7 @@ pub(super) const ALL: &[Scenario] = &[
     old_deadlines::LEAP,
     classes::FAILOVER,
     classes::HEALED,
+    classes::ASKED,
     losses::SCENARIO,
     epochs::SCENARIO,
     same_name::SCENARIO,

@@ -3,7 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use super::MemoryStore;
-use crate::{model::Durability, store::Reach};
+use crate::{
+    model::Durability,
+    store::{Lack, Reach},
+};
 
 /// As many as anybody may ask for.
 pub(super) const ALL: u8 = u8::MAX;
@@ -13,6 +16,19 @@ impl MemoryStore {
     /// unless set: an embedded store ends with its process, and whoever chose it chose that.
     pub fn set_replicas(&self, following: u8) {
         self.shared.following.store(following, Ordering::Relaxed);
+    }
+
+    /// Sets how many replicas there are to follow, now or later: who asks for more is told that they are lacking. All that
+    /// anybody asks for, unless set.
+    pub fn set_provided(&self, replicas: u8) {
+        self.shared.provided.store(replicas, Ordering::Relaxed);
+    }
+
+    /// What is lacking to honour `class`.
+    pub(super) fn lack_of(&self, class: Durability) -> Option<Lack> {
+        let provided = self.shared.provided.load(Ordering::Relaxed);
+        let lack = || Lack { found: format!("{provided} replicas follow"), advice: "ask for fewer" };
+        (class.replicas > provided).then(lack)
     }
 
     /// Whether what is written now reaches `class`.

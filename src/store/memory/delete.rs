@@ -1,7 +1,7 @@
 //! Deleting a session.
 
 use super::{
-    door::{body_of, error_envelope},
+    door::{asked_by, body_of, error_envelope},
     partition::{Keyspace, Step},
     turn::Answer,
 };
@@ -64,6 +64,7 @@ impl Keyspace {
             tries: 0,
             time: step.now,
             reply_to: message.and_then(|message| message.reply_to.clone()),
+            durability: asked_by(mail),
             body: body_of(mail),
         });
         let Some(message) = message else { return };

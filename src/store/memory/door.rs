@@ -8,7 +8,7 @@ use std::{
 use super::partition::{Keyspace, Outgoing, Remembered, Session, Step};
 use crate::{
     model::{
-        Body, Durability, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage,
+        Body, Door, Durability, Envelope, ErrorReply, Hold, IdempotencyKey, Message, MessageId, NewMessage,
         Partition, Pool, ReplyTo, SessionId, StreamId,
     },
     planted::{Bug, planted},
@@ -104,6 +104,7 @@ impl Keyspace {
             time: step.now,
             id: new.id.clone(),
             reply_to: new.reply_to.clone(),
+            durability: new.durability,
             body: new.body.clone(),
             sealed: false,
         };
@@ -132,17 +133,22 @@ impl Keyspace {
         &mut self,
         step: &mut Step,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        if self.cursor != previous && !planted(Bug::HighWaterMark) {
-            return Ok(Relay::Elsewhere(self.cursor));
+        let door = cursor_of(door);
+        let cursor = self.cursors.get(&door).copied();
+        if cursor != previous && !planted(Bug::HighWaterMark) {
+            return Ok(Relay::Elsewhere(cursor));
         }
         if let Some((index, pool)) = self.other_pool_in(batch) {
             return Ok(Relay::OtherPool { index, pool });
         }
         let taken = batch.iter().map(|relayed| self.take(step, partition, &relayed.what)).collect();
-        self.cursor = self.cursor.max(batch.last().map(|relayed| relayed.id));
+        if let Some(reached) = cursor.max(batch.last().map(|relayed| relayed.id)) {
+            self.cursors.insert(door, reached);
+        }
         Ok(Relay::Taken(taken))
     }
 
@@ -178,6 +184,7 @@ impl Keyspace {
             session: Some(message.session.clone()),
             id: message.id.clone(),
             reply_to: message.reply_to.clone(),
+            durability: message.durability,
             reason: refusal.as_str().to_owned(),
             sentence: refusal.sentence().to_owned(),
             body: message.body.clone(),
@@ -188,7 +195,7 @@ impl Keyspace {
 
     /// Puts a refused entry into `dead`, and its error where a reply was to go.
     fn refuse(&mut self, step: &Step, partition: Partition, refused: &Refused) {
-        let Refused { session, id, reply_to, reason, sentence, body } = refused.clone();
+        let Refused { session, id, reply_to, durability, reason, sentence, body } = refused.clone();
         let letter = DeadLetter {
             partition,
             id: StreamId::default(),
@@ -198,6 +205,7 @@ impl Keyspace {
             tries: 0,
             time: step.now,
             reply_to: reply_to.clone(),
+            durability,
             body,
         };
         self.give_up(letter);
@@ -236,6 +244,7 @@ impl Keyspace {
             body: stored.body.clone(),
             group: None,
             resume: None,
+            durability: stored.durability,
             pool: pool.clone(),
         };
         let sent = self.send(step, &new)?;
@@ -258,11 +267,24 @@ pub(super) fn error_envelope(
     Envelope { session, message, id, turn: None, entry: None, reply: None, error: Some(error), class: None }
 }
 
+/// Whose cursor counts for a door: its own.
+pub(super) fn cursor_of(door: Door) -> Door {
+    if planted(Bug::OneCursor) { Door::MAIN } else { door }
+}
+
 /// What an entry of the plain door may hold at most: one field at least, as `XADD` demands.
 pub(super) fn check_fields(fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<()> {
     match fields {
         [] => Err(StoreError::Refused("an entry needs at least one field".to_owned())),
         _ => Ok(()),
+    }
+}
+
+/// What mail asks for over its agent's class, as far as it can be read.
+pub(super) fn asked_by(mail: &Mail) -> Durability {
+    match mail {
+        Mail::Message(message) | Mail::Malformed(message, _) => message.durability,
+        Mail::Unreadable(_) => Durability::MEMORY,
     }
 }
 

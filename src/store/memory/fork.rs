@@ -19,6 +19,7 @@ impl MemoryStore {
             posted: Notify::new(),
             appended: Notify::new(),
             following: AtomicU8::new(class::ALL),
+            provided: AtomicU8::new(class::ALL),
         };
         Self { shared: shared.into() }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use crate::{
-    model::{Message, SessionId, WorkerId},
+    model::{Durability, Message, SessionId, WorkerId},
     store::{Hint, Listener, Mail},
 };
 
@@ -82,11 +82,13 @@ fn record_bytes(message: &Message) -> usize {
     let optional = |name: &str, value: Option<&str>| {
         value.map_or(0, |value| format!(",\"{name}\":\"\"").len() + escaped_bytes(value))
     };
-    let Message { number, message: name, time, id, reply_to, body, sealed: _ } = message;
+    let Message { number, message: name, time, id, reply_to, durability, body, sealed: _ } = message;
+    let durability = (*durability != Durability::MEMORY).then(|| durability.to_string());
     let header = format!("{{\"v\":1,\"n\":{number},\"message\":\"{name}\",\"time\":{}}}", time.0);
     header.len()
         + optional("id", id.as_ref().map(|id| id.as_str()))
         + optional("reply_to", reply_to.as_ref().map(|key| key.as_str()))
+        + optional("durability", durability.as_deref())
         + "\n".len()
         + body.as_json().len()
 }

@@ -67,11 +67,11 @@ impl MemoryStore {
         state.partitions.get(&partition)?.duty.clone()
     }
 
-    /// Whether nothing is left to do: no mail that may be run, no reply to deliver, no entry at the plain door.
+    /// Whether nothing is left to do: no mail that may be run, no reply to deliver, no entry at a plain door.
     pub fn is_settled(&self) -> bool {
         let state = self.state();
         let settled = |session: &Session| session.inbox.is_empty() || session.record.hold.is_some();
-        state.ingress.iter().next().is_none()
+        state.ingress.values().all(|stream| stream.iter().next().is_none())
             && state
                 .partitions
                 .values()

@@ -7,15 +7,15 @@ use tokio::sync::Notify;
 use super::{MemoryListener, MemoryStore, door::check_fields, workers::RUN};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     planted::{Bug, planted},
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent, Store, StoreResult, Survey,
-        Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
+        Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -36,16 +36,21 @@ impl Store for MemoryStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        self.run(format_args!("declare {agent} {how:?}"), |state, _| {
-            Ok(state.agents.insert(agent.clone(), how.clone()))
+    ) -> StoreResult<Declared> {
+        self.run(format_args!("declare {worker} {agent} {how:?}"), |state, now| {
+            Ok(state.declare(worker, agent, how, now))
         })
     }
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         self.run(format_args!("reach {partition} {class}"), |_, _| Ok(self.reaches(class)))
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        self.run(format_args!("lacks {partition} {class}"), |_, _| Ok(self.lack_of(class)))
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
@@ -84,54 +89,56 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+    async fn ingress(&self, door: Door, limit: usize, wait: Duration) -> StoreResult<Ingress> {
         first(
             &self.shared.posted,
             wait,
             |ingress: &Ingress| !ingress.entries.is_empty(),
-            || self.run(format_args!("ingress {limit}"), |state, _| Ok(state.ingress(limit))),
+            || self.run(format_args!("ingress {door} {limit}"), |state, _| Ok(state.ingress(door, limit))),
         )
         .await
     }
 
-    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
-        let posted = self.run(format_args!("post {fields:?}"), |state, now| {
+    async fn post(&self, door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        let posted = self.run(format_args!("post {door} {fields:?}"), |state, now| {
             check_fields(fields)?;
-            Ok(state.ingress.add(now, fields.to_vec()))
+            Ok(state.ingress.entry(door).or_default().add(now, fields.to_vec()))
         });
         self.shared.posted.notify_waiters();
         posted
     }
 
-    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
-        self.run(format_args!("remove_ingress {ids:?}"), |state, _| {
+    async fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
+        self.run(format_args!("remove_ingress {door} {ids:?}"), |state, _| {
+            let stream = state.ingress.entry(door).or_default();
             for id in ids {
-                state.ingress.remove(*id);
+                stream.remove(*id);
             }
             Ok(())
         })
     }
 
-    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
-        self.run(format_args!("advance_ingress {past}"), |state, _| {
-            state.ingress.advance(past);
+    async fn advance_ingress(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        self.run(format_args!("advance_ingress {door} {past}"), |state, _| {
+            state.ingress.entry(door).or_default().advance(past);
             Ok(())
         })
     }
 
-    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        self.run(format_args!("cursors"), |state, _| Ok(state.cursors()))
+    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        self.run(format_args!("cursors {door}"), |state, _| Ok(state.cursors(door)))
     }
 
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        let asked = format_args!("relay {partition} {previous:?} {batch:?}");
+        let asked = format_args!("relay {partition} {door} {previous:?} {batch:?}");
         let relayed =
-            self.run_in(partition, asked, |keys, step| keys.relay(step, partition, previous, batch));
+            self.run_in(partition, asked, |keys, step| keys.relay(step, partition, door, previous, batch));
         relayed.map(|relayed| relayed.acknowledged(self.reaches(Relayed::class(batch))))
     }
 

@@ -72,6 +72,8 @@ struct Shared {
     appended: Notify,
     /// How many replicas have all that is here.
     following: AtomicU8,
+    /// How many replicas there are to follow.
+    provided: AtomicU8,
 }
 
 impl MemoryStore {
@@ -106,6 +108,7 @@ impl MemoryStore {
             posted: Notify::new(),
             appended: Notify::new(),
             following: AtomicU8::new(class::ALL),
+            provided: AtomicU8::new(class::ALL),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -5,10 +5,15 @@ use std::{
     time::Duration,
 };
 
-use super::{hints::Hints, partition::Keyspace, stream::Stream};
+use super::{door::cursor_of, hints::Hints, partition::Keyspace, stream::Stream};
 use crate::{
-    model::{AgentDeclaration, AgentName, Body, Millis, Partition, ReplyTo, Settings, StreamId, WorkerId},
-    store::{Configured, DeadLetter, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult},
+    model::{
+        AgentDeclaration, AgentName, Body, Door, Durability, Millis, Partition, Pool, ReplyTo, Settings,
+        StreamId, WorkerId,
+    },
+    store::{
+        Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
+    },
 };
 
 /// How long a reply waits to be taken, after the last push to its key.
@@ -24,7 +29,7 @@ pub(super) struct State {
     pub(super) agents: BTreeMap<AgentName, AgentDeclaration>,
     pub(super) members: BTreeMap<WorkerId, (Member, Millis)>,
     pub(super) partitions: BTreeMap<Partition, Keyspace>,
-    pub(super) ingress: Stream<Fields>,
+    pub(super) ingress: BTreeMap<Door, Stream<Fields>>,
     pub(super) replies: BTreeMap<ReplyTo, ReplyKey>,
     pub(super) hints: Hints,
     pub(super) journal: Option<Vec<String>>,
@@ -43,6 +48,35 @@ impl State {
     pub(super) fn configure(&mut self, wanted: &Settings) -> Configured {
         let settled = self.settings.get_or_insert_with(|| wanted.clone());
         if settled == wanted { Configured::Agreed } else { Configured::Differs(settled.clone()) }
+    }
+
+    pub(super) fn declare(
+        &mut self,
+        worker: &WorkerId,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+        now: Millis,
+    ) -> Declared {
+        if let Some(home) = self.agents.get(agent).map(|how| &how.pool).filter(|home| **home != how.pool) {
+            let others = self.serving(home, agent, now).filter(|other| *other != worker);
+            let workers: Vec<_> = others.cloned().collect();
+            if !workers.is_empty() {
+                return Declared::Elsewhere { pool: home.clone(), workers };
+            }
+        }
+        Declared::Known(self.agents.insert(agent.clone(), how.clone()))
+    }
+
+    /// The members that serve an agent in a pool, by incarnation.
+    fn serving<'a>(
+        &'a self,
+        pool: &'a Pool,
+        agent: &'a AgentName,
+        now: Millis,
+    ) -> impl Iterator<Item = &'a WorkerId> {
+        let living = self.members.values().filter(move |(_, until)| now <= *until);
+        let serves = |member: &Member| member.pool == *pool && member.agents.contains(agent);
+        living.map(|(member, _)| member).filter(move |member| serves(member)).map(|member| &member.worker)
     }
 
     pub(super) fn announce(&mut self, member: &Member, ttl: Duration, now: Millis) {
@@ -67,15 +101,17 @@ impl State {
         living.map(|(member, _)| member.clone()).collect()
     }
 
-    /// The oldest entries of the plain door.
-    pub(super) fn ingress(&self, limit: usize) -> Ingress {
-        let oldest = self.ingress.iter().take(limit);
+    /// The oldest entries of a plain door.
+    pub(super) fn ingress(&self, door: Door, limit: usize) -> Ingress {
+        let Some(stream) = self.ingress.get(&door) else { return Ingress::default() };
+        let oldest = stream.iter().take(limit);
         let entries = oldest.map(|(id, fields)| IngressEntry { id, fields: fields.clone() }).collect();
-        Ingress { entries, last: self.ingress.last() }
+        Ingress { entries, last: stream.last() }
     }
 
-    pub(super) fn cursors(&self) -> BTreeMap<Partition, StreamId> {
-        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, keys.cursor?))).collect()
+    pub(super) fn cursors(&self, door: Door) -> BTreeMap<Partition, StreamId> {
+        let cursor = |keys: &Keyspace| keys.cursors.get(&cursor_of(door)).copied();
+        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, cursor(keys)?))).collect()
     }
 
     /// Takes the oldest reply at `key`.
@@ -104,6 +140,7 @@ impl State {
                 tries: 0,
                 time: now,
                 reply_to: Some(reply.to),
+                durability: Durability::MEMORY,
                 body: Body::from_door(&reply.payload),
             });
         }

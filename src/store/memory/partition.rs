@@ -8,8 +8,8 @@ use std::{
 use super::{hints::Hints, stream::Stream};
 use crate::{
     model::{
-        AgentName, Entry, IdempotencyKey, Limits, MessageId, Millis, Pool, ReplyTo, SessionId, SessionRecord,
-        StreamId, Token, WorkerId,
+        AgentName, Door, Entry, IdempotencyKey, Limits, MessageId, Millis, Pool, ReplyTo, SessionId,
+        SessionRecord, StreamId, Token, WorkerId,
     },
     store::{DeadLetter, Mail, StoreError, StoreResult},
 };
@@ -33,7 +33,7 @@ pub(super) struct Keyspace {
     pub(super) index: BTreeSet<SessionId>,
     pub(super) out: Stream<Outgoing>,
     pub(super) dead: Stream<DeadLetter>,
-    pub(super) cursor: Option<StreamId>,
+    pub(super) cursors: BTreeMap<Door, StreamId>,
     pub(super) duty: Option<WorkerId>,
     pub(super) ids: BTreeMap<(SessionId, IdempotencyKey), Remembered>,
 }

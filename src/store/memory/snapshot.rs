@@ -28,7 +28,7 @@ impl Keyspace {
             index: self.index.clone(),
             out: out.collect(),
             dead: self.letters(partition, None).collect(),
-            cursor: self.cursor,
+            cursors: self.cursors.clone(),
             duty: self.duty.clone(),
             ids: self.ids.iter().map(|(key, remembered)| (key.clone(), remembered.snapshot())).collect(),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    door::{REMEMBER_ID, body_of},
+    door::{REMEMBER_ID, asked_by, body_of},
     partition::{Keyspace, Outgoing, Remembered, Session, Step},
 };
 use crate::{
@@ -88,6 +88,7 @@ impl Keyspace {
                 tries: *tries,
                 time: step.now,
                 reply_to: done.reply_to.clone(),
+                durability: asked_by(&head),
                 body: body_of(&head),
             });
         }

@@ -1,6 +1,7 @@
 //! Whether what was written has reached its class, and what may be told of it if not.
 
 use super::{Claim, Commit, Relay, Sent};
+use crate::model::Durability;
 
 /// Whether a write has reached a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +10,25 @@ pub enum Reach {
     Reached,
     /// Not in time. It may have since, and may yet be lost.
     Unknown,
+}
+
+/// Why a server cannot honour a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// What it has instead.
+    pub found: String,
+    /// The setting to change.
+    pub advice: &'static str,
+}
+
+impl Lack {
+    /// The word for it in `dead` and in error replies.
+    pub const REASON: &str = "durability";
+
+    /// A sentence for who asked for `class`.
+    pub fn sentence(&self, class: Durability) -> String {
+        format!("{class} is asked for: {}: {}", self.found, self.advice)
+    }
 }
 
 impl Sent {

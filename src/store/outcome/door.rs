@@ -135,7 +135,9 @@ pub struct Refused {
     pub id: Option<IdempotencyKey>,
     /// Where the error goes, where that could be read.
     pub reply_to: Option<ReplyTo>,
-    /// `malformed` or `ambiguous`.
+    /// What it asked for over its agent's class, where that could be read.
+    pub durability: Durability,
+    /// `malformed`, `ambiguous` or `durability`.
     pub reason: String,
     /// A sentence.
     pub sentence: String,

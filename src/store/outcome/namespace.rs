@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AgentName, Millis, Pool, Settings, WorkerId};
+use crate::model::{AgentDeclaration, AgentName, Millis, Pool, Settings, WorkerId};
 
 /// What `configure` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,20 @@ pub enum Configured {
     Agreed,
     /// It has others; nothing was changed.
     Differs(Settings),
+}
+
+/// What `declare` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Declared {
+    /// The agent is known as it was declared; before, so, or not at all.
+    Known(Option<AgentDeclaration>),
+    /// It stays as it was: members that are alive serve it in that pool.
+    Elsewhere {
+        /// Its home.
+        pool: Pool,
+        /// Those members, by incarnation.
+        workers: Vec<WorkerId>,
+    },
 }
 
 /// A worker, as others see it.

@@ -2,7 +2,8 @@
 
 use super::Sent;
 use crate::model::{
-    Body, EntryId, MessageId, Millis, Partition, Pool, ReplyTo, SessionId, SessionRecord, StreamId, WorkerId,
+    Body, Durability, EntryId, MessageId, Millis, Partition, Pool, ReplyTo, SessionId, SessionRecord,
+    StreamId, WorkerId,
 };
 
 /// A message or entry that was given up on.
@@ -24,6 +25,8 @@ pub struct DeadLetter {
     pub time: Millis,
     /// Where its reply was to go.
     pub reply_to: Option<ReplyTo>,
+    /// What it asked for over its agent's class; kept when it is sent again.
+    pub durability: Durability,
     /// What it held.
     pub body: Body,
 }

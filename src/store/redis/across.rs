@@ -1,16 +1,15 @@
 //! Replies whose lists are on other masters of a cluster than their `out`.
 //!
 //! No script may touch both. So a reply that is still in `out` is pushed, and then taken out: cut off between the
-//! two it is pushed again, which replies may be.
+//! two it is pushed again, which replies may be. Many sessions deliver at once, and each has three small commands to send one
+//! after the other: those of all of them share pipelines.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use redis::Value;
 
-use super::{
-    RedisStore, door::REPLY_KEPT, keys::reply_list, masters::Traffic, records::stream, scripts::Name,
-};
+use super::{RedisStore, door::REPLY_KEPT, keys::reply_list, records::stream};
 use crate::{
     model::{Partition, StreamId, millis},
     store::{OutReply, StoreError, StoreResult},
@@ -54,7 +53,8 @@ impl RedisStore {
             let id = reply.id.to_string();
             look.cmd("XRANGE").arg(&out).arg(&id).arg(id.as_str());
         }
-        let found = self.shared.masters.all_of(Traffic::Turns, &out, &look).await?;
+        let found = self.shared.masters.together(&out, &look).await?;
+        let found = found.into_iter().collect::<StoreResult<Vec<_>>>()?;
         let is_there = |found| stream(found).map(|entries| !entries.is_empty());
         let there: Result<Vec<_>, _> = found.into_iter().map(is_there).collect();
         let there = there.map_err(|why| StoreError::unreadable("`out`", why))?;
@@ -83,16 +83,12 @@ impl RedisStore {
         let mut push = redis::pipe();
         push.cmd("RPUSH").arg(list).arg(&reply.payload);
         push.cmd("PEXPIRE").arg(list).arg(millis(REPLY_KEPT));
-        let answers = self.shared.masters.each(Traffic::Turns, list, &push).await?;
+        let answers = self.shared.masters.together(list, &push).await?;
         match answers.into_iter().next().unwrap_or(Ok(Value::Nil)) {
             Ok(_) => Ok(Some(reply.id)),
             // It is no list, or this user may not push there.
             Err(StoreError::Unreadable { .. } | StoreError::Refused(_)) => {
-                let of = self.keys().partition(partition);
-                // `out` holds the reply, so it is there, and no list.
-                let call = self.script(Name::Deliver, &[of.out(), of.dead(), of.out()]);
-                let call = call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string());
-                self.shared.masters.call(Traffic::Turns, &call).await?;
+                self.give_up_reply(partition, reply).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -104,11 +100,11 @@ impl RedisStore {
             return Ok(());
         }
         let out = self.keys().partition(partition).out();
-        let mut take = redis::cmd("XDEL");
-        take.arg(&out);
+        let mut take = redis::pipe();
+        take.cmd("XDEL").arg(&out);
         for id in ids {
             take.arg(id.to_string());
         }
-        self.shared.masters.run(Traffic::Turns, &out, &take).await.map(drop)
+        self.shared.masters.together(&out, &take).await?.into_iter().try_for_each(|taken| taken.map(drop))
     }
 }

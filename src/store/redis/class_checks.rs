@@ -6,13 +6,14 @@ use super::{
     Options, RedisStore,
     cluster_checks::{as_one, masters_of},
     doctor::{Check, CheckStatus, Info, ask, named_version},
+    masters::Traffic,
     records::Fields,
     replies::text,
     target::Target,
 };
 use crate::{
-    model::Durability,
-    store::{Reach, StoreResult},
+    model::{Durability, Partition},
+    store::{Lack, Reach, StoreResult},
 };
 
 /// The server's word on what classes depend on.
@@ -73,20 +74,29 @@ async fn unacknowledged(options: &Options, classes: &[Durability]) -> Vec<Check>
 async fn look(target: &Target) -> StoreResult<Found> {
     let mut connection = target.connect_any().await?;
     let info = ask(target, &mut connection, &["INFO"]).await?;
-    let info = Info(text(info).unwrap_or_default());
     let fsync = ask(target, &mut connection, &["CONFIG", "GET", "appendfsync"]).await;
     let fewest = ask(target, &mut connection, &["CONFIG", "GET", "min-replicas-to-write"]).await;
-    let setting = |answer: StoreResult<Value>, name| {
-        let fields = Fields::read(answer.ok()?).ok()?;
-        Some(String::from_utf8_lossy(fields.get(name)?).into_owned())
-    };
-    Ok(Found {
-        version: named_version(&info).1,
-        replicas: info.0.lines().filter(|line| is_online(line)).count() as u64,
-        appends: info.get("aof_enabled") == "1",
-        fsync: setting(fsync, "appendfsync"),
-        min_replicas: setting(fewest, "min-replicas-to-write").and_then(|fewest| fewest.parse().ok()),
-    })
+    Ok(Found::read(info, [fsync, fewest]))
+}
+
+impl RedisStore {
+    /// What the master of `partition` lacks to honour `class`: by a look over a connection that is there.
+    pub(super) async fn lack_of(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        if class == Durability::MEMORY {
+            return Ok(None);
+        }
+        let mark = self.keys().partition(partition).mark();
+        let mut look = redis::pipe();
+        look.cmd("INFO").arg("server").arg("replication").arg("persistence");
+        if class.fsync {
+            // A user that may not ask is one for whom it cannot be read.
+            look.cmd("CONFIG").arg("GET").arg("appendfsync");
+        }
+        let mut answers = self.shared.masters.each(Traffic::Reads, &mark, &look).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        let found = Found::read(next()?, [next(), Ok(Value::Nil)]);
+        Ok(found.missing(class).map(|(found, advice)| Lack { found, advice }))
+    }
 }
 
 /// `slave0:ip=…,port=…,state=online,…`
@@ -95,6 +105,22 @@ fn is_online(line: &str) -> bool {
 }
 
 impl Found {
+    /// From the server's `INFO`, and its settings `appendfsync` and `min-replicas-to-write`.
+    fn read(info: Value, [fsync, fewest]: [StoreResult<Value>; 2]) -> Self {
+        let info = Info(text(info).unwrap_or_default());
+        let setting = |answer: StoreResult<Value>, name| {
+            let fields = Fields::read(answer.ok()?).ok()?;
+            Some(String::from_utf8_lossy(fields.get(name)?).into_owned())
+        };
+        Self {
+            version: named_version(&info).1,
+            replicas: info.0.lines().filter(|line| is_online(line)).count() as u64,
+            appends: info.get("aof_enabled") == "1",
+            fsync: setting(fsync, "appendfsync"),
+            min_replicas: setting(fewest, "min-replicas-to-write").and_then(|fewest| fewest.parse().ok()),
+        }
+    }
+
     fn checks(&self, wanted: &[Durability]) -> Vec<Check> {
         let mut checks: Vec<_> = wanted.iter().map(|class| self.honours(*class)).collect();
         let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();

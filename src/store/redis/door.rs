@@ -14,21 +14,15 @@ use super::{
     scripts::{Call, Name},
 };
 use crate::{
-    model::{MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId, millis},
+    model::{Door, Durability, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
     store::{
-        DeadLetter, Ingress, IngressEntry, OutReply, Refusal, Refused, Relay, Relayed, RelayedKind, Revive,
-        Sent, StoreError, StoreResult,
+        DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent,
+        StoreError, StoreResult,
     },
 };
 
 /// How long a reply waits to be taken, after the last push to its list.
 pub(super) const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
-
-/// How many replies one script delivers.
-const DELIVERED_AT_ONCE: usize = 100;
-
-/// The field of `cursor` that stands for the plain door.
-pub(super) const INGRESS: &str = "ingress";
 
 impl RedisStore {
     pub(super) async fn send_message(&self, new: &NewMessage) -> StoreResult<Sent> {
@@ -55,7 +49,8 @@ impl RedisStore {
             .maybe(new.id.as_ref())
             .maybe(new.reply_to.as_ref())
             .maybe(new.group.as_ref())
-            .maybe(new.resume);
+            .maybe(new.resume)
+            .maybe(asked(new.durability));
         let (mut reply, reach) = self.ask_at(new.class, Traffic::Turns, call).await?;
         let sent = sent(&mut reply)?.map_err(|(reply, word)| reply.unknown(&word))?;
         Ok(sent.acknowledged(reach))
@@ -88,24 +83,32 @@ impl RedisStore {
         text(reply).map(Some).map_err(unreadable("a reply"))
     }
 
-    pub(super) async fn read_ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
-        let seen = self.ingress_now(limit).await?;
+    pub(super) async fn read_ingress(
+        &self,
+        door: Door,
+        limit: usize,
+        wait: Duration,
+    ) -> StoreResult<Ingress> {
+        let seen = self.ingress_now(door, limit).await?;
         if wait.is_zero() || !seen.entries.is_empty() {
             return Ok(seen);
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let block = |wait| {
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(limit.max(1)).arg("BLOCK").arg(at_least_a_millisecond(wait));
             read.arg("STREAMS").arg(&ingress).arg("0");
             read
         };
-        self.shared.masters.wait(&ingress, wait, block).await?;
-        self.ingress_now(limit).await
+        match self.shared.masters.wait(&ingress, wait, block).await? {
+            // Most looks at most doors end here.
+            Value::Nil => Ok(seen),
+            _ => self.ingress_now(door, limit).await,
+        }
     }
 
-    async fn ingress_now(&self, limit: usize) -> StoreResult<Ingress> {
-        let ingress = self.keys().ingress();
+    async fn ingress_now(&self, door: Door, limit: usize) -> StoreResult<Ingress> {
+        let ingress = self.keys().ingress(door);
         let mut look = redis::pipe();
         look.cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(limit);
         look.cmd("XINFO").arg("STREAM").arg(&ingress);
@@ -118,11 +121,15 @@ impl RedisStore {
         Ok(Ingress { entries, last: last_id(info)? })
     }
 
-    pub(super) async fn post_entry(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+    pub(super) async fn post_entry(
+        &self,
+        door: Door,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> StoreResult<StreamId> {
         if fields.is_empty() {
             return Err(StoreError::Refused("an entry needs at least one field".to_owned()));
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let mut add = redis::cmd("XADD");
         add.arg(&ingress).arg("*");
         for (name, value) in fields {
@@ -133,11 +140,11 @@ impl RedisStore {
         id.map_err(unreadable("the id of an entry"))
     }
 
-    pub(super) async fn remove_from_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
+    pub(super) async fn remove_from_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
         if ids.is_empty() {
             return Ok(());
         }
-        let ingress = self.keys().ingress();
+        let ingress = self.keys().ingress(door);
         let mut remove = redis::cmd("XDEL");
         remove.arg(&ingress);
         for id in ids {
@@ -146,19 +153,19 @@ impl RedisStore {
         self.shared.masters.run(Traffic::Leases, &ingress, &remove).await.map(drop)
     }
 
-    pub(super) async fn advance_ingress_past(&self, past: StreamId) -> StoreResult<()> {
-        let call = self.script(Name::Advance, &[self.keys().ingress()]);
+    pub(super) async fn advance_ingress_past(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        let call = self.script(Name::Advance, &[self.keys().ingress(door)]);
         let call = call.arg(past.to_string()).arg(past.millis).arg(past.seq);
         self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
-    pub(super) async fn read_cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        let mut cursors = BTreeMap::new();
+    pub(super) async fn read_cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        let (source, mut cursors) = (door.to_string(), BTreeMap::new());
         for together in self.shared.masters.groups(self.keys().partitions().all()) {
             let mut look = redis::pipe();
             let keys: Vec<_> = together.iter().map(|of| self.keys().partition(*of).cursor()).collect();
             for key in &keys {
-                look.cmd("HGET").arg(key).arg(INGRESS);
+                look.cmd("HGET").arg(key).arg(&source);
             }
             let values = self.shared.masters.all_of(Traffic::Leases, &keys[0], &look).await?;
             for (partition, value) in together.into_iter().zip(values) {
@@ -174,6 +181,7 @@ impl RedisStore {
     pub(super) async fn relay_batch(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
@@ -186,10 +194,10 @@ impl RedisStore {
                 names.extend([keys.meta(), keys.inbox(), ids, keys.ready(&new.pool), keys.idle(&new.pool)]);
             }
         }
-        let server = self.shared.masters.server(&self.keys().ingress()).await?;
+        let server = self.shared.masters.server(&self.keys().ingress(door)).await?;
         let call = self
             .script(Name::Relay, &names)
-            .arg(INGRESS)
+            .arg(door.to_string())
             .maybe(previous)
             .maybe(batch.last().map(|relayed| relayed.id))
             .arg(&server.replication_id)
@@ -213,54 +221,6 @@ impl RedisStore {
             "other_pool" => Ok(Relay::OtherPool { index: reply.parse()?, pool: reply.parse()? }),
             _ => Err(reply.unknown(&word)),
         }
-    }
-
-    pub(super) async fn deliver_replies(
-        &self,
-        partition: Partition,
-        replies: &[OutReply],
-    ) -> StoreResult<()> {
-        if self.shared.masters.is_cluster() {
-            return self.deliver_across(partition, replies).await;
-        }
-        let of = self.keys().partition(partition);
-        let calls = replies.chunks(DELIVERED_AT_ONCE).map(|some| {
-            let mut names = vec![of.out(), of.dead()];
-            names.extend(some.iter().map(|reply| reply_list(&reply.to).to_owned()));
-            let call = self.script(Name::Deliver, &names).arg(millis(REPLY_KEPT));
-            some.iter().fold(call, |call, reply| call.arg(reply.id.to_string()))
-        });
-        let calls: Vec<_> = calls.collect();
-        let delivered = match calls.len() {
-            0 => return Ok(()),
-            1 => self.shared.masters.call_if_allowed(&calls[0]).await?.is_some(),
-            _ => self.shared.masters.call_all_if_allowed(&calls).await?.is_some(),
-        };
-        match delivered {
-            true => Ok(()),
-            false => self.deliver_one_by_one(partition, replies).await,
-        }
-    }
-
-    /// A list that this user may not push to holds up no other: its reply goes where those go that their list cannot take.
-    async fn deliver_one_by_one(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
-        let of = self.keys().partition(partition);
-        let call = |reply: &OutReply, list: &str| {
-            let call = self.script(Name::Deliver, &[&of.out(), &of.dead(), list]);
-            call.arg(millis(REPLY_KEPT)).arg(reply.id.to_string())
-        };
-        for reply in replies {
-            let allowed = self.shared.masters.call_if_allowed(&call(reply, reply_list(&reply.to))).await?;
-            if allowed.is_none() {
-                tracing::warn!(
-                    list = reply.to.as_str(),
-                    "this user may not push there: the reply goes to dead"
-                );
-                // `out` holds the reply, so it is there, and no list.
-                self.shared.masters.call(Traffic::Turns, &call(reply, &of.out())).await?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) async fn revive_letter(
@@ -303,6 +263,7 @@ impl RedisStore {
 fn with_message(call: Call, new: &NewMessage) -> Call {
     let resume = new.resume.map(|resume| resume.to_string()).unwrap_or_default();
     let group = new.group.as_ref().map_or("", |group| group.as_str());
+    let asked = asked(new.durability).map(|class| class.to_string()).unwrap_or_default();
     call.arg("message")
         .arg(new.session.as_str())
         .arg(new.message.to_string())
@@ -310,7 +271,7 @@ fn with_message(call: Call, new: &NewMessage) -> Call {
         .arg(new.pool.as_str())
         .maybe(new.id.as_ref())
         .maybe(new.reply_to.as_ref())
-        .arg(format!("{resume} {group}"))
+        .arg(format!("{resume} {asked} {group}"))
 }
 
 fn with_refused(call: Call, refused: &Refused) -> Call {
@@ -321,7 +282,12 @@ fn with_refused(call: Call, refused: &Refused) -> Call {
         .arg(&refused.sentence)
         .maybe(refused.id.as_ref())
         .maybe(refused.reply_to.as_ref())
-        .arg("")
+        .maybe(asked(refused.durability))
+}
+
+/// What a message asks for over its agent's class, if anything.
+fn asked(durability: Durability) -> Option<Durability> {
+    Some(durability).filter(|asked| *asked != Durability::MEMORY)
 }
 
 /// What `accept` in the prelude answered; the word and the rest of the reply if it is none of those.

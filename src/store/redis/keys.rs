@@ -3,7 +3,7 @@
 use super::slots::hash_tag;
 use crate::{
     model::{
-        AgentName, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
+        AgentName, Door, IdempotencyKey, Namespace, Partition, Partitions, Pool, ReplyTo, SessionId, WorkerId,
     },
     store::Lapsed,
 };
@@ -74,9 +74,9 @@ impl Keys {
         self.of_namespace("agents")
     }
 
-    /// Stream: the plain door.
-    pub fn ingress(&self) -> String {
-        format!("tenure:{}:ingress", self.namespace)
+    /// Stream: a plain door. Without a hash tag: on a cluster doors lie on several masters.
+    pub fn ingress(&self, door: Door) -> String {
+        format!("tenure:{}:{door}", self.namespace)
     }
 
     fn of_namespace(&self, kind: &str) -> String {
@@ -212,6 +212,9 @@ impl SessionKeys<'_> {
     }
 }
 
+/// The numbers of doors, as a pattern.
+pub(super) const NUMBERS: &str = "[0-7]";
+
 /// Patterns of a namespace's keys and channels, as rules of ACL users have them.
 ///
 /// Where a session's own name goes on like a key (`a/b}:meta:c`), its keys match patterns of other kinds too.
@@ -232,14 +235,16 @@ impl<'a> Patterns<'a> {
         format!("tenure:{{{}.*}}:{kind}", self.0)
     }
 
-    /// What guards scripts about the plain door.
-    pub(super) fn guard_of_ingress(&self) -> String {
-        guard(&self.ingress())
+    /// What guards scripts about plain doors.
+    pub(super) fn guards_of_doors(&self) -> [String; 2] {
+        self.doors().map(|door| guard(&door))
     }
 
-    /// The plain door.
-    pub(super) fn ingress(&self) -> String {
-        format!("tenure:{}:ingress", self.0)
+    /// The plain doors: the one without a number, and those with one.
+    pub(super) fn doors(&self) -> [String; 2] {
+        let main = format!("tenure:{}:{}", self.0, Door::MAIN);
+        let numbered = format!("{main}:{NUMBERS}");
+        [main, numbered]
     }
 }
 
@@ -297,6 +302,8 @@ pub(super) fn reply_list(to: &ReplyTo) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -313,9 +320,11 @@ mod tests {
         assert_eq!(of.meta(), format!("{tag}meta:echo/alice"));
         assert_eq!(of.ids(&id), format!("{tag}ids:echo/alice my id"));
         assert_eq!(of.ready(&pool), format!("{tag}ready:default:echo"));
-        assert_eq!(keys.ingress(), "tenure:default:ingress");
+        assert_eq!(keys.ingress(Door::MAIN), "tenure:default:ingress");
         let patterns = Patterns::of(&namespace);
-        assert_eq!(patterns.ingress(), keys.ingress());
+        assert_eq!(patterns.doors(), ["tenure:default:ingress", "tenure:default:ingress:[0-7]"]);
+        let doors = Door::all().map(|door| keys.ingress(door).replace(|c: char| c.is_ascii_digit(), NUMBERS));
+        assert_eq!(doors.collect::<BTreeSet<_>>(), patterns.doors().into());
         assert_eq!(patterns.namespace("conf"), keys.conf());
         let (begin, end) = (format!("tenure:{{{namespace}."), "}:meta:*");
         assert_eq!(patterns.partitions("meta:*"), format!("{begin}*{end}"));

@@ -129,27 +129,6 @@ impl Lane {
         }
     }
 
-    /// Calls a script several times, all or none: in one transaction, so that a script which the server
-    /// has forgotten is forgotten for all of them, and all are repeated in order.
-    /// Nothing where the server forbids one of them, or what it does, to this user.
-    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
-        let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        for call in calls {
-            pipeline.add_command(call.command.clone());
-        }
-        let link = self.link().await?;
-        match self.ask_all(&link, &pipeline).await? {
-            Err(error) if is_no_script(&error) => {
-                self.reload(&link, first).await?;
-                self.all(&pipeline).await.map(Some)
-            }
-            Err(error) if is_forbidden(&error) => Ok(None),
-            answered => answered.map(Some).map_err(|error| self.error(error)),
-        }
-    }
-
     /// Runs a pipeline; a command's error fails it all.
     pub(super) async fn all(&self, pipeline: &Pipeline) -> StoreResult<Vec<Value>> {
         let link = self.link().await?;

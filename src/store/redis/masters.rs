@@ -15,6 +15,7 @@ use super::{
     cluster::Cluster,
     commit_lane::{CommitLane, Written},
     errors::{again, alone, elsewhere},
+    gathering::Gathering,
     keys::Keys,
     lanes::Lane,
     scripts::{Call, Name},
@@ -25,7 +26,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    model::{Durability, Partition},
+    model::Durability,
     store::{Run, StoreResult},
 };
 
@@ -46,6 +47,8 @@ pub(super) struct Master {
     turns: Lane,
     leases: Lane,
     reads: Lane,
+    /// Small commands, many at once, where messages and commits go.
+    gathering: Gathering,
     /// Writes that wait for replicas or a disk, by class.
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
@@ -64,8 +67,10 @@ pub(super) enum Masters {
 impl Master {
     pub(super) fn new(target: Arc<Target>) -> Self {
         let lane = || Lane::new(target.clone());
+        let turns = lane();
         Self {
-            turns: lane(),
+            gathering: Gathering::new(turns.clone()),
+            turns,
             leases: lane(),
             reads: lane(),
             commits: Mutex::default(),
@@ -80,6 +85,7 @@ impl Master {
     pub(super) fn asking(&self) -> Self {
         Self {
             target: self.target.clone(),
+            gathering: Gathering::new(self.turns.asking()),
             turns: self.turns.asking(),
             leases: self.leases.asking(),
             reads: self.reads.asking(),
@@ -181,12 +187,6 @@ impl Masters {
         self.on(call.key(), move |master| async move { master.turns.call_if_allowed(call).await }).await
     }
 
-    /// The same for several calls that are about the same, all or none.
-    pub(super) async fn call_all_if_allowed(&self, calls: &[Call]) -> StoreResult<Option<Vec<Value>>> {
-        let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
-        self.on(first.key(), move |master| async move { master.turns.call_all_if_allowed(calls).await }).await
-    }
-
     /// Calls a script, and waits for the class.
     pub(super) async fn write(&self, class: Durability, keys: &Keys, call: Call) -> StoreResult<Written> {
         match self {
@@ -232,25 +232,29 @@ impl Masters {
         pipeline: &Pipeline,
     ) -> StoreResult<Vec<StoreResult<Value>>> {
         let ask = move |master: Arc<Master>| async move {
-            let values = master.lane(traffic).each(pipeline).await?;
-            let values = values.into_iter().map(|value| master.lane(traffic).checked(value));
-            let values: Vec<_> = values.collect();
-            match values
-                .iter()
-                .find_map(|value| value.as_ref().err().filter(|error| elsewhere(error).is_some()))
-            {
-                Some(error) => Err(again(error)),
-                None => Ok(values),
-            }
+            let lane = master.lane(traffic);
+            here(lane, lane.each(pipeline).await?)
         };
         self.on(key.as_bytes(), ask).await
     }
 
-    /// The partitions that one pipeline may be about.
-    pub(super) fn groups(&self, partitions: impl Iterator<Item = Partition>) -> Vec<Vec<Partition>> {
+    /// The same where messages and commits go, together with what others ask there.
+    pub(super) async fn together(
+        &self,
+        key: &str,
+        pipeline: &Pipeline,
+    ) -> StoreResult<Vec<StoreResult<Value>>> {
+        let ask = move |master: Arc<Master>| async move {
+            here(&master.turns, master.gathering.each(pipeline).await?)
+        };
+        self.on(key.as_bytes(), ask).await
+    }
+
+    /// The partitions, or plain doors, that one pipeline may be about.
+    pub(super) fn groups<T>(&self, places: impl Iterator<Item = T>) -> Vec<Vec<T>> {
         match self {
-            Self::One(_) => vec![partitions.collect()],
-            Self::Cluster(_) => partitions.map(|partition| vec![partition]).collect(),
+            Self::One(_) => vec![places.collect()],
+            Self::Cluster(_) => places.map(|place| vec![place]).collect(),
         }
     }
 
@@ -284,5 +288,14 @@ impl Masters {
     ) -> StoreResult<Value> {
         let block = &block;
         self.on(key.as_bytes(), move |master| async move { master.waiting.run(wait, block).await }).await
+    }
+}
+
+/// What each command of a pipeline came to; an error if one would be done elsewhere.
+fn here(lane: &Lane, values: Vec<Value>) -> StoreResult<Vec<StoreResult<Value>>> {
+    let values: Vec<_> = values.into_iter().map(|value| lane.checked(value)).collect();
+    match values.iter().find_map(|value| value.as_ref().err().filter(|error| elsewhere(error).is_some())) {
+        Some(error) => Err(again(error)),
+        None => Ok(values),
     }
 }

@@ -19,10 +19,12 @@ mod cluster;
 mod cluster_checks;
 mod commit_group;
 mod commit_lane;
+mod deliveries;
 mod doctor;
 mod door;
 mod errors;
 mod follow;
+mod gathering;
 mod keys;
 mod lanes;
 mod listener;
@@ -72,6 +74,7 @@ pub use self::{
     tls::{BadTls, Identity, Tls},
 };
 use self::{
+    deliveries::Deliveries,
     masters::{Masters, Traffic},
     seeds::Seeds,
     target::Target,
@@ -177,6 +180,7 @@ struct Shared {
     limits: Mutex<Limits>,
     scripts: Scripts,
     masters: Masters,
+    deliveries: Deliveries,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -207,6 +211,7 @@ impl RedisStore {
             limits: Mutex::new(settings.limits),
             scripts,
             masters,
+            deliveries: Deliveries::default(),
             pools: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })

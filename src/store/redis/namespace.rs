@@ -10,12 +10,12 @@ use super::{
     ask::{at_least_a_millisecond, parse_names},
     masters::{Master, Masters, Traffic},
     records::Fields,
-    replies::text,
-    scripts::Name,
+    replies::{Reply, text},
+    scripts::{Call, Name},
 };
 use crate::{
-    model::{AgentDeclaration, AgentName, Settings, WorkerId},
-    store::{Configured, Member, StoreError, StoreResult},
+    model::{AgentDeclaration, AgentName, BadAddress, Settings, WorkerId},
+    store::{Configured, Declared, Member, StoreError, StoreResult},
 };
 
 /// The field of `conf` that holds the settings.
@@ -55,16 +55,44 @@ impl RedisStore {
 
     pub(super) async fn declare_agent(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        let json = serde_json::to_string(how).expect("a declaration is plain data");
-        let call = self.script(Name::Declare, &[self.keys().agents()]).arg(agent.as_str()).arg(json);
-        match self.shared.masters.call(Traffic::Leases, &call).await? {
-            Value::Nil => Ok(None),
-            // What could not be read was replaced all the same: that is how it is mended.
-            before => Ok(read_json("a declared agent", before).ok()),
+    ) -> StoreResult<Declared> {
+        let mut named = Vec::new();
+        loop {
+            let call = self.declaration(worker, agent, how, &named);
+            let mut reply = self.ask(Traffic::Leases, call).await?;
+            match reply.text()?.as_str() {
+                "declared" => {
+                    // What could not be read was replaced all the same: that is how it is mended.
+                    let before = reply.maybe_lossy()?.and_then(|before| serde_json::from_str(&before).ok());
+                    return Ok(Declared::Known(before));
+                }
+                "elsewhere" => {
+                    let AgentDeclaration { pool, .. } = parse_json("a declared agent", &reply.text()?)?;
+                    return Ok(Declared::Elsewhere { pool, workers: by_incarnation(members_of(reply)?) });
+                }
+                "unnamed" => named.extend(members_of(reply)?),
+                other => return Err(reply.unknown(other)),
+            }
         }
+    }
+
+    /// The call that declares an agent, with the keys of these members.
+    fn declaration(
+        &self,
+        worker: &WorkerId,
+        agent: &AgentName,
+        how: &AgentDeclaration,
+        named: &[WorkerId],
+    ) -> Call {
+        let mut names = vec![self.keys().agents(), self.keys().members()];
+        names.extend(named.iter().map(|member| self.keys().alive(member)));
+        let json = serde_json::to_string(how).expect("a declaration is plain data");
+        let call = self.script(Name::Declare, &names).arg(agent.as_str()).arg(json);
+        let call = call.arg(how.pool.as_str()).arg(worker.as_str());
+        named.iter().fold(call, |call, member| call.arg(member.as_str()))
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
@@ -155,6 +183,17 @@ pub(super) async fn settings(
         Value::Nil => Ok(None),
         found => read_json("the settings", found).map(Some),
     }
+}
+
+fn by_incarnation(mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
+    workers.sort();
+    workers
+}
+
+/// The workers that a reply ends with.
+fn members_of(reply: Reply) -> StoreResult<Vec<WorkerId>> {
+    let members = reply.rest().map(|name| text(name)?.parse().map_err(|why: BadAddress| why.to_string()));
+    members.map(|member| member.map_err(|why| StoreError::unreadable("a member", why))).collect()
 }
 
 fn pairs(what: &str, found: Value) -> StoreResult<Vec<(String, String)>> {

@@ -1,6 +1,6 @@
 //! What a namespace has to do and how late it is, by one look that changes nothing: for people who watch.
 //!
-//! Commands of constant cost alone: six a partition, and two more for each pool and agent. Not a moment in time:
+//! Commands of constant cost alone: six a partition, two for each plain door, and two more for each pool and agent. Not a moment in time:
 //! the numbers of one partition may be a few milliseconds older than those of the next.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{
     replies::text,
 };
 use crate::{
-    model::{AgentName, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
+    model::{AgentName, Door, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
     store::{Mail, StoreError, StoreResult},
 };
 
@@ -37,7 +37,7 @@ pub struct Pulse {
     pub duties: Vec<Option<WorkerId>>,
     /// Dead letters.
     pub dead: u64,
-    /// Entries of the plain door that are still to be taken.
+    /// Entries of the plain doors that are still to be taken.
     pub door: u64,
     /// When the oldest of them came in.
     pub door_since: Option<Millis>,
@@ -80,15 +80,13 @@ impl RedisStore {
     pub async fn pulse(&self, agents: &[(Pool, AgentName)]) -> StoreResult<Pulse> {
         let mut first = redis::pipe();
         first.cmd("TIME").cmd("INFO").arg("memory").arg("stats").arg("clients");
-        let ingress = self.keys().ingress();
-        first.cmd("XLEN").arg(&ingress).cmd("XRANGE").arg(&ingress).arg("-").arg("+").arg("COUNT").arg(1);
+        let ingress = self.keys().ingress(Door::MAIN);
         let mut answers = Answers::of(self.shared.masters.administer_all(&ingress, &first).await?);
         let now = answers.time()?;
-        let server = answers.server()?;
-        let (door, door_since) = (answers.number()?, answers.oldest()?);
-        let mut pulse = Pulse { now, server, door, door_since, ..Pulse::default() };
+        let server = self.with_others(answers.server()?, &ingress).await?;
+        let mut pulse = Pulse { now, server, ..Pulse::default() };
 
-        pulse.server = self.with_others(pulse.server, &ingress).await?;
+        self.see_doors(&mut pulse).await?;
         let mut queues: Vec<Option<Queue>> = vec![None; agents.len()];
         for together in self.shared.masters.groups(self.keys().partitions().all()) {
             let mut look = redis::pipe();
@@ -105,6 +103,24 @@ impl RedisStore {
         pulse.queues = queues.into_iter().flatten().collect();
         self.see_first_messages(&mut pulse.queues).await?;
         Ok(pulse)
+    }
+
+    /// What waits at all plain doors together.
+    async fn see_doors(&self, pulse: &mut Pulse) -> StoreResult<()> {
+        for together in self.shared.masters.groups(self.keys().partitions().doors()) {
+            let mut look = redis::pipe();
+            for door in together.iter().map(|door| self.keys().ingress(*door)) {
+                look.cmd("XLEN").arg(&door).cmd("XRANGE").arg(&door).arg("-").arg("+").arg("COUNT").arg(1);
+            }
+            let first = self.keys().ingress(together[0]);
+            let mut answers = Answers::of(self.shared.masters.administer_all(&first, &look).await?);
+            for _ in &together {
+                pulse.door += answers.number()?;
+                let since = [pulse.door_since, answers.oldest()?];
+                pulse.door_since = since.into_iter().flatten().min();
+            }
+        }
+        Ok(())
     }
 
     /// The load of the master that has `key`, and of all others with it.

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::replies::{bytes, newer_layout, text};
 use crate::{
     model::{
-        Body, Cause, Crash, Entry, EntryId, Epoch, Hold, IdempotencyKey, Message, MessageId, Millis,
-        Partition, ReplyTo, SessionId, SessionRecord, StreamId,
+        Body, Cause, Crash, Durability, Entry, EntryId, Epoch, Hold, IdempotencyKey, Message, MessageId,
+        Millis, Partition, ReplyTo, SessionId, SessionRecord, StreamId,
     },
     store::{DeadLetter, Hint, Mail, OutReply},
 };
@@ -157,6 +157,8 @@ struct Header {
     id: Option<IdempotencyKey>,
     #[serde(default)]
     reply_to: Option<ReplyTo>,
+    #[serde(default)]
+    durability: Durability,
 }
 
 /// All that every version's header has.
@@ -182,8 +184,8 @@ pub(super) fn mail(element: &[u8]) -> Mail {
         Ok(body) => (body, None),
         Err(why) => (Body::text(&String::from_utf8_lossy(body)), Some(why)),
     };
-    let Header { n, message, time, id, reply_to } = header;
-    let message = Message { number: n, message, time, id, reply_to, body, sealed: false };
+    let Header { n, message, time, id, reply_to, durability } = header;
+    let message = Message { number: n, message, time, id, reply_to, durability, body, sealed: false };
     match malformed {
         None => Mail::Message(message),
         Some(why) => Mail::Malformed(message, why),
@@ -238,6 +240,7 @@ pub(super) fn dead_letter(partition: Partition, id: &str, fields: &Fields) -> Re
         tries: fields.number("tries")?,
         time: Millis(fields.number("time")?),
         reply_to: fields.maybe("reply_to")?,
+        durability: fields.number("durability")?,
         body: fields.body("body"),
     })
 }
@@ -295,6 +298,18 @@ mod tests {
         assert_eq!((read.number, read.time), (12, Millis(7)));
         assert_eq!(read.id.unwrap().as_str(), "a \"b\"");
         assert_eq!(read.body.as_json(), "{\"b\":\n1.50}");
+    }
+
+    #[test]
+    fn a_header_says_what_its_message_asks_for_and_members_that_are_not_known_are_passed_over() {
+        let asked =
+            |more: &str| match mail(format!("{}{more}}}\n{{}}", HEADER.trim_end_matches('}')).as_bytes()) {
+                Mail::Message(message) => message.durability.to_string(),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(asked(""), "memory");
+        assert_eq!(asked(r#","durability":"replicas:2""#), "replicas:2");
+        assert_eq!(asked(r#","of a later version":7"#), "memory");
     }
 
     #[test]

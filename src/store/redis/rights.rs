@@ -11,7 +11,7 @@ use redis::{Pipeline, Value, aio::MultiplexedConnection};
 
 use super::{
     Options,
-    keys::{Lapses, Patterns},
+    keys::{Lapses, NUMBERS, Patterns},
     scripts::{Name, Scripts},
     target::Target,
 };
@@ -106,7 +106,7 @@ impl Role {
 /// With the keys that guard scripts while slots move; see [`Scripts`].
 fn with_guards(role: Role, of: &Patterns<'_>, mut keys: Vec<String>) -> Vec<String> {
     match role {
-        Role::Worker => keys.push(format!("~{}", of.guard_of_ingress())),
+        Role::Worker => keys.extend(of.guards_of_doors().map(|key| format!("~{key}"))),
         Role::Client => keys.push(format!("~{}", of.partitions("moving"))),
         Role::Sender | Role::Observer => (),
     }
@@ -123,16 +123,19 @@ impl Rights {
         let read = |pattern: String| format!("%R~{pattern}");
         let keys = match role {
             Role::Worker => {
-                let all = [of.namespace("*"), of.partitions("*"), of.ingress()].map(|key| format!("~{key}"));
-                all.into_iter().chain(replies).collect()
+                let all = [of.namespace("*"), of.partitions("*")].into_iter().chain(of.doors());
+                all.map(|key| format!("~{key}")).chain(replies).collect()
             }
             Role::Client => {
                 let read = [of.namespace("*"), of.partitions("hist:*"), of.partitions("dead")].map(read);
                 let sent = SENT_TO.iter().map(|kind| format!("~{}", of.partitions(kind)));
                 read.into_iter().chain(sent).chain(replies).collect()
             }
-            Role::Sender => [format!("%W~{}", of.ingress())].into_iter().chain(replies).collect(),
-            Role::Observer => [of.namespace("*"), of.partitions("*"), of.ingress()].map(read).to_vec(),
+            Role::Sender => of.doors().into_iter().map(|key| format!("%W~{key}")).chain(replies).collect(),
+            Role::Observer => {
+                let all = [of.namespace("*"), of.partitions("*")].into_iter().chain(of.doors());
+                all.map(read).collect()
+            }
         };
         let keys = if options.is_cluster() { with_guards(role, &of, keys) } else { keys };
         let wake = of.partitions("wake:*");
@@ -238,7 +241,7 @@ async fn answers(
 /// A command that touches a key of the rule's pattern in the rule's way.
 fn of_key(rule: &str) -> redis::Cmd {
     let (access, pattern) = rule.split_once('~').expect("a rule of keys has a tilde");
-    let key = pattern.replace('*', "0");
+    let key = pattern.replace(NUMBERS, "0").replace('*', "0");
     let mut command = redis::Cmd::new();
     match access {
         "%R" => command.arg("XRANGE").arg(key).arg("-").arg("+"),

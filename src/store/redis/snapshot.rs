@@ -14,7 +14,7 @@ use super::{
     replies::text,
 };
 use crate::{
-    model::{AgentName, IdempotencyKey, MessageId, Millis, Partition, Pool, ReplyTo, SessionId},
+    model::{AgentName, Door, IdempotencyKey, MessageId, Millis, Partition, Pool, ReplyTo, SessionId},
     store::{IdSnapshot, PartitionSnapshot, SessionSnapshot, Snapshot, StoreError, StoreResult},
 };
 
@@ -103,10 +103,12 @@ impl RedisStore {
                 "cursor" => {
                     let found =
                         Fields::read(self.get("HGETALL", &key).await?).map_err(unreadable("`cursor`"))?;
-                    let cursor = found
-                        .get(super::door::INGRESS)
-                        .map(|cursor| cursor_id(&String::from_utf8_lossy(cursor)));
-                    all.cursor = cursor.transpose().map_err(unreadable("`cursor`"))?;
+                    for door in Door::all() {
+                        if let Some(cursor) = found.get(&door.to_string()) {
+                            let id = cursor_id(&String::from_utf8_lossy(cursor));
+                            all.cursors.insert(door, id.map_err(unreadable("`cursor`"))?);
+                        }
+                    }
                 }
                 "duty" => {
                     let duty = text(self.get("GET", &key).await?).map_err(unreadable("`duty`"))?;

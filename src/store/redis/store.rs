@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{RedisListener, RedisStore, workers::Renewing};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store, StoreResult,
-        Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run,
+        Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -37,14 +37,19 @@ impl Store for RedisStore {
 
     async fn declare(
         &self,
+        worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-    ) -> StoreResult<Option<AgentDeclaration>> {
-        self.declare_agent(agent, how).await
+    ) -> StoreResult<Declared> {
+        self.declare_agent(worker, agent, how).await
     }
 
     async fn reach(&self, partition: Partition, class: Durability) -> StoreResult<Reach> {
         self.has_reached(partition, class).await
+    }
+
+    async fn lacks(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        self.lack_of(partition, class).await
     }
 
     async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
@@ -71,33 +76,34 @@ impl Store for RedisStore {
         self.take_reply_at(key, wait).await
     }
 
-    async fn ingress(&self, limit: usize, wait: Duration) -> StoreResult<Ingress> {
-        self.read_ingress(limit, wait).await
+    async fn ingress(&self, door: Door, limit: usize, wait: Duration) -> StoreResult<Ingress> {
+        self.read_ingress(door, limit, wait).await
     }
 
-    async fn post(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
-        self.post_entry(fields).await
+    async fn post(&self, door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StoreResult<StreamId> {
+        self.post_entry(door, fields).await
     }
 
-    async fn remove_ingress(&self, ids: &[StreamId]) -> StoreResult<()> {
-        self.remove_from_ingress(ids).await
+    async fn remove_ingress(&self, door: Door, ids: &[StreamId]) -> StoreResult<()> {
+        self.remove_from_ingress(door, ids).await
     }
 
-    async fn advance_ingress(&self, past: StreamId) -> StoreResult<()> {
-        self.advance_ingress_past(past).await
+    async fn advance_ingress(&self, door: Door, past: StreamId) -> StoreResult<()> {
+        self.advance_ingress_past(door, past).await
     }
 
-    async fn cursors(&self) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        self.read_cursors().await
+    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
+        self.read_cursors(door).await
     }
 
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        self.relay_batch(partition, previous, batch).await
+        self.relay_batch(partition, door, previous, batch).await
     }
 
     async fn join(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {

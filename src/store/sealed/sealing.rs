@@ -77,6 +77,7 @@ fn looks_sealed(message: &NewMessage) -> Refused {
         session: Some(message.session.clone()),
         id: message.id.clone(),
         reply_to: message.reply_to.clone(),
+        durability: message.durability,
         reason: "malformed".to_owned(),
         sentence: "the body has the form of a sealed one, and who relayed it has no keys".to_owned(),
         body: message.body.clone(),

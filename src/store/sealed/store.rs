@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Sealed, SealedListener};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Entry, Lease, MessageId, NewMessage, Partition, Partitions,
-        Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
+        AgentDeclaration, AgentName, Door, Durability, Entry, Lease, MessageId, NewMessage, Partition,
+        Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Delete, Fire, FirstMessage, Free,
-        Ground, HistoryRange, Ingress, Leaving, Look, Member, Mend, Offer, OutReply, Presence, Proceed,
-        Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive, Run, Sent, Store,
-        StoreResult, Survey, Vitals,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
+        OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
+        Run, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -61,11 +61,12 @@ impl<S: Store> Store for Sealed<S> {
     async fn relay(
         &self,
         partition: Partition,
+        door: Door,
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
         let sealed: Vec<_> = batch.iter().map(|relayed| self.seals.relayed(relayed)).collect();
-        self.inner.relay(partition, previous, &sealed).await
+        self.inner.relay(partition, door, previous, &sealed).await
     }
 
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
@@ -125,17 +126,18 @@ impl<S: Store> Store for Sealed<S> {
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
-        fn declare(agent: &AgentName, how: &AgentDeclaration) -> Option<AgentDeclaration>;
+        fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
+        fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
         fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
-        fn ingress(limit: usize, wait: Duration) -> Ingress;
-        fn post(fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
-        fn remove_ingress(ids: &[StreamId]) -> ();
-        fn advance_ingress(past: StreamId) -> ();
-        fn cursors() -> BTreeMap<Partition, StreamId>;
+        fn ingress(door: Door, limit: usize, wait: Duration) -> Ingress;
+        fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
+        fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
+        fn advance_ingress(door: Door, past: StreamId) -> ();
+        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;

@@ -152,7 +152,7 @@ fn event(line: &str) -> String {
 }
 
 /// CPU time of a process, where `/proc` tells.
-fn cpu_of(pid: u32) -> Option<Duration> {
+pub(super) fn cpu_of(pid: u32) -> Option<Duration> {
     read_cpu(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 

@@ -127,6 +127,7 @@ pub(super) fn message(env: &Env, session: &SessionId, plan: &Plan, reply_to: Opt
         group: None,
         resume: None,
         pool: Pool::default(),
+        durability: Default::default(),
         class: plan.class,
     }
 }

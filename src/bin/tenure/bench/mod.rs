@@ -1,12 +1,14 @@
 //! `tenure bench`: what a turn costs here, measured.
 
 mod bare;
+mod cluster;
 mod durability;
 mod exec;
 mod failover;
 mod figures;
 mod fleet;
 mod load;
+mod own_cluster;
 mod raw;
 mod server;
 pub(crate) mod sleeper;
@@ -22,6 +24,7 @@ pub(crate) enum Command {
     Turns(turns::Args),
     Exec(exec::Args),
     Durability(durability::Args),
+    Cluster(cluster::Args),
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure> {
@@ -30,5 +33,6 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<(), Failure
         Command::Turns(args) => turns::run(args, global).await,
         Command::Exec(args) => exec::run(args, global).await,
         Command::Durability(args) => durability::run(args, global).await,
+        Command::Cluster(args) => cluster::run(args, global).await,
     }
 }

@@ -7,6 +7,7 @@ mod outage;
 pub(super) mod own_server;
 mod proxy;
 mod report;
+mod rolling;
 mod scene;
 mod takeover;
 
@@ -81,6 +82,8 @@ enum Case {
     Cut,
     /// A worker: SIGTERM, while its sessions are being used
     Drain,
+    /// All workers, one by one: SIGTERM under load, and another in its place
+    Rolling,
     /// All workers: `kill -9`; others are started after their lease
     Fleet,
     /// The same, and others are started at once
@@ -117,13 +120,14 @@ impl Case {
 }
 
 /// What `all` measures, with how many sessions.
-const ALL: [(Case, usize); 10] = [
+const ALL: [(Case, usize); 11] = [
     (Case::Kill, 1_000),
     (Case::Kill, 20_000),
     (Case::Stop, 1_000),
     (Case::Cut, 1_000),
     (Case::Restart, 100),
     (Case::Drain, 1_000),
+    (Case::Rolling, 1_000),
     (Case::Fleet, 1_000),
     (Case::FleetNow, 1_000),
     (Case::Frozen, 100),
@@ -185,6 +189,7 @@ async fn measured(scene: &mut Scene<'_>) -> Result<Measured, Failure> {
         Case::Stop => scene.stop().await,
         Case::Cut => scene.cut().await,
         Case::Drain => scene.drain().await,
+        Case::Rolling => scene.rolling().await,
         Case::Fleet | Case::FleetNow => scene.fleet().await,
         Case::Restart | Case::Late | Case::Frozen => scene.outage().await,
         Case::Alarms => scene.alarms().await,

@@ -33,6 +33,18 @@ pub(in crate::bench) enum Keeps {
     Everything,
 }
 
+/// What it is to others.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Alone,
+    /// A replica of the server at this port.
+    Follows(u64),
+    /// One of a cluster, that hears the others at this port.
+    Node {
+        bus: u64,
+    },
+}
+
 /// The server; ends with this value.
 pub(in crate::bench) struct OwnServer {
     // Before its folder: a server that is gone writes nothing more.
@@ -41,8 +53,7 @@ pub(in crate::bench) struct OwnServer {
     port: u64,
     keeps: Keeps,
     folder: Folder,
-    /// The port of the server that it follows.
-    follows: Option<u64>,
+    part: Part,
     env: Env,
 }
 
@@ -58,35 +69,62 @@ impl Drop for Folder {
 
 impl OwnServer {
     pub(in crate::bench) async fn start(program: &Path, keeps: Keeps, env: &Env) -> Result<Self, Failure> {
-        Self::start_as(program, keeps, None, env).await
+        Self::start_as(program, keeps, Part::Alone, env).await
+    }
+
+    /// A node of a cluster that nobody has met yet, and that keeps nothing.
+    pub(in crate::bench) async fn start_node(program: &Path, env: &Env) -> Result<Self, Failure> {
+        Self::start_as(program, Keeps::Nothing, Part::Node { bus: port(env) }, env).await
     }
 
     /// A replica of this one, which has all that it has when this returns.
     pub(in crate::bench) async fn start_replica(&self) -> Result<Self, Failure> {
-        let mut replica = Self::start_as(&self.program, self.keeps, Some(self.port), &self.env).await?;
+        let part = Part::Follows(self.port);
+        let mut replica = Self::start_as(&self.program, self.keeps, part, &self.env).await?;
         match self.env.timeout(READY_WITHIN, replica.until_it_follows()).await {
             Some(true) => Ok(replica),
             _ => Err(self.unusable("its replica does not follow")),
         }
     }
 
-    async fn start_as(
-        program: &Path,
-        keeps: Keeps,
-        follows: Option<u64>,
-        env: &Env,
-    ) -> Result<Self, Failure> {
+    async fn start_as(program: &Path, keeps: Keeps, part: Part, env: &Env) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("tenure-bench-{:08x}", env.random_u32()));
         fs::create_dir(&folder)?;
-        let port = PORTS.start + env.random_below(PORTS.end - PORTS.start);
-        let (program, folder, env) = (program.to_owned(), Folder(folder), env.clone());
-        let mut server = Self { process: None, program, port, keeps, folder, follows, env };
+        let (program, folder, port, env) = (program.to_owned(), Folder(folder), port(env), env.clone());
+        let mut server = Self { process: None, program, port, keeps, folder, part, env };
         server.launch().await?;
         Ok(server)
     }
 
     pub(in crate::bench) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}", self.address())
+    }
+
+    /// Its host and port.
+    pub(in crate::bench) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it is met, as `CLUSTER MEET` has it.
+    pub(in crate::bench) fn met_at(&self) -> [String; 3] {
+        let bus = match self.part {
+            Part::Node { bus } => bus,
+            Part::Alone | Part::Follows(_) => unreachable!("only nodes of a cluster are met"),
+        };
+        ["127.0.0.1".to_owned(), self.port.to_string(), bus.to_string()]
+    }
+
+    /// What it answers to a command.
+    pub(in crate::bench) async fn ask<T: redis::FromRedisValue>(
+        &self,
+        command: &[&str],
+    ) -> Result<T, Failure> {
+        let unusable = |err: redis::RedisError| self.unusable(&err.to_string());
+        let client = redis::Client::open(self.url()).map_err(unusable)?;
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(READY_WITHIN));
+        let mut conn =
+            client.get_multiplexed_async_connection_with_config(&config).await.map_err(unusable)?;
+        redis::cmd(command[0]).arg(&command[1..]).query_async(&mut conn).await.map_err(unusable)
     }
 
     /// Everything stands still; connections stay open and nothing is answered.
@@ -122,9 +160,13 @@ impl OwnServer {
             .args(["--maxmemory-policy", "noeviction", "--logfile", "server.log"])
             .args(["--appendonly", keeps, "--appendfsync", "always", "--repl-diskless-sync-delay", "0"])
             .stdout(Stdio::null());
-        if let Some(primary) = self.follows {
-            command.args(["--replicaof", "127.0.0.1", &primary.to_string()]);
-        }
+        match self.part {
+            Part::Alone => &mut command,
+            Part::Follows(primary) => command.args(["--replicaof", "127.0.0.1", &primary.to_string()]),
+            Part::Node { bus } => {
+                command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
+            }
+        };
         self.process = Some(command.spawn().map_err(|err| self.unusable(&err.to_string()))?);
         let env = self.env.clone();
         let answered = env.timeout(READY_WITHIN, self.until_it_answers()).await;
@@ -168,9 +210,13 @@ impl OwnServer {
         }
     }
 
-    fn unusable(&self, cause: &str) -> Failure {
+    pub(in crate::bench) fn unusable(&self, cause: &str) -> Failure {
         let line =
             format!("{}: {cause}: name a Redis server's program with --redis-server", self.program.display());
         Failure::new(Exit::Failed, line)
     }
+}
+
+fn port(env: &Env) -> u64 {
+    PORTS.start + env.random_below(PORTS.end - PORTS.start)
 }

@@ -1,5 +1,9 @@
 //! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
 
+#[path = "../load/mod.rs"]
+mod load;
+mod many;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{collections::BTreeSet, process::Command, sync::Arc, time::Duration};
@@ -9,7 +13,7 @@ use support::{RedisCluster, WorkerProcess, eventually};
 use tenure::{
     Env, SessionId,
     client::{Client, Outgoing},
-    model::EntryKind,
+    model::{Door, EntryKind},
     store::{
         HistoryRange, RedisStore, Store, StoreError,
         redis::{Options, REPLIES, Rights, Role},
@@ -60,18 +64,44 @@ impl Load {
             client: client(url).await,
         };
         for session in &load.sessions {
-            let (session, client, enough) = (session.clone(), load.client.clone(), load.enough.clone());
-            load.talkers.spawn(async move {
-                for n in 1.. {
-                    if enough.is_cancelled() {
-                        return;
-                    }
-                    say(&client, &session, n).await;
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
+            let (client, session) = (load.client.clone(), session.clone());
+            load.talk(move |n| {
+                let (client, session) = (client.clone(), session.clone());
+                async move { say(&client, &session, n).await }
             });
         }
         load
+    }
+
+    /// One session more for each plain door, which talks by that.
+    fn with_doors(mut self) -> Self {
+        for door in self.client.store().partitions().doors() {
+            let session: SessionId = format!("echo/{door}").parse().expect("a good session");
+            self.sessions.push(session.clone());
+            let client = self.client.clone();
+            self.talk(move |n| {
+                let (client, session) = (client.clone(), session.clone());
+                async move { say_at(&client, door, &session, n).await }
+            });
+        }
+        self
+    }
+
+    /// Has somebody say one thing after the other, until it is enough.
+    fn talk<F>(&self, say: impl Fn(usize) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let enough = self.enough.clone();
+        self.talkers.spawn(async move {
+            for n in 1.. {
+                if enough.is_cancelled() {
+                    return;
+                }
+                say(n).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
     }
 
     /// Lets everybody finish, and checks that each message is one turn, in order, answered by itself.
@@ -126,12 +156,35 @@ async fn say(client: &Client<RedisStore>, session: &SessionId, n: usize) {
     }
 }
 
+/// The same by a plain door.
+async fn say_at(client: &Client<RedisStore>, door: Door, session: &SessionId, n: usize) {
+    let (id, text, to) = (format!("{session}-{n}"), n.to_string(), format!("reply:{session}:{n}"));
+    let fields = [("to", session.as_str()), ("body", &text), ("id", &id), ("reply_to", &to)];
+    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    let to = to.parse().expect("a good list");
+    loop {
+        let said = async {
+            client.store().post(door, &fields).await?;
+            client.store().take_reply(&to, Duration::from_secs(5)).await
+        };
+        match said.await {
+            Ok(Some(reply)) => {
+                let reply: Value = serde_json::from_str(&reply).expect("JSON");
+                assert_eq!(reply["reply"]["text"], text.as_str(), "{session}: {reply}");
+                return;
+            }
+            Ok(None) => eprintln!("{session} {n}: no reply yet"),
+            Err(error) => eprintln!("{session} {n}: {error}"),
+        }
+    }
+}
+
 /// The slots of a namespace's partitions and of its own keys, by what a store says of its keys.
 fn used_slots(client: &Client<RedisStore>) -> BTreeSet<usize> {
     let keys = client.store().keys();
     let all = client.store().partitions().all().map(|partition| keys.partition(partition).out());
-    let own = [keys.conf(), keys.ingress()];
-    all.chain(own).map(|key| slot(&key)).collect()
+    let doors = client.store().partitions().doors().map(|door| keys.ingress(door));
+    all.chain([keys.conf()]).chain(doors).map(|key| slot(&key)).collect()
 }
 
 fn slot(key: &str) -> usize {
@@ -167,11 +220,26 @@ async fn a_cluster_serves_what_one_server_does() {
     let client = client(&url).await;
     let fields = [("to", "echo/plain"), ("body", "by the plain door")];
     let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    client.store().post(&fields).await.unwrap();
+    client.store().post(Door::MAIN, &fields).await.unwrap();
     let plain = "echo/plain".parse().unwrap();
     let history = async || client.store().history(&plain, HistoryRange::Newest(0), Duration::ZERO).await;
     eventually("the plain door is relayed", BOUND, async || history().await.is_ok_and(|all| all.len() == 2))
         .await;
+}
+
+#[tokio::test]
+async fn plain_doors_lie_on_all_masters_and_any_of_them_will_do() {
+    let cluster = RedisCluster::start(3, 0);
+    let url = cluster.url();
+    let _worker = WorkerProcess::start(&url, &WORKER);
+    let client = client(&url).await;
+    let mut masters = BTreeSet::new();
+    for door in client.store().partitions().doors() {
+        say_at(&client, door, &format!("echo/{door}").parse().unwrap(), 1).await;
+        let slot = slot(&client.store().keys().ingress(door));
+        masters.insert((0..3).find(|node| cluster.slots_of(*node).contains(&slot)));
+    }
+    assert_eq!(masters.len(), 3, "{masters:?}");
 }
 
 #[tokio::test]
@@ -245,7 +313,7 @@ async fn any_node_that_answers_leads_to_the_others_and_one_alone_says_what_it_is
         let url = node.url();
         let answered = match RedisStore::connect(Options::new(&url)).await {
             // The one that has the namespace's own keys; the other has half of all sessions.
-            Ok(store) => store.cursors().await.map(drop),
+            Ok(store) => store.cursors(Door::MAIN).await.map(drop),
             Err(error) => Err(error),
         };
         let Err(StoreError::Refused(why)) = answered else { panic!("{answered:?}") };
@@ -260,7 +328,7 @@ async fn half_of_the_slots_move_to_a_new_master_and_no_turn_is_lost_or_made_twic
     let mut cluster = RedisCluster::start(3, 0);
     let url = cluster.url();
     let _workers = [WorkerProcess::start(&url, &WORKER), WorkerProcess::start(&url, &WORKER)];
-    let load = Load::start(&url).await;
+    let load = Load::start(&url).await.with_doors();
     load.go_on(1).await;
     let used = used_slots(&load.client);
     let added = cluster.add_master();
@@ -287,7 +355,7 @@ async fn a_master_is_killed_and_what_was_answered_at_a_replica_is_there() {
     let url = cluster.url();
     let args = [&WORKER[..], &["--durability", "replicas:1"]].concat();
     let _workers = [WorkerProcess::start(&url, &args), WorkerProcess::start(&url, &args)];
-    let load = Load::start(&url).await;
+    let load = Load::start(&url).await.with_doors();
     load.go_on(1).await;
     for killed in 0..2 {
         cluster.node_mut(killed).kill();

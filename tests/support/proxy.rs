@@ -38,7 +38,8 @@ impl Proxy {
             loop {
                 let (client, _) = listener.accept().await.expect("a connection");
                 count.fetch_add(1, Ordering::SeqCst);
-                let server = TcpStream::connect(("127.0.0.1", port)).await.expect("the server is there");
+                // A server that is gone accepts nobody.
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
                 let ((from_client, to_client), (from_server, to_server)) =
                     (client.into_split(), server.into_split());
                 tokio::spawn(pass(from_client, to_server, current.clone()));
@@ -50,6 +51,11 @@ impl Proxy {
 
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// From now on the connections that are open swallow all that is sent.

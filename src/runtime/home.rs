@@ -1,0 +1,91 @@
+//! Where an agent's new sessions belong, and what becomes of a worker that has another idea of it.
+//!
+//! A worker declares before anything of it is seen, and looks again when everybody sees it: of two that start at once
+//! with different ideas the later look finds the other one there, so at most one of them starts.
+
+use tracing::info;
+
+use super::{
+    incarnation::{Hosted, Incarnation},
+    worker::StartError,
+};
+use crate::{
+    model::{AgentName, Pool},
+    store::{Declared, Store, StoreError},
+};
+
+/// Where an agent's new sessions belong, as a worker that serves it has it.
+///
+/// A worker does not start while others serve the agent in another home.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Home {
+    /// The worker's own pool.
+    #[default]
+    Own,
+    /// This pool. A worker of another one keeps the sessions that belong to its own, and gets no new ones.
+    In(Pool),
+    /// Where workers serve it already; the worker's own pool where none does. Never keeps a worker from starting.
+    Found,
+}
+
+impl Home {
+    /// Which pool that is, to a worker of `own`.
+    pub(super) fn of<'a>(&'a self, own: &'a Pool) -> &'a Pool {
+        match self {
+            Self::In(home) => home,
+            Self::Own | Self::Found => own,
+        }
+    }
+}
+
+impl<S: Store> Incarnation<S> {
+    /// Declares all agents served here: the last worker to start has the last word.
+    pub(super) async fn declare(&self) -> Result<(), StartError> {
+        for (agent, hosted) in &*self.agents {
+            self.declare_one(agent, hosted).await?;
+        }
+        Ok(())
+    }
+
+    /// Declares those that nobody knows, or that have another home by now. What else another worker declared stays.
+    pub(super) async fn declare_again(&self) -> Result<(), StartError> {
+        let known = self.store.agents().await?;
+        for (agent, hosted) in &*self.agents {
+            if known.get(agent).is_none_or(|how| how.pool != *hosted.home.of(self.pool())) {
+                self.declare_one(agent, hosted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Declares what the server has forgotten, as after the loss of its data.
+    pub(super) async fn declare_missing(&self) -> Result<(), StoreError> {
+        let known = self.store.agents().await?;
+        for (agent, hosted) in self.agents.iter().filter(|(agent, _)| !known.contains_key(*agent)) {
+            self.store.declare(&self.worker, agent, &hosted.declaration(self.pool())).await?;
+        }
+        Ok(())
+    }
+
+    async fn declare_one(&self, agent: &AgentName, hosted: &Hosted) -> Result<(), StartError> {
+        let how = hosted.declaration(self.pool());
+        match self.store.declare(&self.worker, agent, &how).await? {
+            Declared::Known(Some(before)) if before.pool != how.pool => {
+                info!(%agent, from = %before.pool, to = %how.pool, "moved to another pool: new sessions belong there, old ones stay");
+            }
+            Declared::Known(_) => (),
+            Declared::Elsewhere { pool, .. } if hosted.home == Home::Found => {
+                info!(%agent, %pool, "its new sessions belong to another pool");
+            }
+            Declared::Elsewhere { pool, workers } => {
+                return Err(StartError::ServedElsewhere {
+                    agent: agent.clone(),
+                    pool,
+                    workers,
+                    here: how.pool,
+                });
+            }
+        }
+        Ok(())
+    }
+}

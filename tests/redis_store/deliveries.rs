@@ -1,0 +1,99 @@
+//! Replies of many sessions on their last way.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, future::join_all};
+use tenure::{
+    model::{NewMessage, ReplyTo},
+    store::{Boundary, Commit, Done, OutReply, RedisStore, Store},
+};
+
+use crate::{
+    desk::{boundary, calls, claim, message, send, session, store_on},
+    support::RedisServer,
+};
+
+fn list(name: &str) -> ReplyTo {
+    name.parse().expect("a good list")
+}
+
+/// The reply of a session in its partition's `out`: `answer`, for `to`.
+async fn written(store: &RedisStore, name: &str, to: &str, answer: &str) -> OutReply {
+    let session = session(name);
+    send(store, &NewMessage { reply_to: Some(list(to)), ..message(&session, 1) }).await;
+    let claimed = claim(store, &session).await;
+    let end = boundary(&claimed);
+    let done = end.done.clone().map(|done| Done { answer: answer.to_owned(), ..done });
+    let committed =
+        store.commit(&claimed.lease, &Boundary { done, ..end }).await.expect("the server answers");
+    match committed {
+        Commit::Done { mut out, .. } => out.remove(0),
+        other => panic!("it should have been committed: {other:?}"),
+    }
+}
+
+/// Takes what `to` has.
+async fn taken(store: &RedisStore, to: &str) -> Vec<String> {
+    let mut taken = Vec::new();
+    while let Some(reply) = store.take_reply(&list(to), Duration::ZERO).await.expect("the server answers") {
+        taken.push(reply);
+    }
+    taken
+}
+
+async fn deliver(store: &RedisStore, name: &str, reply: &OutReply) {
+    let partition = store.partitions().of(&session(name));
+    store.deliver(partition, std::slice::from_ref(reply)).await.expect("the server answers");
+}
+
+#[tokio::test]
+async fn what_many_sessions_deliver_in_the_same_moment_is_one_call() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut replies = Vec::new();
+    for n in 0..40 {
+        let name = format!("echo/{n}");
+        let reply =
+            written(&store, &name, if n % 4 == 0 { "rare" } else { "often" }, &format!("{{\"n\":{n}}}"))
+                .await;
+        replies.push((name, reply));
+    }
+    let before = calls(&server, "evalsha").await;
+    join_all(replies.iter().map(|(name, reply)| deliver(&store, name, reply))).await;
+    assert_eq!(calls(&server, "evalsha").await - before, 1);
+    let (rare, often) = (taken(&store, "rare").await, taken(&store, "often").await);
+    assert_eq!((rare.len(), often.len()), (10, 30));
+    assert_eq!((rare[1].as_str(), often[0].as_str()), ("{\"n\":4}", "{\"n\":1}"));
+    join_all(replies.iter().map(|(name, reply)| deliver(&store, name, reply))).await;
+    assert_eq!(taken(&store, "often").await, Vec::<String>::new(), "each is delivered once");
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_takes_no_others_reply_along() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let (first, second) = (
+        written(&store, "echo/a", "r", "{\"n\":1}").await,
+        written(&store, "echo/b", "r", "{\"n\":2}").await,
+    );
+    let mut leaving = Box::pin(deliver(&store, "echo/a", &first));
+    assert!((&mut leaving).now_or_never().is_none(), "it opened the round");
+    let mut staying = Box::pin(deliver(&store, "echo/b", &second));
+    assert!((&mut staying).now_or_never().is_none());
+    drop(leaving);
+    staying.await;
+    assert_eq!(taken(&store, "r").await, ["{\"n\":1}", "{\"n\":2}"]);
+    deliver(&store, "echo/a", &first).await;
+    assert_eq!(taken(&store, "r").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_reply_of_any_length_arrives_whole() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    for (name, length) in [("echo/short", 10), ("echo/long", 100_000)] {
+        let answer = format!("{{\"text\":\"{}\"}}", "x".repeat(length));
+        deliver(&store, name, &written(&store, name, "r", &answer).await).await;
+        assert_eq!(taken(&store, "r").await, [answer]);
+    }
+}
