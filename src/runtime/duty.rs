@@ -277,11 +277,14 @@ impl<S: Store> Duty<S> {
             }
         }
         self.deliver(partition, survey.out).await;
-        let mut buried = survey.buried;
-        buried.extend(self.bury_overdue(partition, survey.overdue).await);
-        for worker in buried.iter().filter(|worker| self.members.contains(worker)) {
+        let overdue = self.bury_overdue(partition, survey.overdue).await;
+        // Of those who were buried before, only who was there lately; who is buried now may have left the list at the same moment.
+        let lately = survey.buried.iter().filter(|worker| self.members.contains(worker));
+        for worker in lately.chain(&overdue) {
             self.shared.counts.lost_one(worker, self.shared.env.now());
         }
+        let mut buried = survey.buried;
+        buried.extend(overdue);
         self.reap_all(partition, buried).await;
         let waiting = survey
             .ready

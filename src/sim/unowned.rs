@@ -147,6 +147,8 @@ impl Unowned {
 
     fn follow_workers(&mut self, scene: &Scene) {
         let clock = self.clock;
+        let lost = self.able_since.keys().filter(|one| !scene.able.contains(one));
+        let lost: BTreeSet<_> = lost.map(|(_, partition)| *partition).collect();
         self.able_since.retain(|one, _| scene.able.contains(one));
         for one in &scene.able {
             self.able_since.entry(one.clone()).or_insert(clock);
@@ -157,8 +159,10 @@ impl Unowned {
             let stays = |worker: &WorkerId| {
                 scene.is_able(worker, *partition) && word(worker).is_none_or(|word| !word.leaves)
             };
-            // Whoever kept it is gone: somebody else has to find that out first, and take its place.
-            if kept.by.take_if(|worker| !stays(worker)).is_some() {
+            // Whoever kept it is gone: somebody else has to find that out first, and take its place. So has the next one, if
+            // who was about to is gone before.
+            let is_gone = kept.by.take_if(|worker| !stays(worker)).is_some();
+            if is_gone || (kept.by.is_none() && lost.contains(partition)) {
                 kept.since = clock;
             }
             // Who has only just come, or come back, spares everybody for a lease.
@@ -349,6 +353,15 @@ mod tests {
         let (before, after) = (scene(&["y-1", "z-1"], "y-1"), scene(&["z-1"], "y-1"));
         assert!(!too_long(&mut unowned, &[(&before, 4), (&after, 5)]));
         assert!(too_long(&mut unowned, &[(&after, 1)]), "nobody took its place");
+    }
+
+    #[test]
+    fn so_has_who_was_about_to_replace_it() {
+        let mut unowned = settled();
+        unowned.told(P, &presence("z-1"));
+        let (two, one) = (scene(&["v-1", "z-1"], "y-1"), scene(&["z-1"], "y-1"));
+        assert!(!too_long(&mut unowned, &[(&two, 4), (&one, 5)]));
+        assert!(too_long(&mut unowned, &[(&one, 1)]));
     }
 
     #[test]
