@@ -54,7 +54,7 @@ found! {
     a_lease_clock_from_the_reply_is_found: ClockFromReply by "random",
     a_repeated_commit_that_appends_twice_is_found: CommitTwice by "random",
     an_epoch_that_goes_back_after_a_failover_is_found: EpochGoesBack by "random",
-    a_timer_fired_twice_is_found: TimerTwice by "idpct",
+    a_timer_fired_twice_is_found: TimerTwice by "random",
     a_user_entry_written_again_is_found: UserTwice by "random",
     a_lazy_turn_that_goes_on_by_itself_is_found: LazyGoesOn by "random",
     one_miss_that_is_enough_is_found: OneMiss by "random",

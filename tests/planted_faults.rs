@@ -22,7 +22,7 @@ const MOST: usize = 60;
 
 /// The same sequences every time, one after the other.
 fn drawn() -> impl Iterator<Item = Vec<Operation>> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"a seed of thirty-two bytes......");
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"a seed of thirty-two bytes.....f");
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = sequences(LONGEST);
     std::iter::from_fn(move || Some(strategy.new_tree(&mut runner).expect("nothing is filtered").current()))

@@ -154,7 +154,7 @@ impl<S: Store> Incarnation<S> {
                 answer = renewals.next() => match answer {
                     None => break,
                     Some((partition, Ok(renewal))) => self.renewed(partition, attempt, renewal),
-                    Some((_, Err(err))) => failed = Some(err),
+                    Some((partition, Err(err))) => failed = Some((partition, err)),
                 },
                 // Dropped renewals may still take effect; that lengthens a lease we do not trust.
                 () = self.env.sleep_until(until) => {
@@ -166,9 +166,11 @@ impl<S: Store> Incarnation<S> {
             }
         }
         let now = self.env.now();
-        if let Some(err) = failed {
-            warn!(worker = %self.worker, error = %err, "a renewal failed");
-            return now.plus(every / 10);
+        if let Some((partition, err)) = failed {
+            warn!(worker = %self.worker, %partition, error = %err, "a renewal failed");
+            let again = now.plus(every / 10);
+            self.announce_until(again).await;
+            return again;
         }
         let next = attempt.plus(every).max(now);
         let until = self.trust.next_lapse().map_or(next, |lapse| lapse.min(next));
@@ -180,6 +182,19 @@ impl<S: Store> Incarnation<S> {
             () = self.env.sleep_until(until) => (),
         }
         next
+    }
+
+    /// Shows this worker to the others, if that takes no longer: of several servers perhaps one is away, and not the one where
+    /// members are.
+    async fn announce_until(&self, until: Moment) {
+        tokio::select! {
+            biased;
+            () = self.stops.lost.cancelled() => (),
+            announced = self.announce() => if let Err(err) = announced {
+                debug!(worker = %self.worker, error = %err, "not announced");
+            },
+            () = self.env.sleep_until(until) => (),
+        }
     }
 
     /// Shows this worker to the others, and counts them.

@@ -4,7 +4,11 @@
 //! it took, in the same step that takes it; a batch names the entry before it, so that two relays at once, or one
 //! that was interrupted, can neither lose nor repeat. Entries are removed once their partition has them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
@@ -34,7 +38,7 @@ const WAIT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause where the server forbids to look: the user's rights may be older than this door.
-const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
@@ -105,7 +109,10 @@ impl<S: Store> View<'_, S> {
                 self.cursors = self.shared.store.cursors(self.door).await?;
             }
             let furthest = self.cursors.values().max().copied().unwrap_or_default();
-            if read.last < furthest {
+            // Looked at again behind the cursors: meanwhile another relay may have been here.
+            if read.last < furthest
+                && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest
+            {
                 warn!(door = %self.door, last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
                 *self.in_doubt = (*self.in_doubt).max(Some(furthest));
                 self.shared.store.advance_ingress(self.door, furthest).await?;
@@ -124,16 +131,21 @@ impl<S: Store> View<'_, S> {
 
     /// Hands entries to their partitions, then removes them.
     async fn take(&mut self, entries: Vec<IngressEntry>) -> StoreResult<()> {
-        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        let mut ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        let mut doubtful = BTreeSet::new();
         let mut batches = BTreeMap::<Partition, Vec<Relayed>>::new();
         let mut before = BTreeMap::<Partition, Durability>::new();
         let mut beyond = Beyond::new(&self.shared.store, &self.agents);
         for entry in entries {
+            let id = entry.id;
             let (partition, placed) = self.place(entry, &mut beyond).await?;
             let class = before.entry(partition).or_default();
             match placed {
                 Placed::New(relayed) => batches.entry(partition).or_default().push(relayed),
-                Placed::Taken(reached) => *class = class.with(reached),
+                Placed::Taken(reached) => {
+                    *class = class.with(reached);
+                    doubtful.extend((reached != Durability::MEMORY).then_some(id));
+                }
             }
         }
         // Side by side: only within a partition does the order matter.
@@ -145,8 +157,13 @@ impl<S: Store> View<'_, S> {
                 None => _ = self.cursors.remove(&partition),
             }
         }
-        self.confirm(&before).await?;
-        self.shared.store.remove_ingress(self.door, &ids).await
+        let confirmed = self.confirm(&before).await;
+        if confirmed.is_err() {
+            // What waits for its class keeps nobody else's entries at the door.
+            ids.retain(|id| !doubtful.contains(id));
+        }
+        self.shared.store.remove_ingress(self.door, &ids).await?;
+        confirmed
     }
 
     /// Sees to it that what partitions have by their cursors has reached its class: an earlier look may have seen them

@@ -331,13 +331,14 @@ impl<S: Store> Owner<S> {
                 () = stops.lost.cancelled() => return ControlFlow::Break(Departure::Lost),
                 () = window.ended(&env) => return ControlFlow::Break(Departure::Distrusted),
                 lack = &mut lasting => return ControlFlow::Continue(lack),
-                () = stops.drain.cancelled() => {
-                    self.leave(Leaving::HandOff).await?;
-                    return ControlFlow::Break(Departure::HandedOff);
-                }
+                () = stops.drain.cancelled() => break,
                 seen = self.refresh_when_due() => self.looked(seen, Look::Running)?,
             }
         }
+        // It may hold what leaving needs.
+        drop(lasting);
+        self.leave(Leaving::HandOff).await?;
+        ControlFlow::Break(Departure::HandedOff)
     }
 
     /// Runs the agent once. Breaks off, with nothing written, if the session is not ours to run any more.

@@ -56,6 +56,8 @@ struct Actor {
     activity: Arc<Activity>,
     /// A hint came that this actor may have been too late for: claim again when it has ended.
     again: bool,
+    /// Whom it makes room for.
+    heir: Option<SessionId>,
 }
 
 impl<S: Store> Supervisor<S> {
@@ -131,6 +133,8 @@ impl<S: Store> Supervisor<S> {
         } else if let Some(idle) = self.longest_idle() {
             // The next offer puts out another session than this one.
             idle.activity.set_busy();
+            // Its room is not for whoever is offered next: in a crowd one session could wait for ever.
+            idle.heir = Some(session);
             // A hint that is lost here is repeated by the duty.
             let _ = idle.nudges.try_send(Nudge::Passivate);
         } else {
@@ -138,8 +142,8 @@ impl<S: Store> Supervisor<S> {
         }
     }
 
-    fn longest_idle(&self) -> Option<&Actor> {
-        let idle = self.actors.values().filter_map(|actor| Some((actor.activity.idle_since()?, actor)));
+    fn longest_idle(&mut self) -> Option<&mut Actor> {
+        let idle = self.actors.values_mut().filter_map(|actor| Some((actor.activity.idle_since()?, actor)));
         idle.min_by_key(|(since, _)| *since).map(|(_, actor)| actor)
     }
 
@@ -174,13 +178,14 @@ impl<S: Store> Supervisor<S> {
             // Nobody listens only when the incarnation is over.
             let _ = commands.send(Command::Ended(name, departure)).await;
         });
-        self.actors.insert(session, Actor { nudges, activity, again: false });
+        self.actors.insert(session, Actor { nudges, activity, again: false, heir: None });
         self.count();
     }
 
     fn ended(&mut self, session: SessionId, departure: Departure) {
         debug!(%session, ?departure, worker = %self.shared.worker, "an actor ended");
-        let again = self.actors.remove(&session).is_some_and(|actor| actor.again);
+        let (again, heir) =
+            self.actors.remove(&session).map_or((false, None), |actor| (actor.again, actor.heir));
         self.count();
         self.shared.counts.made_room();
         self.shared.ledger.left(&session, self.shared.env.now());
@@ -198,6 +203,9 @@ impl<S: Store> Supervisor<S> {
             // before, and then nobody else would come.
             Departure::Fenced => self.recover_after(BEHIND_AGAIN_AFTER, session),
             _ => (),
+        }
+        if let Some(heir) = heir {
+            self.offered(heir);
         }
     }
 

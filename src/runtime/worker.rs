@@ -106,8 +106,8 @@ pub enum StartError {
     /// Others serve an agent, and its new sessions belong to another pool than they would by this worker.
     #[error(
         "agent {agent} belongs to pool {pool}, where it is served by {}, and not to pool {here}: \
-         give it one `pool` in every agents file, or drain those workers first (one that has just died counts \
-         until its lease is over)",
+         give it one `pool` in every agents file (and `moved_from` where old sessions are to go on here), or drain \
+         those workers first (one that has just died counts until its lease is over)",
         listed(workers)
     )]
     ServedElsewhere {

@@ -33,7 +33,9 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
             "start another worker, or one with a greater --capacity; `tenure workers` shows their load".to_owned()
         }
         (_, Some(Cause::OtherPool)) => {
-            "start a worker with this session's --pool; `tenure workers` shows which there are".to_owned()
+            "start a worker with this session's --pool (its agent has moved since? then with `moved_from` in the agents file); \
+             `tenure workers` shows which there are"
+                .to_owned()
         }
         (_, Some(Cause::Backoff)) => {
             "nothing: it is tried again by itself, and ends in `tenure dead ls` if it keeps failing; a worker's log says why it failed".to_owned()

@@ -1,8 +1,7 @@
 //! Replies on their last way: out of `out`, into their lists.
 //!
-//! A script costs the server more than a push. So what is to be delivered in the same moment, by however many sessions, goes
-//! as one call: whoever comes first opens a *round*, which gathers while the one before it is under way, and then goes out as a
-//! whole. All who take part hold the round's one future, so any of them brings it to its end.
+//! A script costs the server more than a push. So what sessions deliver while a call is under way goes together, as the next one:
+//! a *round*. Who comes when nothing is under way waits for nobody. All who take part hold the round's one future, so any of them brings it to its end.
 
 use std::{
     mem,
@@ -29,9 +28,6 @@ use crate::{
 
 /// How many replies one script delivers.
 const AT_ONCE: usize = 100;
-
-/// Up to how many bytes a reply is sent along; a longer one is read where it stands.
-const SENT_ALONG: usize = 4 << 10;
 
 /// The rounds of a store.
 #[derive(Default)]
@@ -96,7 +92,7 @@ impl Round {
     }
 }
 
-/// Gathers until the round before is over and everybody ran who could; then sends what there is.
+/// Gathers until the round before is over, and then sends what there is.
 ///
 /// Until somebody waits for it, a round does not keep its store.
 async fn send(
@@ -108,7 +104,6 @@ async fn send(
         // What became of it is told to those who took part.
         let _ = before.await;
     }
-    tokio::task::yield_now().await;
     let store = store.upgrade().ok_or_else(|| StoreError::Unavailable("the store is gone".into()))?;
     store.deliveries.close();
     let going = mem::take(&mut *gathered.lock().expect("nobody panics with the lock held"));
@@ -127,8 +122,7 @@ fn delivery<'a>(store: &Shared, going: impl Iterator<Item = (Partition, &'a OutR
     for (partition, reply, list) in going {
         let of = store.keys.partition(partition);
         names.extend([of.out(), of.dead(), list.to_owned()]);
-        let payload = if reply.payload.len() <= SENT_ALONG { reply.payload.as_str() } else { "" };
-        args.extend([reply.id.to_string(), payload.to_owned()]);
+        args.push(reply.id.to_string());
     }
     let call = store.scripts.call(Name::Deliver, &names).arg(millis(REPLY_KEPT));
     args.into_iter().fold(call, Call::arg)

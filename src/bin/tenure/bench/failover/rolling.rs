@@ -56,7 +56,10 @@ impl Scene<'_> {
         let added = |exchange: &Exchange| exchange.took().saturating_sub(usual);
         let mut measured = Measured::of(exchanges.iter().filter(during).map(added).collect());
         if measured.samples.len() < self.sessions {
-            return Err(Failure::new(Exit::Failed, "too few messages during the restart: run it again"));
+            return Err(Failure::new(
+                Exit::Failed,
+                "too few messages during the restart, which was soon over: take more --sessions, or a longer --turn",
+            ));
         }
         measured.bars = vec![
             Bar::within("added_max_ms", measured.percentile(100), self.args.turn),
