@@ -219,6 +219,11 @@ async fn an_entry_that_was_taken_stays_until_its_class_is_reached_though_the_ser
     let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
     fleet.env.sleep(MINUTE * 5).await;
     assert_eq!(left_at_the_door(&fleet).await, 1);
+    for _ in 0..3 {
+        post(&fleet, &[("to", "echo/b"), ("body", "hi")]).await;
+    }
+    fleet.until(MINUTE, async || fleet.history("echo/b").await.len() == 6).await;
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 1).await;
     fleet.store.set_replicas(1);
     fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
 }
