@@ -6,6 +6,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Duration,
 };
 
 use futures_util::{
@@ -25,6 +26,9 @@ use crate::{
     model::{Partition, millis},
     store::{OutReply, StoreError, StoreResult},
 };
+
+/// How long replies gather at most, behind a round that is not answered.
+const GATHERED_FOR: Duration = Duration::from_millis(100);
 
 /// How many replies one script delivers.
 const AT_ONCE: usize = 100;
@@ -101,8 +105,8 @@ async fn send(
     gathered: Arc<Mutex<Vec<Going>>>,
 ) -> Result<bool, Arc<StoreError>> {
     if let Some(before) = before.and_then(|before| before.upgrade()) {
-        // What became of it is told to those who took part.
-        let _ = before.await;
+        // What became of it is told to those who took part; on a connection that is dead that takes long.
+        let _ = tokio::time::timeout(GATHERED_FOR, before).await;
     }
     let store = store.upgrade().ok_or_else(|| StoreError::Unavailable("the store is gone".into()))?;
     store.deliveries.close();
