@@ -222,11 +222,19 @@ local function serving(lease)
   return string.match(lease, "^%d+/%d+/(.*)$") or ""
 end
 
+-- Who has a partition's duty, if anybody, and whether whoever wants it may have it.
+local YIELDED = "/yielded"
+local function holder_of(duty)
+  local holder = call("GET", duty)
+  local before = holder and string.match(holder, "^(.*)/")
+  return before or holder, before ~= nil
+end
+
 -- Buries a worker: writes it down, its duty is free, and it leaves every `idle` among `KEYS` from
 -- number `first` on.
 local function bury(workers, duty, worker, first, at)
   call("HSET", workers, worker, "dead/" .. int(at))
-  if call("GET", duty) == worker then
+  if holder_of(duty) == worker then
     call("DEL", duty)
   end
   for i = first, #KEYS do

@@ -3,7 +3,7 @@
 --
 -- KEYS   1 workers  2 duty  3… idle of each agent it serves, those with room first
 -- ARGV   1 worker   2 lease in ms   3 how: join | renew   4 load in thousandths, or empty for no room
---        5 duty: take | leave | give_up   6 what it serves: <pool>/<agent>,<agent>…
+--        5 duty: take | leave | yield | give_up   6 what it serves: <pool>/<agent>,<agent>…
 --        7 how many of those agents have room
 -- Reply  {"renewed", server time in ms, holder of the duty or "", workers within their deadline}
 --        {"lost"}: it is buried, or never joined
@@ -34,12 +34,14 @@ for i = 1, #leases, 2 do
   end
 end
 
-local holder = call("GET", duty)
-if ARGV[5] == "take" and (not holder or standing(call("HGET", workers, holder), at) ~= "alive") then
+local holder, yielded = holder_of(duty)
+if ARGV[5] == "take" and (not holder or yielded or standing(call("HGET", workers, holder), at) ~= "alive") then
   call("SET", duty, worker)
   holder = worker
-elseif ARGV[5] == "give_up" and holder == worker then
+elseif holder == worker and ARGV[5] == "give_up" then
   call("DEL", duty)
   holder = false
+elseif holder == worker and yielded ~= (ARGV[5] == "yield") then
+  call("SET", duty, yielded and worker or worker .. YIELDED)
 end
 return { "renewed", int(at), holder or "", alive }

@@ -84,6 +84,8 @@ macro_rules! store_contract {
                     the_duty_is_one_workers_until_its_deadline_passes,
                     the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back,
                     the_duty_is_given_up_by_its_holder_only,
+                    a_yielded_duty_stays_with_its_holder_until_another_wants_it,
+                    who_yields_a_duty_may_keep_it_after_all,
                     only_a_passed_deadline_or_its_own_wish_buries_a_worker,
                     a_burial_by_deadline_holds_only_while_the_server_is_as_the_caller_reckons,
                     whoever_vouches_for_a_death_buries_a_worker_within_its_deadline,

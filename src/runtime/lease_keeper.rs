@@ -349,7 +349,7 @@ impl<S: Store> Incarnation<S> {
         };
         let share = usize::from(self.store.partitions().count()).div_ceil(sharing.max(1));
         match mine.iter().position(|held| *held == partition) {
-            Some(rank) if rank >= share => DutyWish::GiveUp,
+            Some(rank) if rank >= share => DutyWish::Yield,
             Some(_) => DutyWish::Leave,
             None if mine.len() < share => DutyWish::Take,
             None => DutyWish::Leave,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DeadLetter, Mail, OutReply};
+use super::{DeadLetter, Duty, Mail, OutReply};
 use crate::model::{
     AgentName, Door, Entry, IdempotencyKey, MessageId, Millis, Partition, Pool, ReplyTo, SessionId,
     SessionRecord, StreamId, Token, WorkerId,
@@ -38,8 +38,8 @@ pub struct PartitionSnapshot {
     pub dead: Vec<DeadLetter>,
     /// The last entry that was taken of each plain door.
     pub cursors: BTreeMap<Door, StreamId>,
-    /// Who has the duty.
-    pub duty: Option<WorkerId>,
+    /// The duty, if anybody has it.
+    pub duty: Option<Duty>,
     /// Idempotency keys seen.
     pub ids: BTreeMap<(SessionId, IdempotencyKey), IdSnapshot>,
 }

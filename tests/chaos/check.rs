@@ -167,7 +167,12 @@ pub fn leftovers(snapshot: &Snapshot, members: &BTreeSet<WorkerId>) -> Faults {
         for letter in &held.dead {
             faults.0.push(format!("{partition}: given up: {letter:?}"));
         }
-        for worker in held.held.keys().chain(&held.duty).filter(|worker| !members.contains(worker)) {
+        for worker in held
+            .held
+            .keys()
+            .chain(held.duty.as_ref().map(|duty| &duty.holder))
+            .filter(|worker| !members.contains(worker))
+        {
             faults.0.push(format!("{partition}: something is left with {worker}, which is gone"));
         }
     }

@@ -2,7 +2,7 @@
 
 use tenure::{
     model::{Millis, SessionId},
-    store::{Bury, DutyWish, Ground as Reason, Hint, Presence, Reckoning, Renewal, Run, Store},
+    store::{Bury, Duty, DutyWish, Ground as Reason, Hint, Presence, Reckoning, Renewal, Run, Store},
 };
 
 use super::{ground::Ground, world::*};
@@ -114,7 +114,7 @@ pub async fn the_duty_is_one_workers_until_its_deadline_passes(w: World<impl Gro
     w.advance(MS);
     assert_eq!(duty(w.renewed(&at, &w.presence("v")).await).as_deref(), Some("w"), "nobody else wanted it");
     assert_eq!(duty(w.renewed(&at, &wants("v")).await).as_deref(), Some("v"));
-    assert_eq!(w.holds(&at).await.duty, Some(worker("v")));
+    assert_eq!(w.holds(&at).await.duty, Some(Duty { holder: worker("v"), is_yielded: false }));
 }
 
 pub async fn the_duty_of_the_dead_is_free_a_lease_after_the_clock_went_back(w: World<impl Ground>) {
@@ -138,6 +138,42 @@ pub async fn the_duty_is_given_up_by_its_holder_only(w: World<impl Ground>) {
         "leaving it is keeping it"
     );
     assert_eq!(duty(w.renewed(&at, &gives_up("w")).await), None);
+}
+
+pub async fn a_yielded_duty_stays_with_its_holder_until_another_wants_it(w: World<impl Ground>) {
+    let at = session("a");
+    let wish = |name: &str, duty| Presence { duty, ..w.presence(name) };
+    w.join_as(&at, &wish("w", DutyWish::Take)).await;
+    w.join_as(&at, &wish("v", DutyWish::Yield)).await;
+    assert_eq!(
+        w.holds(&at).await.duty,
+        Some(Duty { holder: worker("w"), is_yielded: false }),
+        "not its to yield"
+    );
+    assert_eq!(duty(w.renewed(&at, &wish("w", DutyWish::Yield)).await).as_deref(), Some("w"));
+    assert_eq!(duty(w.renewed(&at, &w.presence("v")).await).as_deref(), Some("w"), "nobody wanted it");
+    assert_eq!(duty(w.renewed(&at, &wish("w", DutyWish::Yield)).await).as_deref(), Some("w"));
+    assert_eq!(w.holds(&at).await.duty, Some(Duty { holder: worker("w"), is_yielded: true }));
+    assert_eq!(duty(w.renewed(&at, &wish("v", DutyWish::Take)).await).as_deref(), Some("v"));
+    assert_eq!(
+        duty(w.renewed(&at, &wish("w", DutyWish::Yield)).await).as_deref(),
+        Some("v"),
+        "it was taken over"
+    );
+    assert_eq!(w.holds(&at).await.duty, Some(Duty { holder: worker("v"), is_yielded: false }));
+}
+
+pub async fn who_yields_a_duty_may_keep_it_after_all(w: World<impl Ground>) {
+    let at = session("a");
+    for kept in [DutyWish::Leave, DutyWish::Take] {
+        let wish = |name: &str, duty| Presence { duty, ..w.presence(name) };
+        w.join_as(&at, &wish("w", DutyWish::Take)).await;
+        w.renewed(&at, &wish("w", DutyWish::Yield)).await;
+        assert_eq!(duty(w.renewed(&at, &wish("w", kept)).await).as_deref(), Some("w"));
+        assert_eq!(duty(w.join_as(&at, &wish("v", DutyWish::Take)).await).as_deref(), Some("w"), "{kept:?}");
+        w.renewed(&at, &wish("w", DutyWish::Yield)).await;
+        assert_eq!(duty(w.renewed(&at, &wish("w", DutyWish::GiveUp)).await), None, "given up all the same");
+    }
 }
 
 pub async fn only_a_passed_deadline_or_its_own_wish_buries_a_worker(w: World<impl Ground>) {
@@ -227,7 +263,7 @@ pub async fn a_burial_frees_the_duty_and_ends_offers_but_not_others(w: World<imp
     w.join_as(&at, &Presence { duty: DutyWish::Take, load: Some(0), ..w.presence("w") }).await;
     w.join_with_load(&at, "v", 1).await;
     bury(&w, &at, "v", Reason::OwnWish).await;
-    assert_eq!(w.holds(&at).await.duty, Some(worker("w")));
+    assert_eq!(w.holds(&at).await.duty, Some(Duty { holder: worker("w"), is_yielded: false }));
     bury(&w, &at, "w", Reason::OwnWish).await;
     assert_eq!(w.holds(&at).await.duty, None);
     assert!(w.idle(&at).await.is_empty());

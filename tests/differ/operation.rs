@@ -312,7 +312,7 @@ fn relay() -> impl Strategy<Value = Operation> {
 }
 
 fn renewal() -> impl Strategy<Value = Operation> {
-    (any::<u8>(), any::<u8>(), option::weighted(0.8, 0..4_000_u16), 0..3_u8, any::<bool>())
+    (any::<u8>(), any::<u8>(), option::weighted(0.8, 0..4_000_u16), 0..4_u8, any::<bool>())
         .prop_map(|(worker, at, load, duty, join)| Operation::Renew { worker, at, load, duty, join })
 }
 

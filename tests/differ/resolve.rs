@@ -29,7 +29,8 @@ pub fn resolve(known: &mut Knowledge, operation: &Operation, leases: &[Lease]) -
             relay(known, *at, cast::door(*door), (*previous, *ids_back), batch)
         }
         Operation::Renew { worker, at, load, duty, join } => {
-            let duty = [DutyWish::Take, DutyWish::Leave, DutyWish::GiveUp][usize::from(*duty)];
+            let duty =
+                [DutyWish::Take, DutyWish::Leave, DutyWish::Yield, DutyWish::GiveUp][usize::from(*duty)];
             let presence = cast::presence(known.worker(*worker), load.map(u64::from), duty);
             let at = known.partition(*at);
             if *join { Call::Join(at, presence) } else { Call::Renew(at, presence) }

@@ -87,7 +87,7 @@ async fn the_dead_leave_the_list_of_members_and_their_duties_are_taken() {
         snapshot
             .partitions
             .values()
-            .all(|partition| partition.duty.as_ref().is_some_and(|worker| *worker != dead))
+            .all(|partition| partition.duty.as_ref().is_some_and(|duty| duty.holder != dead))
     };
     fleet.until(Duration::from_secs(5), all_kept).await;
 }

@@ -1,6 +1,7 @@
 //! Upkeep: whatever hint is lost, whoever leaves, whatever the clock does, work goes on.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -105,7 +106,7 @@ async fn the_duties_of_a_worker_that_drains_are_taken_while_its_last_turns_run()
     let second = patient_worker(&fleet, "second").await;
     let holders = |id| {
         let partitions = fleet.store.snapshot().partitions;
-        partitions.values().filter(|held| held.duty.as_ref() == Some(&id)).count()
+        partitions.values().filter(|held| held.duty.as_ref().is_some_and(|duty| duty.holder == id)).count()
     };
     fleet.until(MINUTE, async || holders(second.id()) == 32).await;
     let taken = fleet.until(MINUTE, async || holders(first.id()) == 32);
@@ -120,6 +121,32 @@ async fn the_duties_of_a_worker_that_drains_are_taken_while_its_last_turns_run()
     };
     let (drained, taken) = tokio::join!(drained, taken);
     assert!(taken.plus(Duration::from_secs(5)) < drained, "{taken:?} {drained:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_duty_is_without_a_holder_while_workers_come_and_take_their_share() {
+    let fleet = Fleet::new(3);
+    let _first = fleet.worker("first").await;
+    let shares = || {
+        let mut shares = BTreeMap::new();
+        for held in fleet.store.snapshot().partitions.into_values() {
+            *shares.entry(held.duty.expect("somebody has it").holder).or_insert(0) += 1;
+        }
+        shares.into_values().collect::<Vec<_>>()
+    };
+    fleet.until(MINUTE, async || fleet.store.snapshot().partitions.len() == 64).await;
+    assert_eq!(shares(), [64]);
+    // Their renewals come at other times than those of the first.
+    fleet.env.sleep(Duration::from_secs(1)).await;
+    let _second = fleet.worker("second").await;
+    fleet.env.sleep(Duration::from_secs(1)).await;
+    let _third = fleet.worker("third").await;
+    let even = async || {
+        let mut shares = shares();
+        shares.sort_unstable();
+        shares == [20, 22, 22]
+    };
+    fleet.until(MINUTE, even).await;
 }
 
 #[tokio::test(start_paused = true)]

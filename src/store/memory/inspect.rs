@@ -64,7 +64,7 @@ impl MemoryStore {
     /// Who has the duty of a partition.
     pub fn keeper(&self, partition: Partition) -> Option<WorkerId> {
         let state = self.state();
-        state.partitions.get(&partition)?.duty.clone()
+        state.partitions.get(&partition)?.keeper()
     }
 
     /// Whether nothing is left to do: no mail that may be run, no reply to deliver, no entry at a plain door.

@@ -11,7 +11,7 @@ use crate::{
         AgentName, Door, Entry, IdempotencyKey, Limits, MessageId, Millis, Pool, ReplyTo, SessionId,
         SessionRecord, StreamId, Token, WorkerId,
     },
-    store::{DeadLetter, Mail, StoreError, StoreResult},
+    store::{DeadLetter, Duty, Mail, StoreError, StoreResult},
 };
 
 /// One atomic step: when it happens, under which limits, and through what it tells others.
@@ -34,7 +34,7 @@ pub(super) struct Keyspace {
     pub(super) out: Stream<Outgoing>,
     pub(super) dead: Stream<DeadLetter>,
     pub(super) cursors: BTreeMap<Door, StreamId>,
-    pub(super) duty: Option<WorkerId>,
+    pub(super) duty: Option<Duty>,
     pub(super) ids: BTreeMap<(SessionId, IdempotencyKey), Remembered>,
 }
 

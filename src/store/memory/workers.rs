@@ -7,7 +7,7 @@ use super::{
 use crate::{
     model::{Millis, WorkerId},
     planted::{Bug, planted},
-    store::{Bury, DutyWish, Ground, Presence, Renewal},
+    store::{Bury, Duty, DutyWish, Ground, Presence, Renewal},
 };
 
 /// An embedded server starts once.
@@ -33,7 +33,7 @@ impl Keyspace {
         self.show_load(presence);
         self.grant_duty(worker, presence.duty, step.now);
         let alive = self.workers.keys().filter(|worker| self.standing(worker, step.now) == Standing::Alive);
-        Renewal::Renewed { now: step.now, duty: self.duty.clone(), alive: alive.count() }
+        Renewal::Renewed { now: step.now, duty: self.keeper(), alive: alive.count() }
     }
 
     /// Sets a worker's load in `idle` of each of its agents, or takes it out where it has no room.
@@ -47,16 +47,23 @@ impl Keyspace {
         }
     }
 
+    /// Who has the duty.
+    pub(super) fn keeper(&self) -> Option<WorkerId> {
+        self.duty.as_ref().map(|duty| duty.holder.clone())
+    }
+
     fn grant_duty(&mut self, worker: &WorkerId, wish: DutyWish, now: Millis) {
-        let has_it = self.duty.as_ref() == Some(worker);
+        let has_it = self.duty.as_ref().is_some_and(|duty| duty.holder == *worker);
         let free = match &self.duty {
             None => true,
-            Some(holder) => self.standing(holder, now) != Standing::Alive,
+            Some(duty) => duty.is_yielded || self.standing(&duty.holder, now) != Standing::Alive,
         };
+        let kept = |is_yielded| Some(Duty { holder: worker.clone(), is_yielded });
         match wish {
-            DutyWish::Take if free => self.duty = Some(worker.clone()),
+            DutyWish::Take if free => self.duty = kept(false),
             DutyWish::GiveUp if has_it => self.duty = None,
-            DutyWish::Take | DutyWish::Leave | DutyWish::GiveUp => (),
+            wish if has_it => self.duty = kept(wish == DutyWish::Yield),
+            DutyWish::Take | DutyWish::Leave | DutyWish::Yield | DutyWish::GiveUp => (),
         }
     }
 
@@ -82,7 +89,7 @@ impl Keyspace {
     /// Writes a worker down as buried: its duty is free, and nothing is offered to it any more.
     pub(super) fn put_to_rest(&mut self, worker: &WorkerId, now: Millis) {
         self.workers.insert(worker.clone(), WorkerLease::Buried { at: now });
-        self.duty.take_if(|holder| holder == worker);
+        self.duty.take_if(|duty| duty.holder == *worker);
         for idle in self.idle.values_mut() {
             idle.remove(worker);
         }

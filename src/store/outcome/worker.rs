@@ -1,6 +1,6 @@
 //! A worker's own lease in a partition.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 
 use crate::model::{AgentName, Millis, Pool, WorkerId};
 
@@ -42,12 +42,32 @@ pub struct Presence {
 /// What a worker wants with a partition's duty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DutyWish {
-    /// Have it, if nobody within its deadline does.
+    /// Have it, if nobody within its deadline does, or who does yields it.
     Take,
     /// Nothing: keep it if it has it.
     Leave,
-    /// Give it up, if it has it.
+    /// Keep it until somebody else wants it, if it has it: a duty is not without a holder meanwhile.
+    Yield,
+    /// Give it up at once, if it has it.
     GiveUp,
+}
+
+/// A partition's duty, written as its holder's name, with `/yielded` behind it where that is so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// Who has it.
+    pub holder: WorkerId,
+    /// Whether whoever wants it may have it.
+    pub is_yielded: bool,
+}
+
+impl FromStr for Duty {
+    type Err = <WorkerId as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let holder = text.strip_suffix("/yielded");
+        Ok(Self { holder: holder.unwrap_or(text).parse()?, is_yielded: holder.is_some() })
+    }
 }
 
 /// What a burial came to.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, Door, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
-    store::{Mail, StoreError, StoreResult},
+    store::{Duty, Mail, StoreError, StoreResult},
 };
 
 /// What was seen.
@@ -186,7 +186,7 @@ impl Pulse {
     /// Takes in what one partition answered of itself, in the order in which it was asked.
     fn take_partition(&mut self, answers: &mut Answers) -> StoreResult<()> {
         self.sessions += answers.number()?;
-        self.duties.push(answers.worker()?);
+        self.duties.push(answers.keeper()?);
         let overdue = answers.number()?;
         let first: Option<(String, _)> = answers.first()?;
         if let Some((_, due)) = first.filter(|_| overdue > 0) {
@@ -280,11 +280,11 @@ impl Answers {
         })
     }
 
-    /// A worker's name; none where there is none, or something that is no name.
-    fn worker(&mut self) -> StoreResult<Option<WorkerId>> {
+    /// Who has a duty; none where nobody has, or something that is no name.
+    fn keeper(&mut self) -> StoreResult<Option<WorkerId>> {
         match self.next()? {
             Value::Nil => Ok(None),
-            found => Ok(text(found).map_err(unreadable)?.parse().ok()),
+            found => Ok(text(found).map_err(unreadable)?.parse::<Duty>().ok().map(|duty| duty.holder)),
         }
     }
 

@@ -42,6 +42,7 @@ impl RedisStore {
         let wish = match presence.duty {
             DutyWish::Take => "take",
             DutyWish::Leave => "leave",
+            DutyWish::Yield => "yield",
             DutyWish::GiveUp => "give_up",
         };
         let call = self
