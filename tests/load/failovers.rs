@@ -1,6 +1,12 @@
 //! As many failovers as one likes: `scripts/failovers`.
 
-use std::{env, fmt::Write, fs, str::FromStr, time::Duration};
+use std::{
+    env,
+    fmt::{self, Write},
+    fs,
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{BOUND, Load, MEMORY, REPLICATED, TURNS, Tally};
 
@@ -63,6 +69,17 @@ struct Times {
     replicated: Duration,
 }
 
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [named, memory, replicated] =
+            [self.named, self.memory, self.replicated].map(|time| time.as_secs_f64());
+        write!(
+            f,
+            "another after {named:.2} s, turns at memory after {memory:.2} s, at replicas:1 {replicated:.2} s later"
+        )
+    }
+}
+
 /// Replaces servers under `load`, as often and as the environment says, and reports what became of the turns that were told.
 pub async fn run<T: Replaceable>(servers: &mut T, load: Load) {
     let count: usize = variable("TENURE_FAILOVERS").parse().expect("a number of failovers");
@@ -70,8 +87,9 @@ pub async fn run<T: Replaceable>(servers: &mut T, load: Load) {
     load.wait_for_more(REPLICATED, TURNS, BOUND).await;
     let (mut times, before) = (Vec::new(), servers.elections());
     for n in 1..=count {
-        times.push(one(how, servers, &load).await);
-        println!("failover {n} of {count}: {:?}", times.last().expect("there is one"));
+        let took = one(how, servers, &load).await;
+        println!("failover {n} of {count}: {took}; {} turns told", load.told(MEMORY) + load.told(REPLICATED));
+        times.push(took);
     }
     load.finish(BOUND).await;
     let (memory, replicated) = (load.tally(MEMORY).await, load.tally(REPLICATED).await);

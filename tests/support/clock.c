@@ -1,12 +1,18 @@
 /* A clock that a test holds in its hand: preloaded into a server, it answers every question for
  * the time of day with the microseconds that stand in the file TENURE_TEST_CLOCK. It stands still
  * until the test writes another number. The monotonic clock stays the machine's, so that the
- * server's own loop goes on. See `tests/support/server.rs`. */
+ * server's own loop goes on. See `tests/support/server.rs`.
+ *
+ * Valkey 9.1 asks for the time of day once a millisecond, and counts the processor's ticks in between. It does so only where
+ * /proc/cpuinfo says that these are even: it is not shown that file, and asks each time. */
 
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -49,4 +55,17 @@ time_t time(time_t *seconds) {
     clock_gettime(CLOCK_REALTIME, &value);
     if (seconds) *seconds = value.tv_sec;
     return value.tv_sec;
+}
+
+static FILE *open_next(const char *function, const char *path, const char *mode) {
+    FILE *(*next)(const char *, const char *) = dlsym(RTLD_NEXT, function);
+    return micros && !strcmp(path, "/proc/cpuinfo") ? NULL : next(path, mode);
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode) {
+    return open_next("fopen", path, mode);
+}
+
+FILE *fopen64(const char *restrict path, const char *restrict mode) {
+    return open_next("fopen64", path, mode);
 }

@@ -5,7 +5,7 @@
 //! ("Cannot recover from unexpected recursive calls to clock_gettime"). `clock.c` is what is
 //! needed of it, in forty lines that allocate nothing.
 //!
-//! Found on Redis 7.0.15 and 8.2.3 and on Valkey 8.1.8: time is *frozen* between moves, exact to
+//! Found on Redis 7.0.15 and 8.2.3 and on Valkey 8.1.8 and 9.1.2: time is *frozen* between moves, exact to
 //! the microsecond, and the very next command sees a move. `TIME`, `TIME` in a script, `PTTL`,
 //! expiry, and the ids of `XADD *` all follow. What to know:
 //!
@@ -13,8 +13,9 @@
 //! - What the server itself measures in wall time stands still too: the timeouts of blocking
 //!   commands and `WAIT`, the lag of replicas, the one second of `appendfsync everysec`. An answer
 //!   to a blocking command comes when something is written or the clock is moved.
-//! - Valkey 9.1 reckons the time of day from the monotonic clock between looks at the real one, so
-//!   its clock cannot be held. The fixture notices at the start and says so.
+//! - Valkey 9.1 reckons the time of day from the processor's ticks between looks at the real one,
+//!   which `clock.c` talks it out of. A server that does not follow all the same is noticed at the
+//!   start, and its test is named as not run.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
