@@ -4,7 +4,8 @@
 //! a *round*. Who comes when nothing is under way waits for nobody. All who take part hold the round's one future, so any of them brings it to its end.
 
 use std::{
-    mem,
+    borrow::Cow,
+    iter, mem,
     sync::{Arc, Mutex, MutexGuard, Weak},
     time::Duration,
 };
@@ -30,8 +31,9 @@ use crate::{
 /// How long replies gather at most, behind a round that is not answered.
 const GATHERED_FOR: Duration = Duration::from_millis(100);
 
-/// How many replies one script delivers.
+/// How many replies one script delivers, and how long they are together: others wait for the server meanwhile.
 const AT_ONCE: usize = 100;
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// The rounds of a store.
 #[derive(Default)]
@@ -111,7 +113,7 @@ async fn send(
     let store = store.upgrade().ok_or_else(|| StoreError::Unavailable("the store is gone".into()))?;
     store.deliveries.close();
     let going = mem::take(&mut *gathered.lock().expect("nobody panics with the lock held"));
-    for some in going.chunks(AT_ONCE) {
+    for some in calls(&going) {
         let each = some.iter().map(|(partition, reply)| (*partition, reply, reply_list(&reply.to)));
         if store.masters.call_if_allowed(&delivery(&store, each)).await?.is_none() {
             return Ok(false);
@@ -120,16 +122,32 @@ async fn send(
     Ok(true)
 }
 
+/// Those that go in one call, in their order; one that is too long by itself goes by itself.
+fn calls(going: &[Going]) -> impl Iterator<Item = &[Going]> {
+    let mut rest = going;
+    iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |(_, reply): &&Going| {
+            bytes += reply.payload.len();
+            bytes <= BYTES_AT_ONCE
+        };
+        let many = rest.iter().take(AT_ONCE).take_while(fits).count().max(1).min(rest.len());
+        let (call, after) = rest.split_at(many);
+        rest = after;
+        (!call.is_empty()).then_some(call)
+    })
+}
+
 /// The call that pushes each of these replies to its list.
 fn delivery<'a>(store: &Shared, going: impl Iterator<Item = (Partition, &'a OutReply, &'a str)>) -> Call {
     let (mut names, mut args) = (Vec::new(), Vec::new());
     for (partition, reply, list) in going {
         let of = store.keys.partition(partition);
         names.extend([of.out(), of.dead(), list.to_owned()]);
-        args.push(reply.id.to_string());
+        args.extend([Cow::Owned(reply.id.to_string()), Cow::Borrowed(&*reply.payload)]);
     }
     let call = store.scripts.call(Name::Deliver, &names).arg(millis(REPLY_KEPT));
-    args.into_iter().fold(call, Call::arg)
+    args.into_iter().fold(call, |call, arg| call.arg(&*arg))
 }
 
 impl RedisStore {
@@ -168,5 +186,28 @@ impl RedisStore {
         // `out` holds the reply, so it is there, and no list.
         let call = delivery(&self.shared, [(partition, reply, out.as_str())].into_iter());
         self.shared.masters.call(Traffic::Turns, &call).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::StreamId;
+
+    fn going(lengths: &[usize]) -> Vec<Going> {
+        let reply = |length: &usize| OutReply {
+            id: StreamId::default(),
+            to: "r".parse().expect("a good list"),
+            payload: "x".repeat(*length),
+        };
+        lengths.iter().map(|length| (Partition(0), reply(length))).collect()
+    }
+
+    #[test]
+    fn a_call_takes_so_many_replies_or_so_many_bytes_at_most_and_always_one() {
+        let sizes = |lengths: &[usize]| calls(&going(lengths)).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[1; 250]), [100, 100, 50]);
+        assert_eq!(sizes(&[BYTES_AT_ONCE / 2, BYTES_AT_ONCE / 2, 1, 2 * BYTES_AT_ONCE, 1]), [2, 1, 1, 1]);
     }
 }
