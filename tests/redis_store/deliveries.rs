@@ -6,7 +6,7 @@ use futures_util::{FutureExt, future::join_all};
 use redis::AsyncCommands;
 use tenure::{
     model::{NewMessage, ReplyTo},
-    store::{Boundary, Commit, Done, OutReply, RedisStore, Store},
+    store::{Boundary, Commit, Deliverer, Done, OutReply, RedisStore, Store},
 };
 
 use crate::{
@@ -44,7 +44,7 @@ async fn taken(store: &RedisStore, to: &str) -> Vec<String> {
 
 async fn deliver(store: &RedisStore, name: &str, reply: &OutReply) {
     let partition = store.partitions().of(&session(name));
-    store.deliver(partition, std::slice::from_ref(reply)).await.expect("the server answers");
+    store.deliver(partition, std::slice::from_ref(reply), Deliverer::Duty).await.expect("the server answers");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::ReplyTo,
-    store::{OutReply, Store},
+    store::{Deliverer, OutReply, Store},
 };
 
 use crate::{
@@ -60,8 +60,8 @@ async fn a_batch_whose_script_was_forgotten_is_done_whole_and_in_order() {
         replies.push(OutReply { id: id.parse().unwrap(), to: list.clone(), payload });
     }
     flush_scripts(&server).await;
-    store.deliver(partition, &replies).await.unwrap();
-    store.deliver(partition, &replies).await.unwrap();
+    store.deliver(partition, &replies, Deliverer::Duty).await.unwrap();
+    store.deliver(partition, &replies, Deliverer::Duty).await.unwrap();
     for n in 0..250 {
         let taken = store.take_reply(&list, Duration::ZERO).await.unwrap();
         assert_eq!(taken, Some(format!("{{\"n\":{n}}}")));
