@@ -41,7 +41,7 @@ impl Scene {
         command.query_async(&mut node).await.expect("it does")
     }
 
-    /// Partitions and lists by the master they are on.
+    /// A partition that this master has.
     fn partition_on(&self, master: usize) -> Partition {
         let out = |partition| self.store.keys().partition(partition).out();
         let is_there = |at: &Partition| RedisCluster::master_of(slot(&out(*at)), 2) == master;
