@@ -31,10 +31,13 @@ use crate::{
         SessionId, SessionRecord, Verdict,
     },
     store::{
-        Boundary, Claimed, Commit, HistoryRange, Lack, Leaving, Mail, OutReply, Refresh, Release, Store,
-        StoreError, StoreResult,
+        Boundary, Claimed, Commit, Deliverer, HistoryRange, Lack, Leaving, Mail, OutReply, Refresh, Release,
+        Store, StoreError, StoreResult,
     },
 };
+
+/// For how long from the beginning of their commit nobody else delivers a session's replies, with room to spare.
+const LEFT_TO_US: Duration = Duration::from_millis(250);
 
 /// An actor that owns its session.
 pub(super) struct Owner<S: Store> {
@@ -295,6 +298,7 @@ impl<S: Store> Owner<S> {
         self.advance(Event::TurnEnded(write.verdict));
         let keeps_message = matches!(write.verdict, Verdict::Retry(_));
         let page = if keeps_message || !self.queue.is_empty() { 0 } else { PAGE };
+        let begun = self.shared.env.now();
         let (out, more) = self.commit(write.boundary, page).await?;
         let is_done = self.advance(Event::Committed) == Some(Effect::Release);
         self.position = write.position;
@@ -306,7 +310,7 @@ impl<S: Store> Owner<S> {
         } else if page > 0 {
             self.queue = more.into();
         }
-        self.deliver(out).await;
+        self.deliver(out, begun).await;
         ControlFlow::Continue(())
     }
 
@@ -503,12 +507,14 @@ impl<S: Store> Owner<S> {
         Departure::Behind
     }
 
-    /// Hands out replies that are durable. What fails here stays in `out`, where the duty finds it.
-    async fn deliver(&self, out: Vec<OutReply>) {
+    /// Hands out replies that are durable, whose commit began at `begun`. What fails here stays in `out`, where the duty finds it.
+    async fn deliver(&self, out: Vec<OutReply>, begun: Moment) {
         if out.is_empty() {
             return;
         }
-        if let Err(err) = self.shared.store.deliver(self.partition, &out).await {
+        let soon = self.shared.env.now().since(begun) <= LEFT_TO_US;
+        let by = if soon { Deliverer::Writer } else { Deliverer::Duty };
+        if let Err(err) = self.shared.store.deliver(self.partition, &out, by).await {
             debug!(session = %self.lease.session(), error = %err, "a reply is left to the duty");
         }
     }
