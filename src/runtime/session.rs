@@ -107,6 +107,17 @@ impl<S: Store> Owner<S> {
     /// Takes turns as long as there is something to run; then waits, and leaves in the end.
     pub(super) async fn serve(mut self) -> Departure {
         debug!(session = %self.lease.session(), epoch = %self.lease.epoch(), worker = %self.shared.worker, "claimed");
+        let departure = self.serve_to_the_end().await;
+        match departure {
+            // Here, where no run is under way any more: what it does outside ends before the next owner can begin.
+            Departure::Unacknowledged => {
+                self.leave(Leaving::HandOff).await.break_value().unwrap_or(departure)
+            }
+            departure => departure,
+        }
+    }
+
+    async fn serve_to_the_end(&mut self) -> Departure {
         if let Some(loss) = self.loss.take()
             && let ControlFlow::Break(departure) = self.report(&loss).await
         {
@@ -465,6 +476,10 @@ impl<S: Store> Owner<S> {
                     // A repeat is not told what the first call wrote.
                     let out = if out.is_empty() { written } else { out };
                     return ControlFlow::Continue((out, mail));
+                }
+                // Its reply stays in `out`, which is delivered once the class is reached.
+                Ok(Commit::Unknown { .. }) if self.shared.stops.grace_over.is_cancelled() => {
+                    return ControlFlow::Break(Departure::Unacknowledged);
                 }
                 // Nothing leaves: no reply, and no next turn.
                 Ok(Commit::Unknown { out }) => {

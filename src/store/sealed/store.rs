@@ -72,6 +72,7 @@ impl<S: Store> Store for Sealed<S> {
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
         Ok(match self.inner.claim(session, claimant, page).await? {
             Claim::Won(claimed) => Claim::Won(self.seals.claimed(claimed)),
+            Claim::Unknown(claimed) => Claim::Unknown(self.seals.claimed(claimed)),
             other => other,
         })
     }
