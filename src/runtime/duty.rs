@@ -281,7 +281,7 @@ impl<S: Store> Duty<S> {
         // Of those who were buried before, only who was there lately; who is buried now may have left the list at the same moment.
         let lately = survey.buried.iter().filter(|worker| self.members.contains(worker));
         for worker in lately.chain(&overdue) {
-            self.shared.counts.lost_one(worker, self.shared.env.now());
+            self.shared.counts.buried(worker, self.shared.env.now());
         }
         let mut buried = survey.buried;
         buried.extend(overdue);
