@@ -1,9 +1,10 @@
 //! Where an agent's new sessions belong, and what becomes of a worker that has another idea of it.
 //!
 //! A worker declares before anything of it is seen, and looks again when everybody sees it: of two that start at once
-//! with different ideas the later look finds the other one there, so at most one of them starts.
+//! with different ideas the later look finds the other one there, so at most one of them starts. One that goes on as a fresh
+//! incarnation is kept from nothing: it serves what belongs to its own pool, and says whose agent it is by now.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     incarnation::{Hosted, Incarnation},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{AgentName, Pool},
-    store::{Declared, Store, StoreError},
+    store::{Declared, Store, StoreResult},
 };
 
 /// Where an agent's new sessions belong, as a worker that serves it has it.
@@ -47,8 +48,17 @@ impl<S: Store> Incarnation<S> {
         Ok(())
     }
 
-    /// Declares those that nobody knows, or that have another home by now. What else another worker declared stays.
+    /// The later look: declares those that nobody knows, or that have another home by now; what else another worker declared
+    /// stays. Leaves again if others serve its agents in another home.
     pub(super) async fn declare_again(&self) -> Result<(), StartError> {
+        let declared = self.declare_strayed().await;
+        if let Err(StartError::ServedElsewhere { .. }) = &declared {
+            self.say_goodbye().await;
+        }
+        declared
+    }
+
+    async fn declare_strayed(&self) -> Result<(), StartError> {
         let known = self.store.agents().await?;
         for (agent, hosted) in &*self.agents {
             if known.get(agent).is_none_or(|how| how.pool != *hosted.home.of(self.pool())) {
@@ -58,13 +68,30 @@ impl<S: Store> Incarnation<S> {
         Ok(())
     }
 
-    /// Declares what the server has forgotten, as after the loss of its data.
-    pub(super) async fn declare_missing(&self) -> Result<(), StoreError> {
+    /// Declares what the server has forgotten, as after the loss of its data, and what has another home than it should, as
+    /// after a start elsewhere that failed. An agent that others serve in that other home is left to them, with a warning.
+    pub(super) async fn keep_homes(&self) -> StoreResult<()> {
         let known = self.store.agents().await?;
-        for (agent, hosted) in self.agents.iter().filter(|(agent, _)| !known.contains_key(*agent)) {
-            self.store.declare(&self.worker, agent, &hosted.declaration(self.pool())).await?;
+        for (agent, hosted) in &*self.agents {
+            let is_kept = known
+                .get(agent)
+                .is_some_and(|how| hosted.home == Home::Found || how.pool == *hosted.home.of(self.pool()));
+            if !is_kept {
+                self.keep_home(agent, hosted).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn keep_home(&self, agent: &AgentName, hosted: &Hosted) -> StoreResult<()> {
+        match self.declare_one(agent, hosted).await {
+            Ok(()) => Ok(()),
+            Err(StartError::Store(err)) => Err(err),
+            Err(err) => {
+                warn!(worker = %self.worker, %err, "its new sessions go elsewhere; those of this pool are served");
+                Ok(())
+            }
+        }
     }
 
     async fn declare_one(&self, agent: &AgentName, hosted: &Hosted) -> Result<(), StartError> {

@@ -32,6 +32,9 @@ use crate::{
     store::{Lapsed, Store},
 };
 
+/// For how many leases it is known who is gone: a burial that is under way tells of it once more.
+const REMEMBERED_LEASES: u32 = 10;
+
 /// An agent that this worker serves.
 pub(super) struct Hosted {
     pub(super) agent: Arc<dyn AnyAgent>,
@@ -125,10 +128,19 @@ pub(super) struct Counts {
     /// Told when there is room again, or none any more, or a duty to be had.
     pub(super) room: Notify,
     /// Workers that were there and are no more, and when that was noticed.
-    gone: Mutex<BTreeMap<WorkerId, Moment>>,
+    gone: Mutex<BTreeMap<WorkerId, Gone>>,
     /// Whether a duty is to be had that one of them left.
     duty_left: AtomicBool,
     seen_epoch: AtomicU64,
+}
+
+/// A worker that was there and is no more.
+#[derive(Debug)]
+struct Gone {
+    /// When that was noticed.
+    since: Moment,
+    /// Buried: this incarnation of it does not come back.
+    is_buried: bool,
 }
 
 impl Counts {
@@ -144,11 +156,21 @@ impl Counts {
         }
     }
 
+    /// A worker is not on the list of members any more: see [`lost_one`](Self::lost_one). It may come back.
+    pub(super) fn missed(&self, worker: &WorkerId, now: Moment) {
+        self.lost_one(worker, Gone { since: now, is_buried: false });
+    }
+
+    /// A worker was buried, whether or not it was missed before.
+    pub(super) fn buried(&self, worker: &WorkerId, now: Moment) {
+        self.lost_one(worker, Gone { since: now, is_buried: true });
+    }
+
     /// A worker is gone: there is one less to share the duties with, and those it had are free. Counts once for each.
-    pub(super) fn lost_one(&self, worker: &WorkerId, now: Moment) {
+    fn lost_one(&self, worker: &WorkerId, gone: Gone) {
         match self.gone().entry(worker.clone()) {
-            Entry::Occupied(_) => return,
-            Entry::Vacant(entry) => _ = entry.insert(now),
+            Entry::Occupied(mut known) => return known.get_mut().is_buried |= gone.is_buried,
+            Entry::Vacant(entry) => _ = entry.insert(gone),
         }
         for count in [&self.alive, &self.ready] {
             // What is not there was not counted either.
@@ -160,9 +182,18 @@ impl Counts {
     /// This worker has a partition's duty: who is gone leaves it, when its lease there is over. Of who is still there a lease
     /// after it seemed to be gone that is not so.
     pub(super) fn kept_by(&self, keeper: &WorkerId, now: Moment, lease: Duration) {
-        if self.gone().get(keeper).is_some_and(|gone| now.since(*gone) < lease) {
+        if self.gone().get(keeper).is_some_and(|gone| now.since(gone.since) < lease) {
             self.leaves_a_duty();
         }
+    }
+
+    /// These are there: who was missed is not gone. Who was buried is, for all that the list may still say, and is
+    /// remembered for so long that it is not counted again.
+    pub(super) fn met(&self, members: &[WorkerId], now: Moment, lease: Duration) {
+        self.gone().retain(|worker, gone| match (members.contains(worker), gone.is_buried) {
+            (true, is_buried) => is_buried,
+            (false, _) => now.since(gone.since) < lease * REMEMBERED_LEASES,
+        });
     }
 
     fn leaves_a_duty(&self) {
@@ -175,7 +206,7 @@ impl Counts {
         self.duty_left.swap(false, Ordering::Relaxed)
     }
 
-    fn gone(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Moment>> {
+    fn gone(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Gone>> {
         self.gone.lock().expect("nobody panics while looking at the gone")
     }
 
@@ -248,5 +279,67 @@ impl<S: Store> Incarnation<S> {
     /// The pool this worker serves.
     pub(super) fn pool(&self) -> &Pool {
         &self.config.pool
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn at(secs: u64) -> Moment {
+        Moment::default().plus(Duration::from_secs(secs))
+    }
+
+    fn counts(alive: usize) -> Counts {
+        let counts = Counts::default();
+        counts.alive.store(alive, Ordering::Relaxed);
+        counts
+    }
+
+    fn worker(n: u64) -> WorkerId {
+        format!("w-{n:08x}").parse().unwrap()
+    }
+
+    #[test]
+    fn who_was_missed_and_comes_back_leaves_no_duty() {
+        let counts = counts(3);
+        counts.missed(&worker(1), at(0));
+        assert!(counts.takes_duty_left());
+        counts.kept_by(&worker(1), at(1), LEASE);
+        assert!(counts.takes_duty_left(), "it may be gone");
+        counts.met(&[worker(1)], at(1), LEASE);
+        counts.kept_by(&worker(1), at(2), LEASE);
+        assert!(!counts.takes_duty_left(), "it is there");
+    }
+
+    #[test]
+    fn who_is_missed_and_buried_is_counted_once_though_the_list_still_names_it() {
+        let counts = counts(3);
+        counts.missed(&worker(1), at(0));
+        counts.buried(&worker(1), at(1));
+        counts.met(&[worker(1)], at(2), LEASE);
+        counts.missed(&worker(1), at(3));
+        assert_eq!(counts.alive.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn who_comes_back_and_goes_again_is_counted_again() {
+        let counts = counts(3);
+        counts.missed(&worker(1), at(0));
+        counts.met(&[worker(1)], at(1), LEASE);
+        counts.missed(&worker(1), at(2));
+        assert_eq!(counts.alive.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_gone_of_long_ago_are_forgotten() {
+        let counts = counts(0);
+        for n in 0..1_000 {
+            counts.buried(&worker(n), at(n));
+            counts.met(&[], at(n), LEASE);
+        }
+        assert_eq!(counts.gone().len(), 100, "those of ten leases");
     }
 }

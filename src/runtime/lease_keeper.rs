@@ -13,9 +13,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tracing::{debug, info, warn};
 
-use super::{
-    env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended, worker::StartError,
-};
+use super::{env::Moment, incarnation::Incarnation, supervisor::Command, trust::Extended};
 use crate::{
     model::{AgentName, Millis, Partition, WorkerId},
     planted::{Bug, planted},
@@ -35,9 +33,8 @@ const SOONEST: Duration = Duration::from_millis(50);
 const SPACED: Duration = Duration::from_millis(200);
 
 impl<S: Store> Incarnation<S> {
-    /// Makes this incarnation known in every partition, so that it may claim there; leaves again if others serve its agents
-    /// in another home.
-    pub(super) async fn join(&self) -> Result<(), StartError> {
+    /// Makes this incarnation known in every partition, so that it may claim there, and shows it to everybody.
+    pub(super) async fn join(&self) -> Result<(), StoreError> {
         let up = self.store.uptime().await?;
         self.meet_server().await?;
         let attempt = self.env.now();
@@ -59,12 +56,7 @@ impl<S: Store> Incarnation<S> {
                 Renewal::Lost => self.stops.lost.cancel(),
             }
         }
-        self.announce().await?;
-        let declared = self.declare_again().await;
-        if let Err(StartError::ServedElsewhere { .. }) = &declared {
-            self.say_goodbye().await;
-        }
-        declared
+        self.announce().await
     }
 
     /// One partition's join; what was not answered is asked again before the start is given up.
@@ -206,7 +198,7 @@ impl<S: Store> Incarnation<S> {
         if let Err(err) = self.meet_server().await {
             debug!(worker = %self.worker, error = %err, "not known who answers");
         }
-        if let Err(err) = self.declare_missing().await {
+        if let Err(err) = self.keep_homes().await {
             warn!(worker = %self.worker, error = %err, "agents may not be declared");
         }
     }

@@ -76,8 +76,9 @@ impl<S: Store> Lifeline<S> {
         self.next_members = self.shared.env.now().plus(self.shared.config.lifeline * LOOKS_AT_MEMBERS);
         if let Some(members) = self.members().await {
             for gone in self.members.iter().filter(|member| !members.contains(member)) {
-                self.shared.counts.lost_one(gone, self.shared.env.now());
+                self.shared.counts.missed(gone, self.shared.env.now());
             }
+            self.shared.counts.met(&members, self.shared.env.now(), self.shared.config.lease.ttl());
             self.charges = ring(&self.shared.worker, &members);
             self.watch.over(&self.charges);
             self.members = members;
@@ -174,6 +175,6 @@ impl<S: Store> Incarnation<S> {
         self.counts.deeds.reaped(reaped.sessions);
         info!(worker = %dead, sessions = reaped.sessions, "reaped");
         // Not before: a renewal tells of loads anew, and would tilt what is being shared out.
-        self.counts.lost_one(&dead, self.env.now());
+        self.counts.buried(&dead, self.env.now());
     }
 }

@@ -4,11 +4,7 @@
 //! it took, in the same step that takes it; a batch names the entry before it, so that two relays at once, or one
 //! that was interrupted, can neither lose nor repeat. Entries are removed once their partition has them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
@@ -31,6 +27,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// How many bytes one look should give: when entries are large, fewer are read.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// How many entries may stay at the door before those behind them wait.
+const KEPT_AT_MOST: usize = 4_096;
+
 /// How long one look waits for an entry.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -42,8 +41,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
-    // What is in doubt stays so when relaying begins again: the stream itself does not tell any more.
-    let mut in_doubt = None;
+    let mut left = Left { in_doubt: None, batch: BATCH };
     loop {
         tokio::select! {
             biased;
@@ -51,9 +49,9 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
             () = shared.stops.drain.cancelled() => return,
             () = shared.duties.until_has(door.partition()) => (),
         }
-        let in_doubt = &mut in_doubt;
+        let left = &mut left;
         let mut view =
-            View { shared: &shared, door, cursors: BTreeMap::new(), agents: BTreeMap::new(), in_doubt };
+            View { shared: &shared, door, cursors: BTreeMap::new(), agents: BTreeMap::new(), left };
         tokio::select! {
             biased;
             () = shared.stops.lost.cancelled() => return,
@@ -83,6 +81,36 @@ enum Placed {
     Taken(Durability),
 }
 
+/// What is known of a door when relaying from it begins again.
+struct Left {
+    /// The stream's ids went back: of entries up to here, those behind a cursor may or may not have been taken. The stream
+    /// itself does not tell any more.
+    in_doubt: Option<StreamId>,
+    /// How many entries to read next: more by those that had to stay, to see what is behind them.
+    batch: usize,
+}
+
+/// A partition's part of one look, and how far its entries came.
+struct Part {
+    partition: Partition,
+    /// How far the partition is.
+    cursor: Option<StreamId>,
+    /// What may be removed.
+    done: Vec<StreamId>,
+    /// What it has, and what may be removed once that has reached `class`.
+    doubtful: Vec<StreamId>,
+    class: Durability,
+    /// Why the rest was not taken.
+    failed: Option<StoreError>,
+}
+
+impl Part {
+    fn doubt(&mut self, id: StreamId, class: Durability) {
+        self.doubtful.push(id);
+        self.class = self.class.with(class);
+    }
+}
+
 /// One holder's view of a door.
 struct View<'a, S: Store> {
     shared: &'a Incarnation<S>,
@@ -90,17 +118,15 @@ struct View<'a, S: Store> {
     /// How far each partition is, as far as we know.
     cursors: BTreeMap<Partition, StreamId>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
-    /// The stream's ids went back: of entries up to here, those behind a cursor may or may not have been taken.
-    in_doubt: &'a mut Option<StreamId>,
+    left: &'a mut Left,
 }
 
 impl<S: Store> View<'_, S> {
     /// Relays as long as the duty is ours.
     async fn relay(&mut self) -> StoreResult<()> {
-        let (mut batch, mut is_first) = (BATCH, true);
+        let mut is_first = true;
         while self.shared.duties.has(self.door.partition()) {
-            let read = self.shared.store.ingress(self.door, batch, WAIT).await?;
-            batch = next_batch(&read.entries);
+            let read = self.shared.store.ingress(self.door, self.left.batch, WAIT).await?;
             if read.entries.is_empty() {
                 continue;
             }
@@ -114,7 +140,7 @@ impl<S: Store> View<'_, S> {
                 && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest
             {
                 warn!(door = %self.door, last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
-                *self.in_doubt = (*self.in_doubt).max(Some(furthest));
+                self.left.in_doubt = self.left.in_doubt.max(Some(furthest));
                 self.shared.store.advance_ingress(self.door, furthest).await?;
             }
             self.agents = self.shared.store.agents().await?;
@@ -129,103 +155,126 @@ impl<S: Store> View<'_, S> {
         self.cursors.values().any(|cursor| Some(*cursor) >= first)
     }
 
-    /// Hands entries to their partitions, then removes them.
+    /// Hands entries to their partitions, then removes them. What fails or has to wait keeps nobody else's entries at the door.
     async fn take(&mut self, entries: Vec<IngressEntry>) -> StoreResult<()> {
-        let mut ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
-        let mut doubtful = BTreeSet::new();
-        let mut batches = BTreeMap::<Partition, Vec<Relayed>>::new();
-        let mut before = BTreeMap::<Partition, Durability>::new();
-        let mut beyond = Beyond::new(&self.shared.store, &self.agents);
-        for entry in entries {
-            let id = entry.id;
-            let (partition, placed) = self.place(entry, &mut beyond).await?;
-            let class = before.entry(partition).or_default();
-            match placed {
-                Placed::New(relayed) => batches.entry(partition).or_default().push(relayed),
-                Placed::Taken(reached) => {
-                    *class = class.with(reached);
-                    doubtful.extend((reached != Durability::MEMORY).then_some(id));
-                }
-            }
-        }
+        let (read, largest) = (entries.len(), largest(&entries));
+        let batches = self.by_partition(entries);
         // Side by side: only within a partition does the order matter.
-        let taken = batches.into_iter().map(|(partition, batch)| self.take_batch(partition, batch));
-        for (partition, taken) in join_all(taken).await {
-            let cursor = taken?;
-            match cursor {
-                Some(cursor) => _ = self.cursors.insert(partition, cursor),
-                None => _ = self.cursors.remove(&partition),
+        let taken = batches.into_iter().map(|(partition, batch)| self.take_part(partition, batch));
+        let mut parts = join_all(taken).await;
+        for Part { partition, cursor, .. } in &parts {
+            match *cursor {
+                Some(cursor) => _ = self.cursors.insert(*partition, cursor),
+                None => _ = self.cursors.remove(partition),
             }
         }
-        let confirmed = self.confirm(&before).await;
-        if confirmed.is_err() {
-            // What waits for its class keeps nobody else's entries at the door.
-            ids.retain(|id| !doubtful.contains(id));
+        let failed = self.confirm(&mut parts).await.err();
+        let done: Vec<_> = parts.iter().flat_map(|part| &part.done).copied().collect();
+        self.left.batch = next_batch(largest, (read - done.len()).min(KEPT_AT_MOST));
+        self.shared.store.remove_ingress(self.door, &done).await?;
+        failed.or_else(|| parts.into_iter().find_map(|part| part.failed)).map_or(Ok(()), Err)
+    }
+
+    /// What entries say, each where it belongs, in order.
+    fn by_partition(&self, entries: Vec<IngressEntry>) -> BTreeMap<Partition, Vec<Relayed>> {
+        let mut batches = BTreeMap::<_, Vec<_>>::new();
+        for entry in entries {
+            let what = read(&entry, self.shared.env.message_id(), &self.agents);
+            batches.entry(self.belongs_to(&what)).or_default().push(Relayed { id: entry.id, what });
         }
-        self.shared.store.remove_ingress(self.door, &ids).await?;
-        confirmed
+        batches
+    }
+
+    fn belongs_to(&self, what: &RelayedKind) -> Partition {
+        let session = match what {
+            RelayedKind::Message(message) => Some(&message.session),
+            RelayedKind::Refuse(refused) => refused.session.as_ref(),
+        };
+        session.map_or(self.door.partition(), |session| self.shared.store.partitions().of(session))
     }
 
     /// Sees to it that what partitions have by their cursors has reached its class: an earlier look may have seen them
     /// take it, and not that. The cursors are read again behind that, for this may be another server than it was.
-    async fn confirm(&self, taken: &BTreeMap<Partition, Durability>) -> StoreResult<()> {
-        let doubtful = taken.iter().filter(|(_, class)| **class != Durability::MEMORY);
-        let reached = doubtful.map(|(partition, class)| self.shared.store.reach(*partition, *class));
+    async fn confirm(&self, parts: &mut [Part]) -> StoreResult<()> {
+        let doubtful = parts.iter_mut().filter(|part| !part.doubtful.is_empty());
+        let reached = doubtful.map(|part| async {
+            let reached = self.shared.store.reach(part.partition, part.class).await;
+            (part, reached)
+        });
         let reached = join_all(reached).await;
         if reached.is_empty() {
             return Ok(());
         }
-        for reach in reached {
-            if reach? == Reach::Unknown {
-                return Err(unacknowledged());
-            }
-        }
         let cursors = self.shared.store.cursors(self.door).await?;
-        let is_behind = |partition| cursors.get(partition) < self.cursors.get(partition);
-        if taken.keys().any(is_behind) { Err(unacknowledged()) } else { Ok(()) }
-    }
-
-    /// Has one partition take its part, chunk by chunk; how far it is then.
-    async fn take_batch(
-        &self,
-        partition: Partition,
-        batch: Vec<Relayed>,
-    ) -> (Partition, StoreResult<Option<StreamId>>) {
-        let mut cursor = self.cursors.get(&partition).copied();
-        for chunk in chunks(batch) {
-            match self.take_chunk(partition, cursor, chunk).await {
-                Ok(reached) => cursor = reached,
-                Err(err) => return (partition, Err(err)),
+        for (part, reached) in reached {
+            let is_behind = cursors.get(&part.partition) < self.cursors.get(&part.partition);
+            match reached {
+                Ok(reached) if reached != Reach::Unknown && !is_behind => {
+                    part.done.append(&mut part.doubtful)
+                }
+                Ok(_) => part.failed = Some(unacknowledged()),
+                Err(err) => part.failed = Some(err),
             }
         }
-        (partition, Ok(cursor))
+        Ok(())
     }
 
-    /// Where an entry belongs, and what is still to be done with it.
+    /// Has one partition take its part, as far as that goes.
+    async fn take_part(&self, partition: Partition, batch: Vec<Relayed>) -> Part {
+        let (done, doubtful, cursor) = (Vec::new(), Vec::new(), self.cursors.get(&partition).copied());
+        let mut part = Part { partition, cursor, done, doubtful, class: Durability::MEMORY, failed: None };
+        let new = self.place_all(&mut part, batch).await;
+        if let Err(err) = self.take_batch(&mut part, new).await {
+            part.failed = Some(err);
+        }
+        part
+    }
+
+    /// What the partition is still to take, up to where that cannot be said.
+    async fn place_all(&self, part: &mut Part, batch: Vec<Relayed>) -> Vec<Relayed> {
+        let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents), Vec::new());
+        for entry in batch {
+            let id = entry.id;
+            match self.place(part.partition, entry, &mut beyond).await {
+                Ok(Placed::New(entry)) => new.push(entry),
+                Ok(Placed::Taken(Durability::MEMORY)) => part.done.push(id),
+                Ok(Placed::Taken(class)) => part.doubt(id, class),
+                Err(err) => {
+                    part.failed = Some(err);
+                    break;
+                }
+            }
+        }
+        new
+    }
+
+    /// Has a partition take what is new to it, chunk by chunk.
+    async fn take_batch(&self, part: &mut Part, new: Vec<Relayed>) -> StoreResult<()> {
+        for chunk in chunks(new) {
+            let ids: Vec<_> = chunk.iter().map(|entry| entry.id).collect();
+            part.cursor = self.take_chunk(part.partition, part.cursor, chunk).await?;
+            part.done.extend(ids);
+        }
+        Ok(())
+    }
+
+    /// What is still to be done with an entry.
     async fn place(
         &self,
-        entry: IngressEntry,
+        partition: Partition,
+        Relayed { id, what }: Relayed,
         beyond: &mut Beyond<'_, S>,
-    ) -> StoreResult<(Partition, Placed)> {
-        let id = entry.id;
-        let what = read(&entry, self.shared.env.message_id(), &self.agents);
-        let session = match &what {
-            RelayedKind::Message(message) => Some(&message.session),
-            RelayedKind::Refuse(refused) => refused.session.as_ref(),
-        };
-        let partition =
-            session.map_or(self.door.partition(), |session| self.shared.store.partitions().of(session));
+    ) -> StoreResult<Placed> {
         let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
-        let in_doubt = self.in_doubt.is_some_and(|last| id <= last);
+        let in_doubt = self.left.in_doubt.is_some_and(|last| id <= last);
         let what = match (behind, in_doubt) {
             (false, _) => beyond.refuse(partition, what).await?,
             (true, false) => {
-                let class = beyond.class_taken(partition, &Relayed { id, what }).await?;
-                return Ok((partition, Placed::Taken(class)));
+                return Ok(Placed::Taken(beyond.class_taken(partition, &Relayed { id, what }).await?));
             }
             (true, true) => ambiguous(what),
         };
-        Ok((partition, Placed::New(Relayed { id, what })))
+        Ok(Placed::New(Relayed { id, what }))
     }
 
     /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
@@ -285,11 +334,15 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
     RelayedKind::Refuse(Box::new(Refused { reason: "ambiguous".to_owned(), sentence, ..refused }))
 }
 
-/// How many entries to read after these: as many as are likely to stay within the bytes of one look.
-fn next_batch(entries: &[IngressEntry]) -> usize {
-    let bytes = |entry: &IngressEntry| entry.fields.iter().map(|(_, value)| value.len()).sum::<usize>();
-    let largest = entries.iter().map(bytes).max().unwrap_or_default();
-    (BATCH_BYTES / largest.max(1)).clamp(1, BATCH)
+/// The bytes of the largest of these entries.
+fn largest(entries: &[IngressEntry]) -> usize {
+    let bytes = |entry: &IngressEntry| entry.fields.iter().map(|(_, value)| value.len()).sum();
+    entries.iter().map(bytes).max().unwrap_or_default()
+}
+
+/// How many entries to read next, `kept` of which were read before: as many as are likely to stay within the bytes of one look.
+fn next_batch(largest: usize, kept: usize) -> usize {
+    (BATCH_BYTES / largest.max(1)).clamp(1, BATCH + kept)
 }
 
 /// Cuts a partition's part into what one operation takes.
@@ -350,9 +403,10 @@ mod tests {
     #[test]
     fn fewer_entries_are_read_when_they_are_large() {
         let of = |bytes| IngressEntry { id: StreamId::default(), fields: vec![(Vec::new(), vec![0; bytes])] };
-        assert_eq!(next_batch(&[of(10)]), BATCH);
-        assert_eq!(next_batch(&[of(10), of(1 << 20)]), 16);
-        assert_eq!(next_batch(&[of(1 << 28)]), 1);
-        assert_eq!(next_batch(&[]), BATCH);
+        assert_eq!(next_batch(largest(&[of(10)]), 0), BATCH);
+        assert_eq!(next_batch(largest(&[of(10), of(1 << 20)]), 0), 16);
+        assert_eq!(next_batch(largest(&[of(1 << 28)]), 0), 1);
+        assert_eq!(next_batch(largest(&[]), 0), BATCH);
+        assert_eq!(next_batch(10, 300), BATCH + 300, "what stays at the door is read once more");
     }
 }

@@ -337,7 +337,8 @@ impl<S: Store> Parts<S> {
         let (drain, killed) = (CancellationToken::new(), CancellationToken::new());
         let first = self.unborn(&drain, &killed);
         first.shared.declare().await?;
-        let first = first.join(self.watchdog).await?;
+        let first = first.join().await?;
+        first.shared.declare_again().await?;
         let (events, _) = broadcast::channel(EVENTS);
         let (now_is, now) = watch::channel(first.shared.now());
         let tasks = TaskTracker::new();
@@ -382,6 +383,9 @@ impl<S: Store> Parts<S> {
             };
             let worker = fresh.shared.worker.clone();
             now_is.send_replace(fresh.shared.now());
+            if self.watchdog {
+                fresh.shared.keep_watchdog();
+            }
             // An event that nobody listens to is no loss.
             let _ = events.send(WorkerEvent::Ready { worker: worker.clone() });
             match live(fresh, &events).await {
@@ -396,15 +400,16 @@ impl<S: Store> Parts<S> {
         }
     }
 
-    /// Another incarnation after one that was buried, if its agents' homes are still what they were to it.
+    /// Another incarnation after one that was buried, whatever became of its agents' homes: nobody else may serve what belongs
+    /// to its pool.
     async fn reborn(
         &self,
         drain: &CancellationToken,
         killed: &CancellationToken,
-    ) -> Result<Fresh<S>, StartError> {
+    ) -> Result<Fresh<S>, StoreError> {
         let next = self.unborn(drain, killed);
-        next.shared.declare_again().await?;
-        next.join(self.watchdog).await
+        next.shared.keep_homes().await?;
+        next.join().await
     }
 
     /// A fresh incarnation that nobody knows of.
@@ -444,14 +449,11 @@ struct Unborn<S: Store> {
 
 impl<S: Store> Unborn<S> {
     /// Makes it known in every partition.
-    async fn join(self, watchdog: bool) -> Result<Fresh<S>, StartError> {
+    async fn join(self) -> Result<Fresh<S>, StoreError> {
         let Self { shared, commands, lapsed } = self;
         // First the ear, then the name: whoever is offered something must hear it.
         let hints = shared.store.listen(&shared.worker).await?;
         shared.join().await?;
-        if watchdog {
-            shared.keep_watchdog();
-        }
         Ok(Fresh { shared, commands, lapsed, hints })
     }
 }

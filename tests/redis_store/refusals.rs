@@ -3,7 +3,7 @@
 use tenure::{
     model::{AgentDeclaration, Durability, Resume, Settings},
     store::{
-        Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
+        Commit, Configured, Delete, Deliverer, Look, RedisStore, Sent, Store, StoreError,
         redis::{CheckStatus, Role, checks},
     },
 };
@@ -90,7 +90,7 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
         panic!("it is written")
     };
     let partition = store.partitions().of(&alice);
-    store.deliver(partition, &out).await.unwrap();
+    store.deliver(partition, &out, Deliverer::Duty).await.unwrap();
     let reply = store.take_reply(&out[0].to, std::time::Duration::ZERO).await.unwrap();
     assert_eq!(reply.as_deref(), Some("{\"reply\":null}"));
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tenure::{
-    WorkerHandle,
+    Home, WorkerHandle,
     client::{Client, ClientError, Outgoing},
     model::{Door, Durability, Envelope, NewMessage, ReplyTo, WorkerConfig},
     store::{DeadLetter, Refused, Relayed, RelayedKind, Store},
 };
 
-use crate::fleet::Fleet;
+use crate::{flaky::Flaky, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const REPLICATED: Durability = Durability { fsync: false, replicas: 1 };
@@ -316,4 +316,37 @@ async fn a_turn_that_no_replica_has_when_the_grace_is_over_is_given_back_untold_
     let _second = worker_at(&fleet, "b", REPLICATED).await;
     assert_eq!(fleet.reply(&key).await.class, Some(REPLICATED));
     fleet.until(MINUTE, async || fleet.texts("slow/bob").await == ["hi", "next"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_whose_class_nobody_can_tell_of_yet_keeps_no_other_session_waiting() {
+    let fleet = Fleet::new(20);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let _worker = fleet.start(store, WorkerConfig::named("a".parse().unwrap()), Home::Own).await.unwrap();
+    cable.give_up_after(MINUTE);
+    cable.lose_next("lacks");
+    post(&fleet, &[("to", "echo/a"), ("body", "asks"), ("durability", "replicas:1")]).await;
+    post(&fleet, &[("to", "echo/b"), ("body", "other")]).await;
+    fleet.until(Duration::from_secs(5), async || fleet.texts("echo/b").await == ["other"]).await;
+    assert!(cable.has_lost() && fleet.texts("echo/a").await.is_empty(), "it is still being looked at");
+    fleet.until(MINUTE * 2, async || fleet.texts("echo/a").await == ["asks"]).await;
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_entries_wait_for_their_class_those_behind_them_are_taken_and_removed() {
+    let fleet = Fleet::new(21);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    fleet.store.set_replicas(0);
+    for _ in 0..600 {
+        post(&fleet, &[("to", "echo/a"), ("body", "asks"), ("durability", "replicas:1")]).await;
+    }
+    post(&fleet, &[("to", "echo/b"), ("body", "other")]).await;
+    fleet.until(MINUTE, async || fleet.texts("echo/b").await == ["other"]).await;
+    fleet.env.sleep(MINUTE).await;
+    let left = fleet.store.ingress(Door::MAIN, 1_000, Duration::ZERO).await.unwrap().entries.len();
+    assert_eq!(left, 600, "those that wait, and no other");
+    fleet.store.set_replicas(1);
+    fleet.until(MINUTE * 20, async || fleet.texts("echo/a").await.len() == 600).await;
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
 }

@@ -132,21 +132,43 @@ async fn an_agent_without_a_home_of_its_own_keeps_nobody_from_starting_and_is_al
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_comes_back_after_its_agents_moved_waits_until_they_are_free() {
+async fn a_worker_that_comes_back_after_its_agents_moved_serves_what_is_its_pools_and_gets_no_new_sessions() {
     let fleet = Fleet::new(6);
     let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
     let first = fleet.start(store, of("gpu"), Home::Own).await.unwrap();
+    assert_eq!(asked(&fleet, "count/old").await, "1");
     let buried = first.id();
     cable.cut();
     fleet.env.sleep(LEASE * 3).await;
     let second = fleet.worker_of("cpu", "cpu", Home::Own).await.unwrap();
     fleet.env.sleep(MINUTE).await;
     cable.heal();
+    fleet.until(MINUTE, async || first.readiness() == Readiness::Ready && first.id() != buried).await;
+    assert_eq!(members(&fleet).await, ["cpu", "gpu"]);
+    assert_eq!(asked(&fleet, "count/old").await, "2", "nobody else may");
     fleet.env.sleep(MINUTE).await;
-    assert_eq!((members(&fleet).await, first.id()), (vec!["cpu".to_owned()], buried.clone()));
-    assert_ne!(first.readiness(), Readiness::Ready);
+    assert_eq!(home(&fleet, "count").await.as_str(), "cpu", "who is there keeps it");
+    asked(&fleet, "count/new").await;
+    assert_eq!(fleet.sight("count/new").await.record.pool.as_str(), "cpu");
     second.drain().await;
-    fleet.until(MINUTE, async || first.readiness() == Readiness::Ready).await;
-    assert_ne!(first.id(), buried);
-    assert_eq!(home(&fleet, "count").await.as_str(), "gpu");
+    fleet.until(MINUTE, async || home(&fleet, "count").await.as_str() == "gpu").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_home_that_a_failed_start_left_behind_is_set_right_by_those_who_serve_the_agent() {
+    let fleet = Fleet::new(7);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let first = fleet.start(store, of("gpu"), Home::Own).await.unwrap();
+    let lived = first.id();
+    cable.cut();
+    fleet.until(MINUTE, async || members(&fleet).await.is_empty()).await;
+    // Another start of elsewhere comes as far as this, and no further.
+    let agent = "count".parse().unwrap();
+    let mut there = fleet.store.agents().await.unwrap()[&agent].clone();
+    there.pool = "cpu".parse().unwrap();
+    fleet.store.declare(&"cpu-00000001".parse().unwrap(), &agent, &there).await.unwrap();
+    cable.heal();
+    fleet.until(MINUTE, async || home(&fleet, "count").await.as_str() == "gpu").await;
+    assert_eq!(first.id(), lived, "it was not buried, and did not start anew");
+    assert_eq!(asked(&fleet, "count/a").await, "1");
 }
