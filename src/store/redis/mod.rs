@@ -37,6 +37,7 @@ mod records;
 mod replicated;
 mod replies;
 mod rights;
+mod rows;
 mod scripts;
 mod seeds;
 mod sentinel;
@@ -64,7 +65,7 @@ use std::{
 
 pub use self::{
     class_checks::class_checks,
-    doctor::{Check, CheckStatus, announce_lapses, checks},
+    doctor::{Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     pulse::{Pulse, Queue, ServerPulse},
@@ -76,6 +77,7 @@ pub use self::{
 use self::{
     deliveries::Deliveries,
     masters::{Masters, Traffic},
+    rows::Unreadable,
     seeds::Seeds,
     target::Target,
 };
@@ -181,6 +183,7 @@ struct Shared {
     scripts: Scripts,
     masters: Masters,
     deliveries: Deliveries,
+    unreadable: Unreadable,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -212,6 +215,7 @@ impl RedisStore {
             scripts,
             masters,
             deliveries: Deliveries::default(),
+            unreadable: Unreadable::default(),
             pools: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
