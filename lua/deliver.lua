@@ -2,30 +2,49 @@
 -- deliver: push replies to their lists and take them out of out.
 --
 -- KEYS   three for each reply: out, dead, its list
--- ARGV   1 how long a list is kept after a push, in ms   2… ids in out, one for each reply
+-- ARGV   1 how long a list is kept after a push, in ms   2… two for each reply: its id in out, its payload
 -- Reply  how many were pushed
 -- A repeat pushes only what is still in out. A list that cannot take it: into dead, reason `reply_to`. The caller
--- that may not write to a list names `out` in its place, which cannot. Taken out last: what breaks off leaves it there.
+-- that may not write to a list names `out` in its place, which cannot. Pushed first and taken out then: what breaks off
+-- leaves it there. Whether it was there at all only that tells; what was not is taken back before anybody sees it.
 
-local pushed = 0
-for i = 2, #ARGV do
-  local key = (i - 2) * 3
-  local out, list = KEYS[key + 1], KEYS[key + 3]
-  local entry = call("XRANGE", out, ARGV[i], ARGV[i])[1]
+local pushed, kept = 0, {}
+
+-- Takes a reply out that its list cannot take.
+local function give_up(out, dead, id)
+  local entry = call("XRANGE", out, id, id)[1]
   if entry then
     local fields = {}
-    for j = 1, #entry[2], 2 do
-      fields[entry[2][j]] = entry[2][j + 1]
+    for i = 1, #entry[2], 2 do
+      fields[entry[2][i]] = entry[2][i + 1]
     end
-    local kind = call("TYPE", list).ok
-    if kind == "none" or kind == "list" then
-      call("RPUSH", list, fields.payload)
-      call("PEXPIRE", list, ARGV[1])
+    write_dead(dead, fields.session, fields.message, "reply_to", 0, now(), fields.payload, fields.to)
+    call("XDEL", out, id)
+  end
+end
+
+for i = 2, #ARGV, 2 do
+  local key = (i - 2) / 2 * 3
+  local out, list, id = KEYS[key + 1], KEYS[key + 3], ARGV[i]
+  local length = list ~= out and redis.pcall("RPUSH", list, ARGV[i + 1])
+  if type(length) == "number" then
+    local left = redis.pcall("XDEL", out, id)
+    if left == 1 then
       pushed = pushed + 1
+      if not kept[list] then
+        call("PEXPIRE", list, ARGV[1])
+        kept[list] = true
+      end
     else
-      write_dead(KEYS[key + 2], fields.session, fields.message, "reply_to", 0, now(), fields.payload, fields.to)
+      call("RPOP", list)
+      if left ~= 0 then
+        return left
+      end
     end
-    call("XDEL", out, ARGV[i])
+  elseif not length or string.find(length.err, "^WRONGTYPE") then
+    give_up(out, KEYS[key + 2], id)
+  else
+    return length
   end
 end
 return pushed

@@ -14,7 +14,10 @@ use tenure::{
     SessionId,
     client::Outgoing,
     model::{Body, Door, Durability, NewMessage, ReplyTo},
-    store::{HistoryRange, RedisStore, Sent, Store, redis::Options},
+    store::{
+        HistoryRange, RedisStore, Sent, Store,
+        redis::{Options, REPLIES, Rights, Role},
+    },
 };
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -269,6 +272,15 @@ fn a_replica_that_stands_still_is_seen_by_doctor() {
     assert_eq!(found["status"], "warn", "{found}");
 }
 
+/// Makes a user who may do what a `role` needs where turns reach `class`, and nothing else; the address for it.
+fn user(server: &RedisServer, role: Role, class: &str) -> String {
+    let rights = Rights::of(role, &Options::new(server.url()), &[REPLIES]).unwrap();
+    let line = rights.reaching(role, class.parse().unwrap()).line(role.as_str());
+    let line: Vec<_> = line.split(' ').chain([">secret"]).collect();
+    order(server, &line);
+    format!("redis://{}:secret@127.0.0.1:{}", role.as_str(), server.port())
+}
+
 /// Has the server do something.
 fn order(server: &RedisServer, command: &[&str]) {
     let mut conn = server.client().get_connection().unwrap();
@@ -307,12 +319,13 @@ async fn the_link_is_cut_the_primary_dies_and_the_replica_has_what_was_told_at_r
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_power_fails_and_what_was_told_at_fsync_is_on_the_disk() {
     let mut server = RedisServer::builder().appendonly("always").notes_what_is_synced().start();
-    if !knows_waitaof(&server) {
-        eprintln!("skipped: this server has no WAITAOF (TENURE_TEST_SERVER names one of 7.2 or later)");
+    if !server.knows_waitaof() {
         return;
     }
-    let (workers, _folder) = workers(&server.url(), &[MEMORY, SYNCED], &[]);
-    let load = Load::start(&server.url(), &[MEMORY, SYNCED], SESSIONS).await;
+    // With the rights of `tenure acl`, and no more.
+    let [of_workers, of_clients] = [Role::Worker, Role::Client].map(|role| user(&server, role, "fsync"));
+    let (workers, _folder) = workers(&of_workers, &[MEMORY, SYNCED], &[]);
+    let load = Load::start(&of_clients, &[MEMORY, SYNCED], SESSIONS).await;
     load.wait_for_more(SYNCED, TURNS, load::BOUND).await;
 
     // The disk falls behind: nothing of what is written from here on is on it.
@@ -329,12 +342,6 @@ async fn the_power_fails_and_what_was_told_at_fsync_is_on_the_disk() {
     assert_eq!((lost, twice), (0, 0), "of {told}");
     let Tally { lost, .. } = load.tally_at(&store, MEMORY).await;
     assert!(lost >= (TURNS * SESSIONS) as u64, "{lost}: nothing was cut off");
-}
-
-fn knows_waitaof(server: &RedisServer) -> bool {
-    let mut conn = server.client().get_connection().unwrap();
-    let known: Vec<redis::Value> = redis::cmd("COMMAND").arg("INFO").arg("WAITAOF").query(&mut conn).unwrap();
-    known[0] != redis::Value::Nil
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -365,4 +372,31 @@ async fn a_full_server_refuses_messages_and_finishes_what_it_took() {
     let Tally { told, lost, twice, refused, .. } = load.tally(MEMORY).await;
     assert_eq!((lost, twice), (0, 0), "of {told}");
     assert!(refused >= SESSIONS as u64, "{refused}");
+}
+
+/// Lets a message's turn stand in its middle, as if its owner had died there and its agent were lazy.
+fn suspend(server: &RedisServer, session: &str) {
+    let (_, keys, _) = tenure(server, &["keys", session, "--json"]);
+    let keys: Value = serde_json::from_str(&keys).unwrap();
+    let meta = keys["meta"].as_str().unwrap();
+    let ready = meta.replace(&format!("meta:{session}"), "ready:default:echo");
+    order(server, &["HSET", meta, "unfinished", "1/lazy", "suspended", "1767225600000", "last", "w-1"]);
+    order(server, &["ZREM", &ready, session]);
+}
+
+#[test]
+fn a_suspended_session_is_told_to_go_on_and_does_on_a_full_server_that_takes_no_new_one() {
+    let server = RedisServer::builder().maxmemory("64mb").start();
+    let (code, _, error) = tenure(&server, &["send", "echo/a", "hi"]);
+    assert_eq!(code, 0, "{error}");
+    suspend(&server, "echo/a");
+    let _worker = WorkerProcess::start(&server.url(), &[]);
+    order(&server, &["CONFIG", "SET", "maxmemory", "1"]);
+
+    let (code, _, error) = tenure(&server, &["send", "echo/new", "hi"]);
+    assert!(code == 4 && error.contains("out of memory"), "{code} {error}");
+    let (code, _, error) = tenure(&server, &["continue", "echo/a"]);
+    assert_eq!(code, 0, "{error}");
+    let turns = || serde_json::from_str::<Value>(&tenure(&server, &["show", "echo/a", "--json"]).1).unwrap();
+    support::wait_until("its turn is written", BOUND, || turns()["turns"] == 1);
 }

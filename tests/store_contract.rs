@@ -232,6 +232,8 @@ macro_rules! store_contract {
                 delivering: [
                     replies_are_pushed_in_order_and_taken_once,
                     a_repeated_delivery_pushes_nothing_again,
+                    a_repeated_delivery_leaves_the_time_of_its_list_as_it_was,
+                    what_its_writer_delivered_nobody_delivers_again,
                     a_reply_waits_an_hour_from_the_last_push_to_its_key,
                     a_key_that_takes_no_reply_puts_it_into_dead_and_holds_up_no_other,
                     whoever_waits_for_a_reply_gets_it,

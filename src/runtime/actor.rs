@@ -51,6 +51,8 @@ pub(super) enum Departure {
     Released,
     /// The worker drains: given back, with what there is to run offered to another.
     HandedOff,
+    /// What was written has not reached its class when the grace of a drain was over: to be handed off as it is.
+    Unacknowledged,
     /// There was nothing to claim.
     NotClaimed,
     /// Another owner came.
@@ -230,16 +232,16 @@ impl<S: Store> SessionActor<S> {
                 answer = self.shared.store.claim(&self.session, &claimant, PAGE) => answer,
             };
             match answer {
-                Ok(Claim::Won(claimed)) => {
-                    self.shared.admission.took(self.shared.env.now(), &claimed);
-                    self.shared.counts.saw(claimed.lease.epoch());
-                    return Ok(Some(claimed));
+                Ok(Claim::Won(claimed)) => return Ok(Some(self.took(claimed))),
+                // Its owner runs nothing any more, and gives it back. Left as it is it would count as a crash.
+                Ok(Claim::Unknown(claimed)) if self.shared.stops.drain.is_cancelled() => {
+                    return Ok(Some(self.took(claimed)));
                 }
-                Ok(Claim::Unknown) if !warned => {
+                Ok(Claim::Unknown(_)) if !warned => {
                     warn!(session = %self.session, class = %self.hosted.class, "{UNACKNOWLEDGED}: nothing runs before it does");
                     warned = true;
                 }
-                Ok(Claim::Unknown) => (),
+                Ok(Claim::Unknown(_)) => (),
                 Ok(Claim::Suspect) => return Ok(None),
                 Ok(Claim::Quarantined { reason }) => {
                     warn!(session = %self.session, reason, "quarantined: `tenure unquarantine` frees it");
@@ -267,5 +269,10 @@ impl<S: Store> SessionActor<S> {
             drop(place.take());
             self.shared.env.sleep(REPEAT_AFTER).await;
         }
+    }
+    fn took(&self, claimed: Box<Claimed>) -> Box<Claimed> {
+        self.shared.admission.took(self.shared.env.now(), &claimed);
+        self.shared.counts.saw(claimed.lease.epoch());
+        claimed
     }
 }

@@ -25,8 +25,8 @@ use crate::{
     model::{AgentDeclaration, AgentName, Durability, Envelope, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
     store::{
-        Bury, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store, StoreResult,
-        Survey,
+        Bury, Deliverer, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store,
+        StoreResult, Survey,
     },
 };
 
@@ -86,7 +86,7 @@ impl Delivering {
 
 impl<S: Store> Incarnation<S> {
     async fn deliver(&self, partition: Partition, replies: &[OutReply]) {
-        if let Err(err) = self.store.deliver(partition, replies).await {
+        if let Err(err) = self.store.deliver(partition, replies, Deliverer::Duty).await {
             debug!(%partition, error = %err, "not delivered");
         }
     }

@@ -170,7 +170,7 @@ impl Told for Claim {
                 done: claimed.record.taken,
                 boundaries: boundaries(claimed.record.unfinished),
             },
-            Self::Unknown => return None,
+            Self::Unknown(_) => return None,
             _ => Answer::Nothing,
         })
     }

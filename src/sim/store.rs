@@ -18,7 +18,7 @@ use crate::{
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, MemoryStore, Mend,
         Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive,
         Sent, Store, StoreResult, Survey, Vitals,
@@ -279,9 +279,9 @@ impl Store for SimStore {
         call!(self.Mend on self.session(session), store => store.mend(session, pool, owner, home))
     }
 
-    async fn deliver(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
+    async fn deliver(&self, partition: Partition, replies: &[OutReply], by: Deliverer) -> StoreResult<()> {
         call!(self.Deliver on Names::partition(partition), keeps [replies = replies.to_vec()],
-            store => store.deliver(partition, replies))
+            store => store.deliver(partition, replies, by))
     }
 
     async fn look(&self, session: &SessionId) -> StoreResult<Look> {

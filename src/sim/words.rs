@@ -101,7 +101,7 @@ answers! {
     });
     Claim: this => match this {
         Claim::Won(claimed) => Said::number("won", claimed.lease.epoch().0),
-        Claim::Unknown => Said::word("unknown"),
+        Claim::Unknown(_) => Said::word("unknown"),
         Claim::Held { .. } => Said::word("held"),
         Claim::NothingToDo => Said::word("nothing to do"),
         Claim::Absent => Said::word("absent"),

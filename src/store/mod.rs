@@ -332,11 +332,13 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Pushes replies to their keys, each of which then expires after an hour, and takes them out of `out`.
     ///
-    /// A key that cannot take it: into `dead`, reason `reply_to`. A repeat pushes only what is still in `out`: replies are at most repeated, never lost.
+    /// A key that cannot take it: into `dead`, reason `reply_to`. A repeat pushes only what is still in `out`, but not
+    /// everywhere by [`Deliverer::Writer`]: replies are at most repeated, never lost.
     fn deliver(
         &self,
         partition: Partition,
         replies: &[OutReply],
+        by: Deliverer,
     ) -> impl Future<Output = StoreResult<()>> + Send;
 
     // ---- reading and operating

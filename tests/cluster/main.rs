@@ -3,6 +3,7 @@
 #[path = "../load/mod.rs"]
 mod load;
 mod many;
+mod replies;
 #[path = "../support/mod.rs"]
 mod support;
 

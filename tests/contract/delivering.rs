@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::{Body, NewMessage, SessionId},
-    store::{OutReply, Store},
+    store::{Deliverer, OutReply, Store},
 };
 
 use super::{ground::Ground, world::*};
@@ -19,7 +19,7 @@ async fn written(w: &World<impl Ground>, s: &SessionId, list: &str) -> Vec<OutRe
 }
 
 async fn deliver(w: &World<impl Ground>, s: &SessionId, replies: &[OutReply]) {
-    w.store().deliver(w.partition(s), replies).await.unwrap();
+    w.store().deliver(w.partition(s), replies, Deliverer::Duty).await.unwrap();
 }
 
 async fn take(w: &World<impl Ground>, list: &str) -> Option<String> {
@@ -46,6 +46,32 @@ pub async fn a_repeated_delivery_pushes_nothing_again(w: World<impl Ground>) {
     deliver(&w, &s, &replies).await;
     assert!(take(&w, "r").await.is_some());
     assert_eq!(take(&w, "r").await, None);
+}
+
+pub async fn a_repeated_delivery_leaves_the_time_of_its_list_as_it_was(w: World<impl Ground>) {
+    let s = session("a");
+    let replies = written(&w, &s, "r").await;
+    deliver(&w, &s, &replies).await;
+    w.advance(HOUR / 2);
+    deliver(&w, &s, &replies).await;
+    w.advance(HOUR / 2 + MS);
+    assert_eq!(take(&w, "r").await, None);
+}
+
+pub async fn what_its_writer_delivered_nobody_delivers_again(w: World<impl Ground>) {
+    let s = session("a");
+    w.occupy(&key("taken")).await;
+    let mut replies = written(&w, &s, "r").await;
+    replies.extend(written(&w, &s, "taken").await);
+    replies.extend(written(&w, &s, "r").await);
+    w.store().deliver(w.partition(&s), &replies, Deliverer::Writer).await.unwrap();
+    let held = w.holds(&s).await;
+    assert_eq!((held.out.len(), held.dead.len()), (0, 1));
+    deliver(&w, &s, &replies).await;
+    for n in [1, 3] {
+        assert_eq!(take(&w, "r").await, Some(format!("{{\"answer\":{n}}}")));
+    }
+    assert_eq!((take(&w, "r").await, w.holds(&s).await.dead.len()), (None, 1));
 }
 
 pub async fn a_reply_waits_an_hour_from_the_last_push_to_its_key(w: World<impl Ground>) {

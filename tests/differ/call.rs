@@ -5,8 +5,8 @@ use std::{fmt::Debug, time::Duration};
 use tenure::{
     model::{Door, Lease, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId, StreamId, WorkerId},
     store::{
-        Boundary, Claim, Claimant, DeadLetter, FirstMessage, Ground, HistoryRange, Leaving, Member, OutReply,
-        Presence, Relayed, Store, StoreError, StoreResult,
+        Boundary, Claim, Claimant, DeadLetter, Deliverer, FirstMessage, Ground, HistoryRange, Leaving,
+        Member, OutReply, Presence, Relayed, Store, StoreError, StoreResult,
     },
 };
 
@@ -91,7 +91,7 @@ impl Call {
             Self::Mend(session, pool, owner, home) => {
                 said(store.mend(session, pool, owner.as_ref(), home.as_ref()).await)
             }
-            Self::Deliver(at, replies) => said(store.deliver(*at, replies).await),
+            Self::Deliver(at, replies) => said(store.deliver(*at, replies, Deliverer::Duty).await),
             Self::TakeReply(list) => said(store.take_reply(list, Duration::ZERO).await),
             Self::Revive(letter, message, pool) => said(store.revive(letter, *message, pool).await),
             Self::DropDead(at, ids) => said(store.drop_dead(*at, ids).await),

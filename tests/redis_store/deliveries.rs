@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, future::join_all};
+use redis::AsyncCommands;
 use tenure::{
     model::{NewMessage, ReplyTo},
-    store::{Boundary, Commit, Done, OutReply, RedisStore, Store},
+    store::{Boundary, Commit, Deliverer, Done, OutReply, RedisStore, Store},
 };
 
 use crate::{
-    desk::{boundary, calls, claim, message, send, session, store_on},
+    desk::{boundary, by_hand, calls, claim, message, send, session, store_on},
     support::RedisServer,
 };
 
@@ -43,7 +44,7 @@ async fn taken(store: &RedisStore, to: &str) -> Vec<String> {
 
 async fn deliver(store: &RedisStore, name: &str, reply: &OutReply) {
     let partition = store.partitions().of(&session(name));
-    store.deliver(partition, std::slice::from_ref(reply)).await.expect("the server answers");
+    store.deliver(partition, std::slice::from_ref(reply), Deliverer::Duty).await.expect("the server answers");
 }
 
 #[tokio::test]
@@ -98,4 +99,21 @@ async fn a_reply_of_any_length_arrives_whole() {
         deliver(&store, name, &written(&store, name, "r", &answer).await).await;
         assert_eq!(taken(&store, "r").await, [answer]);
     }
+}
+
+#[tokio::test]
+async fn what_was_delivered_before_leaves_its_list_as_it_was() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let reply = written(&store, "echo/a", "r", "{\"n\":1}").await;
+    deliver(&store, "echo/a", &reply).await;
+    let mut by_hand = by_hand(&server).await;
+    let _: () = by_hand.pexpire("r", 60_000).await.expect("it is there");
+    deliver(&store, "echo/a", &reply).await;
+    let (length, left): (u64, i64) =
+        (by_hand.llen("r").await.expect("a list"), by_hand.pttl("r").await.expect("it ends"));
+    assert!(length == 1 && left <= 60_000, "{length}, {left} ms");
+    assert_eq!(taken(&store, "r").await, ["{\"n\":1}"]);
+    deliver(&store, "echo/a", &reply).await;
+    assert!(!by_hand.exists::<_, bool>("r").await.expect("the server answers"), "none is made for nothing");
 }

@@ -3,7 +3,7 @@
 use tenure::{
     model::{AgentDeclaration, Durability, Resume, Settings},
     store::{
-        Commit, Configured, Delete, Look, RedisStore, Sent, Store, StoreError,
+        Commit, Configured, Delete, Deliverer, Look, RedisStore, Sent, Store, StoreError,
         redis::{CheckStatus, Role, checks},
     },
 };
@@ -63,7 +63,7 @@ async fn a_user_who_may_not_run_scripts_is_told_so() {
     let store = RedisStore::connect(options(&url)).await.unwrap();
     let refused = store.look(&session("echo/alice")).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Refused(why) if why.contains("ACL SETUSER")), "{refused:?}");
-    let found = checks(&options(&url), Role::Worker, std::time::Duration::default).await;
+    let found = checks(&options(&url), Role::Worker, &[], std::time::Duration::default).await;
     for check in ["scripting", "rights"] {
         assert!(
             found.iter().any(|found| found.check == check && found.status == CheckStatus::Fail),
@@ -90,7 +90,7 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
         panic!("it is written")
     };
     let partition = store.partitions().of(&alice);
-    store.deliver(partition, &out).await.unwrap();
+    store.deliver(partition, &out, Deliverer::Duty).await.unwrap();
     let reply = store.take_reply(&out[0].to, std::time::Duration::ZERO).await.unwrap();
     assert_eq!(reply.as_deref(), Some("{\"reply\":null}"));
 
@@ -127,7 +127,7 @@ async fn a_namespace_of_a_newer_layout_is_left_alone() {
         matches!(&refused, StoreError::Unreadable { why, .. } if why.contains("layout 2")),
         "{refused:?}"
     );
-    let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
+    let found = checks(&options(&server.url()), Role::Worker, &[], std::time::Duration::default).await;
     assert!(found.iter().any(|check| check.check == "layout" && check.status == CheckStatus::Fail));
 }
 
@@ -136,7 +136,7 @@ async fn the_doctor_tells_what_is_wrong_and_what_to_do() {
     let primary = RedisServer::start();
     let poor = RedisServer::builder().replica_of(&primary).option("maxmemory-policy", "allkeys-lru").start();
     let status = async |server: &RedisServer| {
-        let found = checks(&options(&server.url()), Role::Worker, std::time::Duration::default).await;
+        let found = checks(&options(&server.url()), Role::Worker, &[], std::time::Duration::default).await;
         assert!(
             found.iter().all(|check| check.advice.is_some() == (check.status != CheckStatus::Ok)),
             "{found:?}"

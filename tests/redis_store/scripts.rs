@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure::{
     model::ReplyTo,
-    store::{OutReply, Store},
+    store::{Deliverer, OutReply, Store},
 };
 
 use crate::{
@@ -53,15 +53,15 @@ async fn a_batch_whose_script_was_forgotten_is_done_whole_and_in_order() {
     let mut connection = by_hand(&server).await;
     let mut replies = Vec::new();
     for n in 0..250 {
-        let mut add = redis::cmd("XADD");
+        let (mut add, payload) = (redis::cmd("XADD"), format!("{{\"n\":{n}}}"));
         add.arg(store.keys().partition(partition).out()).arg("*").arg("to").arg(list.as_str());
-        add.arg("payload").arg(format!("{{\"n\":{n}}}")).arg("time").arg(1);
+        add.arg("payload").arg(&payload).arg("time").arg(1);
         let id: String = add.query_async(&mut connection).await.unwrap();
-        replies.push(OutReply { id: id.parse().unwrap(), to: list.clone(), payload: String::new() });
+        replies.push(OutReply { id: id.parse().unwrap(), to: list.clone(), payload });
     }
     flush_scripts(&server).await;
-    store.deliver(partition, &replies).await.unwrap();
-    store.deliver(partition, &replies).await.unwrap();
+    store.deliver(partition, &replies, Deliverer::Duty).await.unwrap();
+    store.deliver(partition, &replies, Deliverer::Duty).await.unwrap();
     for n in 0..250 {
         let taken = store.take_reply(&list, Duration::ZERO).await.unwrap();
         assert_eq!(taken, Some(format!("{{\"n\":{n}}}")));

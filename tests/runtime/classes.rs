@@ -273,6 +273,51 @@ async fn a_worker_that_drains_hands_off_a_message_that_waits_for_what_its_server
     assert_eq!(fleet.reply(&"asked".parse().unwrap()).await.class, Some(REPLICATED));
 }
 
+/// What a claim would count as deaths of its owners now.
+async fn crashes(fleet: &Fleet, session: &str) -> usize {
+    fleet.sight(session).await.record.crashes_at_claim().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_drains_gives_back_at_once_what_it_claimed_and_no_replica_has_and_that_is_no_crash() {
+    let fleet = Fleet::new(14);
+    let first = worker_at(&fleet, "a", REPLICATED).await;
+    fleet.store.set_replicas(0);
+    fleet.send("echo/alice", "hi").await;
+    fleet.until(MINUTE, async || fleet.sight("echo/alice").await.record.owner.is_some()).await;
+    let before = fleet.env.now();
+    first.drain().await;
+    assert!(fleet.env.now().since(before) < Duration::from_secs(5), "nothing runs that would need its grace");
+    assert_eq!(fleet.sight("echo/alice").await.record.owner, None);
+    assert_eq!(crashes(&fleet, "echo/alice").await, 0);
+    assert!(fleet.history("echo/alice").await.is_empty(), "and nothing ran");
+
+    fleet.store.set_replicas(1);
+    let _second = worker_at(&fleet, "b", REPLICATED).await;
+    fleet.until(MINUTE, async || fleet.history("echo/alice").await.len() == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_no_replica_has_when_the_grace_is_over_is_given_back_untold_and_is_no_crash() {
+    let fleet = Fleet::new(15);
+    let first = worker_at(&fleet, "a", REPLICATED).await;
+    let (told, key): (_, ReplyTo) = (fleet.message("slow/bob", "hi"), "my:replies".parse().unwrap());
+    fleet.store.send(&NewMessage { reply_to: Some(key.clone()), ..told }).await.unwrap();
+    fleet.send("slow/bob", "next").await;
+    fleet.until(MINUTE, async || fleet.sight("slow/bob").await.record.owner.is_some()).await;
+    fleet.store.set_replicas(0);
+    fleet.until(MINUTE, async || fleet.history("slow/bob").await.len() == 2).await;
+    first.drain().await;
+    assert_eq!(fleet.sight("slow/bob").await.record.owner, None);
+    assert_eq!(crashes(&fleet, "slow/bob").await, 0);
+    assert_eq!(reply_now(&fleet, "my:replies").await, None, "no replica has it");
+
+    fleet.store.set_replicas(1);
+    let _second = worker_at(&fleet, "b", REPLICATED).await;
+    assert_eq!(fleet.reply(&key).await.class, Some(REPLICATED));
+    fleet.until(MINUTE, async || fleet.texts("slow/bob").await == ["hi", "next"]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_entry_whose_class_nobody_can_tell_of_yet_keeps_no_other_session_waiting() {
     let fleet = Fleet::new(20);

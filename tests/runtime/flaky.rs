@@ -236,7 +236,7 @@ impl Store for Flaky {
         fn fire(session: &SessionId, pool: &Pool) -> Fire;
         fn offer(session: &SessionId, pool: &Pool, except: Option<&WorkerId>) -> Offer;
         fn mend(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>, home: Option<&Pool>) -> Mend;
-        fn deliver(partition: Partition, replies: &[OutReply]) -> ();
+        fn deliver(partition: Partition, replies: &[OutReply], by: Deliverer) -> ();
         fn look(session: &SessionId) -> Look;
         fn sessions(partition: Partition, after: Option<&SessionId>, limit: usize) -> Vec<SessionId>;
         fn history(session: &SessionId, range: HistoryRange, wait: Duration) -> Vec<Entry>;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{
     command::{Ended, tenure, tenure_with},
     support::{
-        RedisServer, WorkerProcess,
+        RedisCluster, RedisServer, WorkerProcess,
         pki::{Authority, Files},
         port,
         sentinel::{NAME, Sentinel},
@@ -34,7 +34,7 @@ impl Encrypted {
         let Files { certificate, key } = authority.issue(folder.path(), name);
         let port = port::free();
         let server = RedisServer::builder()
-            .of_path()
+            .with_tls()
             .option("tls-port", &port.to_string())
             .option("tls-cert-file", text(&certificate))
             .option("tls-key-file", text(&key))
@@ -51,18 +51,18 @@ impl Encrypted {
     fn url(&self, host: &str) -> String {
         format!("rediss://{host}:{}", self.port)
     }
+}
 
-    /// The ports of the server that its clients came in by, their own of the fixture aside.
-    fn ports_in_use(&self) -> Vec<u16> {
-        let mut conn = self.server.client().get_connection().unwrap();
-        let me: u64 = redis::cmd("CLIENT").arg("ID").query(&mut conn).unwrap();
-        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut conn).unwrap();
-        let others = list.lines().filter(|line| !line.starts_with(&format!("id={me} ")));
-        let port = |line: &str| {
-            line.split(' ').find_map(|field| field.strip_prefix("laddr=")?.rsplit_once(':')?.1.parse().ok())
-        };
-        others.filter_map(port).collect()
-    }
+/// The ports of the server that its clients came in by, their own of the fixture aside.
+fn ports_in_use(server: &RedisServer) -> Vec<u16> {
+    let mut conn = server.client().get_connection().unwrap();
+    let me: u64 = redis::cmd("CLIENT").arg("ID").query(&mut conn).unwrap();
+    let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut conn).unwrap();
+    let others = list.lines().filter(|line| !line.starts_with(&format!("id={me} ")));
+    let port = |line: &str| {
+        line.split(' ').find_map(|field| field.strip_prefix("laddr=")?.rsplit_once(':')?.1.parse().ok())
+    };
+    others.filter_map(port).collect()
 }
 
 fn text(path: &Path) -> &str {
@@ -81,7 +81,7 @@ fn every_connection_of_a_fleet_goes_by_tls() {
     let by_environment = [("TENURE_REDIS", url.as_str()), ("TENURE_TLS_CA", text(&ca))];
     let reply = tenure_with(&by_environment, &["send", "echo/a", "hello", "--wait"]).well();
     assert_eq!(reply, "hello\n");
-    let ports = there.ports_in_use();
+    let ports = ports_in_use(&there.server);
     assert!(ports.len() >= 4, "lanes, ear and watch: {ports:?}");
     assert!(ports.iter().all(|port| *port == there.port), "{ports:?}");
     assert!(tenure_with(&by_environment, &["doctor"]).well().contains("notifications"));
@@ -175,4 +175,35 @@ fn sentinels_and_the_primary_that_they_name_are_both_reached_by_tls() {
     _ = look(&url, &ca).well();
     let said = look(&url.replace("rediss", "redis"), &ca).badly(2);
     assert!(said.contains("not reached by TLS"), "{said}");
+}
+
+#[test]
+fn every_master_of_a_cluster_is_reached_by_tls() {
+    // Nodes name addresses, so the certificate is for theirs.
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new("the test's own"));
+    let ca = authority.write(folder.path(), "ca.pem");
+    let Files { certificate, key } = authority.issue(folder.path(), "127.0.0.1");
+    let cluster = RedisCluster::start_encrypted(&[
+        ("tls-cert-file", text(&certificate)),
+        ("tls-key-file", text(&key)),
+        ("tls-ca-cert-file", text(&ca)),
+        ("tls-auth-clients", "no"),
+    ]);
+    let url = cluster.url();
+    let mut worker = WorkerProcess::start(&url, &["--tls-ca", text(&ca)]);
+    // Some of them are on each.
+    for n in 0..6 {
+        let session = format!("echo/{n}");
+        let args = ["send", &session, "hello", "--wait", "--redis", &url, "--tls-ca", text(&ca)];
+        assert_eq!(tenure(&args).well(), "hello\n");
+    }
+    for (node, encrypted) in cluster.nodes().iter().zip(cluster.encrypted_ports()) {
+        let ports = ports_in_use(node);
+        assert!(ports.len() >= 4, "lanes, ear and watch: {ports:?}");
+        assert!(ports.iter().all(|port| *port == encrypted), "{ports:?}");
+    }
+    let other = Authority::new("another").write(folder.path(), "other.pem");
+    let said = look(&url, &other).badly(5);
+    assert!(said.contains("--tls-ca"), "{said}");
+    assert!(worker.drain(Duration::from_secs(30)).success());
 }

@@ -20,12 +20,24 @@ struct Guarded {
 
 impl Guarded {
     fn new() -> Self {
-        let guarded = Self { server: RedisServer::start() };
+        Self::of(RedisServer::start(), "memory")
+    }
+
+    /// The same on that server, for turns that reach `class`.
+    fn of(server: RedisServer, class: &str) -> Self {
+        let guarded = Self { server };
+        guarded.give(class);
         for role in ROLES {
-            guarded.run(&printed(&["acl", role, "--user", role]));
             guarded.run(&format!("ACL SETUSER {role} >{PASSWORD}"));
         }
         guarded
+    }
+
+    /// Gives each role what is printed for it, for turns that reach `class`.
+    fn give(&self, class: &str) {
+        for role in ROLES {
+            self.run(&printed(&["acl", role, "--user", role, "--durability", class]));
+        }
     }
 
     /// A command as the operator.
@@ -310,5 +322,35 @@ fn a_worker_whose_replies_go_to_other_lists_starts_and_is_told_of_those_of_send(
     let mut worker = guarded.worker();
     let said = guarded.tenure("worker", &["doctor"]).well();
     assert!(said.contains("but not ~reply:*"), "{said}");
+    assert!(worker.drain(Duration::from_secs(30)).success());
+}
+
+#[test]
+fn users_of_a_fleet_at_fsync_have_what_that_needs_and_a_worker_without_it_does_not_start() {
+    let server = RedisServer::builder().appendonly("always").start();
+    if !server.knows_waitaof() {
+        return;
+    }
+    let guarded = Guarded::of(server, "memory");
+    let said = guarded.tenure("worker", &["worker", "--durability", "fsync"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("a worker needs more: +config|get +waitaof"), "{said:?}");
+
+    guarded.give("fsync");
+    let mut worker = WorkerProcess::start(&guarded.url("worker"), &["--durability", "fsync"]);
+    let sent = guarded.tenure("client", &["send", "echo/a", "hello", "--wait", "--json"]).well();
+    assert_eq!(serde_json::from_str::<Value>(&sent).unwrap()["class"], "fsync");
+    for role in ROLES {
+        let said = guarded.tenure(role, &["doctor", "--as", role]).well();
+        assert!(said.contains("all that a"), "{role}: {said}");
+    }
+    // Settings show passwords: only who serves may read them.
+    for (role, allowed) in [("worker", true), ("client", false), ("sender", false), ("observer", false)] {
+        let asked = ask::<Vec<String>>(&mut guarded.raw(role), "CONFIG GET appendfsync");
+        assert_eq!(asked.is_ok(), allowed, "{role}: {asked:?}");
+    }
+    guarded.run("ACL SETUSER client -waitaof");
+    let found = guarded.tenure("client", &["doctor", "--as", "client"]);
+    assert!(found.code == Some(1) && found.stdout.contains("a client needs more: +waitaof"), "{found:?}");
     assert!(worker.drain(Duration::from_secs(30)).success());
 }

@@ -25,6 +25,8 @@ const WRITABLE_AFTER: u64 = 3_000;
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
     masters: usize,
+    /// Whether they speak TLS with each other, and announce the ports for that.
+    is_encrypted: bool,
 }
 
 /// The address of a cluster of these nodes.
@@ -70,16 +72,38 @@ impl RedisCluster {
     pub fn start_with(masters: usize, replicas: usize, options: &[(&str, &str)]) -> Self {
         let node = || options.iter().fold(node(), |node, (name, value)| node.option(name, value));
         let nodes = (0..masters * (1 + replicas)).map(|_| node().start()).collect();
-        let cluster = Self { nodes, masters };
+        let cluster = Self { nodes, masters, is_encrypted: false };
         cluster.meet();
         cluster.share_out();
         cluster.follow();
         cluster
     }
 
+    /// Two masters that are reached by TLS, and reach each other by it, with options for each that say what they show and trust.
+    pub fn start_encrypted(options: &[(&str, &str)]) -> Self {
+        let node = || {
+            let port = port::free().to_string();
+            let node = node().with_tls().option("tls-cluster", "yes").option("tls-port", &port);
+            options.iter().fold(node, |node, (name, value)| node.option(name, value)).start()
+        };
+        let cluster = Self { nodes: vec![node(), node()], masters: 2, is_encrypted: true };
+        cluster.meet();
+        cluster.share_out();
+        cluster
+    }
+
     /// The address that names the masters.
     pub fn url(&self) -> String {
-        url(&self.nodes[..self.masters])
+        if !self.is_encrypted {
+            return url(&self.nodes[..self.masters]);
+        }
+        let hosts: Vec<_> = self.encrypted_ports().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("rediss+cluster://{}", hosts.join(","))
+    }
+
+    /// The ports on which the masters speak TLS.
+    pub fn encrypted_ports(&self) -> impl Iterator<Item = u16> {
+        self.nodes[..self.masters].iter().map(|node| setting(node, "tls-port").parse().expect("a port"))
     }
 
     /// All nodes, masters first.
@@ -289,9 +313,8 @@ impl RedisCluster {
     /// Makes the first node known to another, which tells the rest.
     fn introduce(&self, node: &RedisServer) {
         let first = &self.nodes[0];
-        let config: Vec<String> = ask(first, &["CONFIG", "GET", "cluster-port"]);
-        let port = first.port().to_string();
-        let _: () = ask(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &config[1]]);
+        let port = if self.is_encrypted { setting(first, "tls-port") } else { first.port().to_string() };
+        let _: () = ask(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &setting(first, "cluster-port")]);
     }
 
     fn share_out(&self) {
@@ -313,6 +336,11 @@ impl RedisCluster {
             master.wait_for_replicas(replicas);
         }
     }
+}
+
+fn setting(node: &RedisServer, name: &str) -> String {
+    let mut config: Vec<String> = ask(node, &["CONFIG", "GET", name]);
+    config.pop().expect("a name and a value")
 }
 
 /// One field of `CLUSTER INFO`.

@@ -20,12 +20,15 @@ use super::port;
 use super::process::{guarded, signal, spawn_from_lasting_thread, state};
 use super::sentinel::PROMOTABLE;
 use super::synced::Synced;
+use super::tls;
 use super::wait::wait_until;
 
 /// How long a server may take to answer, on a machine that is busy with everything else.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How often another port is tried when somebody else was faster on the one found free.
 const PORTS_TRIED: usize = 20;
+/// The server that is taken where none is named.
+const OF_PATH: &str = "redis-server";
 
 /// A running server, or one that was killed and can be restarted.
 #[derive(Debug)]
@@ -186,6 +189,18 @@ impl RedisServer {
         });
     }
 
+    /// Whether it can wait for a disk. The test that is not run where it cannot is named.
+    pub fn knows_waitaof(&self) -> bool {
+        let mut conn = self.client().get_connection().expect("the server answers");
+        let mut ask = redis::cmd("COMMAND");
+        let known: Vec<redis::Value> = ask.arg("INFO").arg("WAITAOF").query(&mut conn).expect("it answers");
+        let knows = known[0] != redis::Value::Nil;
+        if !knows {
+            not_run::note("the server has no WAITAOF (TENURE_TEST_SERVER names one of 7.2 or later)");
+        }
+        knows
+    }
+
     /// Whether a replica follows, as far as the server says.
     pub fn is_followed(&self) -> bool {
         let mut ask = redis::cmd("INFO");
@@ -263,20 +278,13 @@ impl RedisServer {
         let mut ask = redis::cmd("INFO");
         let about: String = ask.arg("server").query(&mut conn).expect("the server answers");
         let why = format!("{} does not follow a clock that is held; see tests/support/clock.rs", binary());
-        // Under nextest each test is a process of its own.
-        if about.contains("valkey_version:9.") && std::env::var_os("NEXTEST").is_some() {
-            self.skip(&why);
+        if about.contains("valkey_version:9.") {
+            self.kill();
+            // The folder does not go by itself at such an end; what is left of it the system deletes.
+            let _ = fs::remove_dir_all(self.folder.path());
+            not_run::end(&why);
         }
         panic!("{why}");
-    }
-
-    /// Ends the test, for a reason that is known and no fault of what is tested.
-    fn skip(&mut self, why: &str) -> ! {
-        not_run::note(why);
-        self.kill();
-        // The folder does not go by itself at such an end; what is left of it the system deletes.
-        let _ = fs::remove_dir_all(self.folder.path());
-        std::process::exit(0);
     }
 
     /// Turns off the server's own search for lapsed keys: when it comes by is a matter of real time, and
@@ -346,9 +354,17 @@ impl Builder {
         self
     }
 
-    /// Takes the `redis-server` of the `PATH`, for what other binaries are built without: TLS.
-    pub fn of_path(mut self) -> Self {
-        self.options.of_path = true;
+    /// Takes the `redis-server` of the `PATH` where the one to be tested is built without TLS, which is noted: the test says
+    /// nothing of that one then.
+    pub fn with_tls(mut self) -> Self {
+        self.options.of_path = !tls::has_tls(&binary());
+        if !self.options.of_path {
+            return self;
+        }
+        if !tls::has_tls(OF_PATH) {
+            not_run::end("neither the server nor the `redis-server` of the PATH is built with TLS");
+        }
+        not_run::note("the server is built without TLS: run on the `redis-server` of the PATH instead");
         self
     }
 
@@ -390,7 +406,7 @@ impl Builder {
 
 impl Options {
     fn binary(&self) -> String {
-        if self.of_path { "redis-server".to_owned() } else { binary() }
+        if self.of_path { OF_PATH.to_owned() } else { binary() }
     }
 }
 
@@ -411,7 +427,7 @@ impl StartFailed {
 
 /// A path is taken from where the tests run, not from the server's folder.
 pub(super) fn binary() -> String {
-    let named = std::env::var("TENURE_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    let named = std::env::var("TENURE_TEST_SERVER").unwrap_or_else(|_| OF_PATH.to_owned());
     match fs::canonicalize(&named) {
         Ok(path) if named.contains('/') => path.to_string_lossy().into_owned(),
         _ => named,

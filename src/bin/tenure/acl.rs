@@ -1,7 +1,10 @@
 //! `tenure acl`.
 
 use serde::Serialize;
-use tenure::store::redis::{REPLIES, Rights, Role};
+use tenure::{
+    model::Durability,
+    store::redis::{REPLIES, Rights, Role},
+};
 
 use crate::{connect, failure::Failure, global::Global, output, values};
 
@@ -22,6 +25,10 @@ pub(crate) struct Args {
     /// The lists that replies go to, as patterns of keys
     #[arg(long, value_name = "PATTERN", default_value = REPLIES, value_parser = values::reply_lists)]
     replies: Vec<String>,
+    /// What its turns are to reach. Above replicas:N a worker needs to wait for the disk, and to read the server's
+    /// settings, its passwords among them: Redis 7.2 or Valkey
+    #[arg(long, value_name = "CLASS", default_value = "memory")]
+    durability: Durability,
 }
 
 const EXAMPLES: &str = "\
@@ -45,6 +52,7 @@ struct Report<'a> {
 pub(crate) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let replies: Vec<_> = args.replies.iter().map(String::as_str).collect();
     let rights = Rights::of(args.role, &connect::options(global)?, &replies)?;
+    let rights = rights.reaching(args.role, args.durability);
     let role = args.role.as_str();
     let user = args.user.clone().unwrap_or_else(|| format!("tenure-{role}"));
     let line = rights.line(&user);

@@ -168,8 +168,8 @@ pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result
 
 async fn look(options: &Options, role: Role, classes: &[Durability]) -> Vec<Check> {
     let env = Env::system();
-    let mut checks = checks(options, role, || env.now().elapsed()).await;
-    let of_classes = class_checks(options, classes).await;
+    let mut checks = checks(options, role, classes, || env.now().elapsed()).await;
+    let of_classes = class_checks(options, role, classes).await;
     // What the classes ask for is said once, by them.
     checks.retain(|check| of_classes.iter().all(|other| other.check != check.check));
     checks.extend(of_classes);

@@ -32,9 +32,13 @@ use crate::{
         SessionRecord, Verdict,
     },
     store::{
-        Boundary, Claimed, Commit, Leaving, Mail, OutReply, Refresh, Release, Store, StoreError, StoreResult,
+        Boundary, Claimed, Commit, Deliverer, Leaving, Mail, OutReply, Refresh, Release, Store, StoreError,
+        StoreResult,
     },
 };
+
+/// For how long from the beginning of their commit nobody else delivers a session's replies, with room to spare.
+const LEFT_TO_US: Duration = Duration::from_millis(250);
 
 /// An actor that owns its session.
 pub(super) struct Owner<S: Store> {
@@ -104,6 +108,17 @@ impl<S: Store> Owner<S> {
     /// Takes turns as long as there is something to run; then waits, and leaves in the end.
     pub(super) async fn serve(mut self) -> Departure {
         debug!(session = %self.lease.session(), epoch = %self.lease.epoch(), worker = %self.shared.worker, "claimed");
+        let departure = self.serve_to_the_end().await;
+        match departure {
+            // Here, where no run is under way any more: what it does outside ends before the next owner can begin.
+            Departure::Unacknowledged => {
+                self.leave(Leaving::HandOff).await.break_value().unwrap_or(departure)
+            }
+            departure => departure,
+        }
+    }
+
+    async fn serve_to_the_end(&mut self) -> Departure {
         if let Some(loss) = self.loss.take()
             && let ControlFlow::Break(departure) = self.report(&loss).await
         {
@@ -295,6 +310,7 @@ impl<S: Store> Owner<S> {
         self.advance(Event::TurnEnded(write.verdict));
         let keeps_message = matches!(write.verdict, Verdict::Retry(_));
         let page = if keeps_message || !self.queue.is_empty() { 0 } else { PAGE };
+        let begun = self.shared.env.now();
         let (out, more) = self.commit(write.boundary, page).await?;
         let is_done = self.advance(Event::Committed) == Some(Effect::Release);
         self.position = write.position;
@@ -306,7 +322,7 @@ impl<S: Store> Owner<S> {
         } else if page > 0 {
             self.queue = more.into();
         }
-        self.deliver(out).await;
+        self.deliver(out, begun).await;
         ControlFlow::Continue(())
     }
 
@@ -346,6 +362,10 @@ impl<S: Store> Owner<S> {
                     // A repeat is not told what the first call wrote.
                     let out = if out.is_empty() { written } else { out };
                     return ControlFlow::Continue((out, mail));
+                }
+                // Its reply stays in `out`, which is delivered once the class is reached.
+                Ok(Commit::Unknown { .. }) if self.shared.stops.grace_over.is_cancelled() => {
+                    return ControlFlow::Break(Departure::Unacknowledged);
                 }
                 // Nothing leaves: no reply, and no next turn.
                 Ok(Commit::Unknown { out }) => {
@@ -388,12 +408,14 @@ impl<S: Store> Owner<S> {
         Departure::Behind
     }
 
-    /// Hands out replies that are durable. What fails here stays in `out`, where the duty finds it.
-    async fn deliver(&self, out: Vec<OutReply>) {
+    /// Hands out replies that are durable, whose commit began at `begun`. What fails here stays in `out`, where the duty finds it.
+    async fn deliver(&self, out: Vec<OutReply>, begun: Moment) {
         if out.is_empty() {
             return;
         }
-        if let Err(err) = self.shared.store.deliver(self.partition, &out).await {
+        let soon = self.shared.env.now().since(begun) <= LEFT_TO_US;
+        let by = if soon { Deliverer::Writer } else { Deliverer::Duty };
+        if let Err(err) = self.shared.store.deliver(self.partition, &out, by).await {
             debug!(session = %self.lease.session(), error = %err, "a reply is left to the duty");
         }
     }

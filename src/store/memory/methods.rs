@@ -12,7 +12,7 @@ use crate::{
     },
     planted::{Bug, planted},
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
         OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
         Store, StoreResult, Survey, Vitals,
@@ -263,7 +263,7 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn deliver(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
+    async fn deliver(&self, partition: Partition, replies: &[OutReply], _: Deliverer) -> StoreResult<()> {
         let delivered = self.run(format_args!("deliver {partition} {replies:?}"), |state, now| {
             state.deliver(partition, replies, now);
             Ok(())

@@ -55,7 +55,7 @@ impl Claim {
     /// What may be told of it.
     pub(in crate::store) fn acknowledged(self, reach: Reach) -> Self {
         match (reach, self) {
-            (Reach::Unknown, Self::Won(_)) => Self::Unknown,
+            (Reach::Unknown, Self::Won(claimed)) => Self::Unknown(claimed),
             (_, claim) => claim,
         }
     }

@@ -61,8 +61,8 @@ pub enum Overdue {
 pub enum Claim {
     /// The session is the claimant's.
     Won(Box<Claimed>),
-    /// The session is the claimant's, but that did not reach its class in time: nothing may run yet. Ask again.
-    Unknown,
+    /// The session is the claimant's, but that did not reach its class in time: nothing may run yet. Ask again, or give it back.
+    Unknown(Box<Claimed>),
     /// Somebody else has it.
     Held {
         /// Who.

@@ -114,6 +114,15 @@ pub enum Commit {
     },
 }
 
+/// Who delivers replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deliverer {
+    /// Who wrote them, for the first time and just now: nobody else takes them up yet, and nobody need look whether they were delivered.
+    Writer,
+    /// Anybody else, or later.
+    Duty,
+}
+
 /// A reply in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutReply {

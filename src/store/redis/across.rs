@@ -1,44 +1,53 @@
 //! Replies whose lists are on other masters of a cluster than their `out`.
 //!
-//! No script may touch both. So a reply that is still in `out` is pushed, and then taken out: cut off between the
-//! two it is pushed again, which replies may be. Many sessions deliver at once, and each has three small commands to send one
-//! after the other: those of all of them share pipelines.
+//! No script may touch both. So a reply is pushed, and then taken out: cut off between the two it is pushed again, which
+//! replies may be. Many sessions deliver at once: what they have at one master is merged.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use redis::Value;
 
-use super::{RedisStore, door::REPLY_KEPT, keys::reply_list, records::stream};
+use super::{
+    RedisStore,
+    keys::reply_list,
+    masters::Traffic,
+    merged::{Job, Outcome, Piece},
+    records::stream,
+    rounds::loads,
+};
 use crate::{
-    model::{Partition, StreamId, millis},
-    store::{OutReply, StoreError, StoreResult},
+    model::{Partition, StreamId},
+    store::{Deliverer, OutReply, StoreError, StoreResult},
 };
 
-/// How many replies are under way at once.
-const AT_ONCE: usize = 100;
+/// What goes to one list, each with where it stands in `out`.
+struct ForList<'a> {
+    job: Job,
+    pieces: Vec<Piece>,
+    replies: Vec<&'a OutReply>,
+}
 
 impl RedisStore {
-    pub(super) async fn deliver_across(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
-        for some in replies.chunks(AT_ONCE) {
-            let left = self.left_of(partition, some).await?;
-            let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            for reply in left {
-                lists.entry(reply_list(&reply.to)).or_default().push(reply);
-            }
-            let pushes = lists.into_values().map(|replies| self.push_in_order(partition, replies));
-            let (mut pushed, mut failed) = (Vec::new(), None);
-            for (of_list, error) in join_all(pushes).await {
-                pushed.extend(of_list);
-                failed = failed.or(error);
-            }
-            // Also where a list's master is away: what others were told must not be told again and again until it is back.
-            self.take_out(partition, &pushed).await?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
+    pub(super) async fn deliver_across(
+        &self,
+        partition: Partition,
+        replies: &[OutReply],
+        by: Deliverer,
+    ) -> StoreResult<()> {
+        let left = match by {
+            // Nobody else does yet.
+            Deliverer::Writer => replies.iter().collect(),
+            Deliverer::Duty => self.left_of(partition, replies).await?,
+        };
+        let pushes = by_list(left).into_iter().map(|of_list| self.push(partition, of_list));
+        let (mut pushed, mut failed) = (Vec::new(), None);
+        for (of_list, error) in join_all(pushes).await {
+            pushed.extend(of_list);
+            failed = failed.or(error);
         }
-        Ok(())
+        // Also where a list's master is away: what others were told must not be told again and again until it is back.
+        self.take_out(partition, pushed).await?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// Those that are still in `out`.
@@ -53,7 +62,7 @@ impl RedisStore {
             let id = reply.id.to_string();
             look.cmd("XRANGE").arg(&out).arg(&id).arg(id.as_str());
         }
-        let found = self.shared.masters.together(&out, &look).await?;
+        let found = self.shared.masters.each(Traffic::Turns, &out, &look).await?;
         let found = found.into_iter().collect::<StoreResult<Vec<_>>>()?;
         let is_there = |found| stream(found).map(|entries| !entries.is_empty());
         let there: Result<Vec<_>, _> = found.into_iter().map(is_there).collect();
@@ -61,50 +70,64 @@ impl RedisStore {
         Ok(replies.iter().zip(there).filter_map(|(reply, there)| there.then_some(reply)).collect())
     }
 
-    /// Pushes the replies of one list; what is then to be taken out, and why the rest was not pushed.
-    async fn push_in_order(
-        &self,
-        partition: Partition,
-        replies: Vec<&OutReply>,
-    ) -> (Vec<StreamId>, Option<StoreError>) {
+    /// Pushes the replies of one list in their order; what is then to be taken out, and why the rest was not pushed. Those
+    /// that it cannot take go to `dead`.
+    async fn push(&self, partition: Partition, of_list: ForList<'_>) -> (Vec<StreamId>, Option<StoreError>) {
+        let mut rest = of_list.replies.into_iter();
         let mut pushed = Vec::new();
-        for reply in replies {
-            match self.push_reply(partition, reply).await {
-                Ok(done) => pushed.extend(done),
+        for load in loads(&of_list.pieces) {
+            let replies: Vec<_> = rest.by_ref().take(load.len()).collect();
+            match self.push_load(partition, &of_list.job, load, &replies).await {
+                Ok(Outcome::Done) => pushed.extend(replies.iter().map(|reply| reply.id)),
+                Ok(Outcome::NotTaken) => {}
                 Err(error) => return (pushed, Some(error)),
             }
         }
         (pushed, None)
     }
 
-    /// Pushes a reply; what is then to be taken out. One whose list cannot take it goes to `dead`.
-    async fn push_reply(&self, partition: Partition, reply: &OutReply) -> StoreResult<Option<StreamId>> {
-        let list = reply_list(&reply.to);
-        let mut push = redis::pipe();
-        push.cmd("RPUSH").arg(list).arg(&reply.payload);
-        push.cmd("PEXPIRE").arg(list).arg(millis(REPLY_KEPT));
-        let answers = self.shared.masters.together(list, &push).await?;
-        match answers.into_iter().next().unwrap_or(Ok(Value::Nil)) {
-            Ok(_) => Ok(Some(reply.id)),
-            // It is no list, or this user may not push there.
-            Err(StoreError::Unreadable { .. } | StoreError::Refused(_)) => {
+    async fn push_load(
+        &self,
+        partition: Partition,
+        job: &Job,
+        load: &[Piece],
+        replies: &[&OutReply],
+    ) -> StoreResult<Outcome> {
+        let outcome = self.shared.masters.merged(job, load).await?;
+        if outcome == Outcome::NotTaken {
+            tracing::warn!(
+                list = job.key(),
+                "it is no list, or this user may not push there: its replies go to dead"
+            );
+            for reply in replies {
                 self.give_up_reply(partition, reply).await?;
-                Ok(None)
             }
-            Err(error) => Err(error),
         }
+        Ok(outcome)
     }
 
-    async fn take_out(&self, partition: Partition, ids: &[StreamId]) -> StoreResult<()> {
-        if ids.is_empty() {
-            return Ok(());
+    async fn take_out(&self, partition: Partition, ids: Vec<StreamId>) -> StoreResult<()> {
+        let job = Job::Strike(self.keys().partition(partition).out());
+        let pieces: Vec<_> = ids.into_iter().map(|id| (job.clone(), id.to_string())).collect();
+        for load in loads(&pieces) {
+            self.shared.masters.merged(&job, load).await?;
         }
-        let out = self.keys().partition(partition).out();
-        let mut take = redis::pipe();
-        take.cmd("XDEL").arg(&out);
-        for id in ids {
-            take.arg(id.to_string());
-        }
-        self.shared.masters.together(&out, &take).await?.into_iter().try_for_each(|taken| taken.map(drop))
+        Ok(())
+    }
+}
+
+fn by_list(replies: Vec<&OutReply>) -> Vec<ForList<'_>> {
+    let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for reply in replies {
+        lists.entry(reply_list(&reply.to)).or_default().push(reply);
+    }
+    lists.into_iter().map(ForList::of).collect()
+}
+
+impl<'a> ForList<'a> {
+    fn of((list, replies): (&str, Vec<&'a OutReply>)) -> Self {
+        let job = Job::Push(list.to_owned());
+        let pieces = replies.iter().map(|reply| (job.clone(), reply.payload.clone())).collect();
+        Self { job, pieces, replies }
     }
 }

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::{
-    Options, RedisStore,
+    Options, RedisStore, Role,
     cluster_checks::{as_one, masters_of},
     doctor::{Check, CheckStatus, Info, ask, named_version},
     masters::Traffic,
@@ -15,6 +15,9 @@ use crate::{
     model::{Durability, Partition},
     store::{Lack, Reach, StoreResult},
 };
+
+/// What is said where a user may not read how the server writes.
+const UNREAD: &str = "appendfsync cannot be read";
 
 /// The server's word on what classes depend on.
 struct Found {
@@ -29,9 +32,9 @@ struct Found {
     min_replicas: Option<u64>,
 }
 
-/// One finding for each class above `memory`, and what else is to be said of them. Nothing where nobody answers: that is
-/// another check's.
-pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Check> {
+/// One finding for each class above `memory`, and what else is to be said of them, to one who is to be a `role`. Nothing where
+/// nobody answers: that is another check's.
+pub async fn class_checks(options: &Options, role: Role, classes: &[Durability]) -> Vec<Check> {
     let wanted: Vec<_> = classes.iter().copied().filter(|class| *class != Durability::MEMORY).collect();
     if wanted.is_empty() {
         return Vec::new();
@@ -44,7 +47,7 @@ pub async fn class_checks(options: &Options, classes: &[Durability]) -> Vec<Chec
     }
     let able = |class: &Durability| found.iter().all(|(_, found)| found.missing(*class).is_none());
     let able: Vec<_> = wanted.iter().copied().filter(able).collect();
-    let checks = found.into_iter().map(|(address, found)| (address, found.checks(&wanted)));
+    let checks = found.into_iter().map(|(address, found)| (address, found.checks(role, &wanted)));
     let mut checks = as_one(checks.collect());
     checks.extend(unacknowledged(options, &able).await);
     checks
@@ -121,19 +124,24 @@ impl Found {
         }
     }
 
-    fn checks(&self, wanted: &[Durability]) -> Vec<Check> {
-        let mut checks: Vec<_> = wanted.iter().map(|class| self.honours(*class)).collect();
+    fn checks(&self, role: Role, wanted: &[Durability]) -> Vec<Check> {
+        let mut checks: Vec<_> = wanted.iter().map(|class| self.honours(role, *class)).collect();
         let most = wanted.iter().map(|class| class.replicas).max().unwrap_or_default();
         checks.extend(self.min_replicas(most));
         checks
     }
 
     /// Whether what `class` waits for is there.
-    fn honours(&self, class: Durability) -> Check {
+    fn honours(&self, role: Role, class: Durability) -> Check {
         let missing = self.missing(class);
         Check {
             check: "durability",
-            status: if missing.is_some() { CheckStatus::Fail } else { CheckStatus::Ok },
+            status: match &missing {
+                None => CheckStatus::Ok,
+                // Who sends need not know how the server writes: the workers do, or they would not be there.
+                Some((what, _)) if what == UNREAD && role != Role::Worker => CheckStatus::Warn,
+                Some(_) => CheckStatus::Fail,
+            },
             found: match &missing {
                 None => class.to_string(),
                 Some((what, _)) => format!("{class} is asked for: {what}"),
@@ -163,7 +171,7 @@ impl Found {
         match fsync.as_deref() {
             Some("always") => None,
             Some(other) => Some((format!("appendfsync {other}"), advice)),
-            None => Some(("appendfsync cannot be read".to_owned(), advice)),
+            None => Some((UNREAD.to_owned(), advice)),
         }
     }
 
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn a_class_is_refused_where_what_it_waits_for_is_not_there() {
         let old = || Found { version: (7, 0), ..sound() };
-        let fails = |found: Found, word| found.honours(class(word)).status == CheckStatus::Fail;
+        let fails = |found: Found, word| found.honours(Role::Worker, class(word)).status == CheckStatus::Fail;
         assert!(!fails(sound(), "fsync+replicas:2"));
         assert!(fails(sound(), "replicas:3"));
         assert!(fails(old(), "fsync") && !fails(old(), "replicas:2"));
@@ -207,6 +215,15 @@ mod tests {
             assert!(fails(Found { fsync: fsync.clone(), ..sound() }, "fsync+replicas:1"), "{fsync:?}");
             assert!(!fails(Found { fsync, ..sound() }, "replicas:1"));
         }
+    }
+
+    #[test]
+    fn who_sends_need_not_see_how_the_server_writes() {
+        let found = Found { fsync: None, ..sound() };
+        assert_eq!(found.honours(Role::Worker, class("fsync")).status, CheckStatus::Fail);
+        assert_eq!(found.honours(Role::Client, class("fsync")).status, CheckStatus::Warn);
+        let found = Found { appends: false, ..found };
+        assert_eq!(found.honours(Role::Client, class("fsync")).status, CheckStatus::Fail);
     }
 
     #[test]

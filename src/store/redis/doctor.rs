@@ -14,7 +14,10 @@ use super::{
     sentinel_checks::sentinel_checks,
     target::Target,
 };
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    model::Durability,
+    store::{StoreError, StoreResult},
+};
 
 /// One finding about the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,10 +57,15 @@ pub const MASTER_AWAY: &str = "master";
 /// Which events a server announces.
 const NOTIFICATIONS: &str = "notify-keyspace-events";
 
-/// Looks at the server that `options` lead to, and at what this user may do there for one who is to be a `role`; `clock` is a
-/// monotonic one, to time round trips by.
-pub async fn checks(options: &Options, role: Role, clock: impl Fn() -> Duration) -> Vec<Check> {
-    match look_everywhere(options, role, &clock).await {
+/// Looks at the server that `options` lead to, and at what this user may do there for one who is to be a `role` where turns reach
+/// `classes`; `clock` is a monotonic one, to time round trips by.
+pub async fn checks(
+    options: &Options,
+    role: Role,
+    classes: &[Durability],
+    clock: impl Fn() -> Duration,
+) -> Vec<Check> {
+    match look_everywhere(options, role, classes, &clock).await {
         Ok(mut checks) => {
             checks.extend(layout(RedisStore::connect(options.clone()).await.map(drop)));
             checks
@@ -80,9 +88,11 @@ pub async fn checks(options: &Options, role: Role, clock: impl Fn() -> Duration)
 async fn look_everywhere(
     options: &Options,
     role: Role,
+    classes: &[Durability],
     clock: &impl Fn() -> Duration,
 ) -> StoreResult<Vec<Check>> {
     let rights = Rights::of(role, options, &[REPLIES])?;
+    let rights = classes.iter().fold(rights, |rights, class| rights.reaching(role, *class));
     let (targets, cluster) = masters_of(options).await?;
     let (mut found, mut away) = (Vec::new(), Vec::new());
     for target in targets {

@@ -15,9 +15,9 @@ use super::{
     cluster::Cluster,
     commit_lane::{CommitLane, Written},
     errors::{again, alone, elsewhere},
-    gathering::Gathering,
     keys::Keys,
     lanes::Lane,
+    merged::{Job, Merged, Outcome, Piece},
     scripts::{Call, Name},
     seeds::Seeds,
     slots::Slot,
@@ -48,7 +48,7 @@ pub(super) struct Master {
     leases: Lane,
     reads: Lane,
     /// Small commands, many at once, where messages and commits go.
-    gathering: Gathering,
+    merged: Merged,
     /// Writes that wait for replicas or a disk, by class.
     commits: Mutex<BTreeMap<(bool, u8), Arc<CommitLane>>>,
     waiting: Waiting,
@@ -69,7 +69,7 @@ impl Master {
         let lane = || Lane::new(target.clone());
         let turns = lane();
         Self {
-            gathering: Gathering::new(turns.clone()),
+            merged: Merged::new(turns.clone()),
             turns,
             leases: lane(),
             reads: lane(),
@@ -85,7 +85,7 @@ impl Master {
     pub(super) fn asking(&self) -> Self {
         Self {
             target: self.target.clone(),
-            gathering: Gathering::new(self.turns.asking()),
+            merged: Merged::new(self.turns.asking()),
             turns: self.turns.asking(),
             leases: self.leases.asking(),
             reads: self.reads.asking(),
@@ -238,16 +238,9 @@ impl Masters {
         self.on(key.as_bytes(), ask).await
     }
 
-    /// The same where messages and commits go, together with what others ask there.
-    pub(super) async fn together(
-        &self,
-        key: &str,
-        pipeline: &Pipeline,
-    ) -> StoreResult<Vec<StoreResult<Value>>> {
-        let ask = move |master: Arc<Master>| async move {
-            here(&master.turns, master.gathering.each(pipeline).await?)
-        };
-        self.on(key.as_bytes(), ask).await
+    /// Does a small job where messages and commits go, together with what others have there.
+    pub(super) async fn merged(&self, job: &Job, load: &[Piece]) -> StoreResult<Outcome> {
+        self.on(job.key().as_bytes(), move |master| async move { master.merged.run(job, load).await }).await
     }
 
     /// The partitions, or plain doors, that one pipeline may be about.

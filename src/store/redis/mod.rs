@@ -24,11 +24,11 @@ mod doctor;
 mod door;
 mod errors;
 mod follow;
-mod gathering;
 mod keys;
 mod lanes;
 mod listener;
 mod masters;
+mod merged;
 mod namespace;
 mod ownership;
 mod pulse;
@@ -37,6 +37,7 @@ mod records;
 mod replicated;
 mod replies;
 mod rights;
+mod rounds;
 mod rows;
 mod scripts;
 mod seeds;
@@ -75,8 +76,9 @@ pub use self::{
     tls::{BadTls, Identity, Tls},
 };
 use self::{
-    deliveries::Deliveries,
+    deliveries::Going,
     masters::{Masters, Traffic},
+    rounds::Rounds,
     rows::Unreadable,
     seeds::Seeds,
     target::Target,
@@ -182,7 +184,7 @@ struct Shared {
     limits: Mutex<Limits>,
     scripts: Scripts,
     masters: Masters,
-    deliveries: Deliveries,
+    deliveries: Rounds<Going, bool>,
     unreadable: Unreadable,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
@@ -214,7 +216,7 @@ impl RedisStore {
             limits: Mutex::new(settings.limits),
             scripts,
             masters,
-            deliveries: Deliveries::default(),
+            deliveries: Rounds::default(),
             unreadable: Unreadable::default(),
             pools: Mutex::default(),
         };

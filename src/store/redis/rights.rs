@@ -15,7 +15,7 @@ use super::{
     scripts::{Name, Scripts},
     target::Target,
 };
-use crate::store::StoreResult;
+use crate::{model::Durability, store::StoreResult};
 
 /// What a program is to a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,12 @@ const FOLLOWING: &[&str] = &["asking", "cluster|slots"];
 const WAITING: &[&str] = &["blpop", "lpop"];
 
 const SENDING: &[&str] = &["evalsha", "wait"];
+
+/// What waits for a disk. Servers before 7.2 do not know it, and refuse a line with it.
+const SYNCING: &str = "waitaof";
+
+/// What tells whether there is a disk to wait for. It shows the server's passwords too.
+const READING_SETTINGS: &str = "config|get";
 
 const WORKING: &[&str] = &[
     "hkeys",
@@ -152,6 +158,21 @@ impl Rights {
         let commands: BTreeSet<_> = role.commands(&options.scripts).into_iter().chain(following).collect();
         let commands = commands.into_iter().map(|name| format!("+{name}")).collect();
         Ok(Self { keys, channels, commands })
+    }
+
+    /// With what `role` needs besides where its turns, or those of what it sends, are to reach `class`: for a class with the disk
+    /// what waits for it, and for a worker, which does not start without having seen how the server writes, what reads settings.
+    #[must_use]
+    pub fn reaching(mut self, role: Role, class: Durability) -> Self {
+        let needed: &[&str] = match role {
+            Role::Worker if class.fsync => &[READING_SETTINGS, SYNCING],
+            Role::Client if class.fsync => &[SYNCING],
+            _ => &[],
+        };
+        self.commands.extend(needed.iter().map(|name| format!("+{name}")));
+        self.commands.sort_unstable();
+        self.commands.dedup();
+        self
     }
 
     /// The command that gives them to `user`, and takes all others. Passwords stay as they are: a new user has none, and
@@ -291,6 +312,19 @@ mod tests {
         }
         let writing = ["+hset", "+rpush", "+evalsha", "+spublish", "+lpop", "+xadd"];
         assert!(writing.iter().all(|name| !of(Role::Observer).contains(&(*name).to_owned())));
+    }
+
+    #[test]
+    fn only_who_waits_for_a_disk_may_and_only_a_worker_reads_settings() {
+        let more = |role, class: &str| {
+            let (plain, all) = (rights(role), rights(role).reaching(role, class.parse().unwrap()));
+            let more = all.commands.into_iter().filter(|name| !plain.commands.contains(name));
+            more.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(more(Role::Worker, "fsync"), "+config|get +waitaof");
+        assert_eq!(more(Role::Client, "fsync+replicas:1"), "+waitaof");
+        assert_eq!(more(Role::Worker, "replicas:1"), "");
+        assert_eq!(more(Role::Sender, "fsync") + &more(Role::Observer, "fsync"), "");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
         OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run,
         Sent, Store, StoreResult, Survey, Vitals,
@@ -181,8 +181,8 @@ impl Store for RedisStore {
         self.mend_session(session, pool, owner, home).await
     }
 
-    async fn deliver(&self, partition: Partition, replies: &[OutReply]) -> StoreResult<()> {
-        self.deliver_replies(partition, replies).await
+    async fn deliver(&self, partition: Partition, replies: &[OutReply], by: Deliverer) -> StoreResult<()> {
+        self.deliver_replies(partition, replies, by).await
     }
 
     async fn look(&self, session: &SessionId) -> StoreResult<Look> {

@@ -9,7 +9,7 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
         OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
         Run, Sent, Store, StoreResult, Survey, Vitals,
@@ -72,6 +72,7 @@ impl<S: Store> Store for Sealed<S> {
     async fn claim(&self, session: &SessionId, claimant: &Claimant, page: usize) -> StoreResult<Claim> {
         Ok(match self.inner.claim(session, claimant, page).await? {
             Claim::Won(claimed) => Claim::Won(self.seals.claimed(claimed)),
+            Claim::Unknown(claimed) => Claim::Unknown(self.seals.claimed(claimed)),
             other => other,
         })
     }
@@ -149,7 +150,7 @@ impl<S: Store> Store for Sealed<S> {
         fn fire(session: &SessionId, pool: &Pool) -> Fire;
         fn offer(session: &SessionId, pool: &Pool, except: Option<&WorkerId>) -> Offer;
         fn mend(session: &SessionId, pool: &Pool, owner: Option<&WorkerId>, home: Option<&Pool>) -> Mend;
-        fn deliver(partition: Partition, replies: &[OutReply]) -> ();
+        fn deliver(partition: Partition, replies: &[OutReply], by: Deliverer) -> ();
         fn look(session: &SessionId) -> Look;
         fn sessions(partition: Partition, after: Option<&SessionId>, limit: usize) -> Vec<SessionId>;
         fn revive(letter: &DeadLetter, message: MessageId, pool: &Pool) -> Revive;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tenure::{
     Env,
     model::Durability,
-    store::redis::{CheckStatus, class_checks},
+    store::redis::{CheckStatus, Role, class_checks},
 };
 
 use super::{
@@ -126,7 +126,7 @@ struct Own {
 
 /// Whether the server can, so that it is worth the while.
 async fn honours(class: Durability, global: &Global) -> Result<bool, Failure> {
-    let checks = class_checks(&connect::options(global)?, &[class]).await;
+    let checks = class_checks(&connect::options(global)?, Role::Worker, &[class]).await;
     Ok(checks.iter().all(|check| check.status != CheckStatus::Fail))
 }
 

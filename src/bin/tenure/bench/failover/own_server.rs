@@ -81,10 +81,23 @@ impl OwnServer {
     pub(in crate::bench) async fn start_replica(&self) -> Result<Self, Failure> {
         let part = Part::Follows(self.port);
         let mut replica = Self::start_as(&self.program, self.keeps, part, &self.env).await?;
-        match self.env.timeout(READY_WITHIN, replica.until_it_follows()).await {
+        let both = async { replica.until_it_follows().await && self.until_it_is_followed().await };
+        match self.env.timeout(READY_WITHIN, both).await {
             Some(true) => Ok(replica),
             _ => Err(self.unusable("its replica does not follow")),
         }
+    }
+
+    /// The replica's link is up a moment before its primary counts it among those that a class may ask for.
+    async fn until_it_is_followed(&self) -> bool {
+        while !self
+            .ask::<String>(&["INFO", "replication"])
+            .await
+            .is_ok_and(|said| said.contains("state=online"))
+        {
+            self.env.sleep(LOOK_EVERY).await;
+        }
+        true
     }
 
     async fn start_as(program: &Path, keeps: Keeps, part: Part, env: &Env) -> Result<Self, Failure> {

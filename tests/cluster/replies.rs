@@ -1,0 +1,192 @@
+//! Replies whose lists are on other masters than their `out`.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tenure::{
+    model::{Partition, ReplyTo},
+    store::{
+        Deliverer, OutReply, RedisStore, Store, StoreError,
+        redis::{Options, REPLIES, Rights, Role},
+    },
+};
+
+use crate::{
+    slot,
+    support::{RedisCluster, RedisServer},
+};
+
+/// A cluster of two masters, and its store.
+struct Scene {
+    cluster: RedisCluster,
+    store: RedisStore,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let cluster = RedisCluster::start(2, 0);
+        let store = store_at(&cluster.url()).await;
+        Self { cluster, store }
+    }
+
+    fn node_of(&self, key: &str) -> &RedisServer {
+        &self.cluster.nodes()[RedisCluster::master_of(slot(key), 2)]
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, key: &str, command: &redis::Cmd) -> T {
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
+        let node = self.node_of(key).client();
+        let mut node =
+            node.get_multiplexed_async_connection_with_config(&config).await.expect("the node answers");
+        command.query_async(&mut node).await.expect("it does")
+    }
+
+    /// A partition that this master has.
+    fn partition_on(&self, master: usize) -> Partition {
+        let out = |partition| self.store.keys().partition(partition).out();
+        let is_there = |at: &Partition| RedisCluster::master_of(slot(&out(*at)), 2) == master;
+        self.store.partitions().all().find(is_there).expect("partitions are spread")
+    }
+
+    /// Writes a reply to `out`, by nobody that is there.
+    async fn written(&self, at: Partition, to: &str, payload: &str) -> OutReply {
+        let out = self.store.keys().partition(at).out();
+        let mut add = redis::cmd("XADD");
+        add.arg(&out).arg("*").arg("to").arg(to).arg("payload").arg(payload).arg("time").arg(1);
+        let id: String = self.ask(&out, &add).await;
+        OutReply { id: id.parse().expect("an id"), to: list(to), payload: payload.to_owned() }
+    }
+
+    async fn left(&self, at: Partition) -> usize {
+        let out = self.store.keys().partition(at).out();
+        self.ask(&out, redis::cmd("XLEN").arg(&out)).await
+    }
+
+    async fn taken(&self, to: &str) -> Vec<String> {
+        let mut taken = Vec::new();
+        while let Some(reply) = self.store.take_reply(&list(to), Duration::ZERO).await.expect("it answers") {
+            taken.push(reply);
+        }
+        taken
+    }
+
+    async fn dead(&self, at: Partition) -> usize {
+        self.store.dead(at, None, 10).await.expect("it answers").len()
+    }
+
+    /// How many pushes the masters have seen.
+    async fn pushes(&self) -> u64 {
+        let counts = join_all(["{a}", "{b}"].map(|key| async move {
+            let said: String = self.ask(key, redis::cmd("INFO").arg("commandstats")).await;
+            let line =
+                said.lines().find_map(|line| line.strip_prefix("cmdstat_rpush:calls=")?.split(',').next());
+            line.map_or(0, |calls| calls.parse().expect("a number"))
+        }));
+        assert_ne!(RedisCluster::master_of(slot("{a}"), 2), RedisCluster::master_of(slot("{b}"), 2));
+        counts.await.into_iter().sum()
+    }
+}
+
+async fn store_at(url: &str) -> RedisStore {
+    let options = Options { timeout: Duration::from_secs(20), ..Options::new(url) };
+    RedisStore::connect(options).await.expect("the cluster answers")
+}
+
+fn list(name: &str) -> ReplyTo {
+    name.parse().expect("a good list")
+}
+
+/// Two lists that are on different masters.
+const LISTS: [&str; 2] = ["reply:{a}", "reply:{b}"];
+
+#[tokio::test]
+async fn replies_of_many_at_once_arrive_in_order_by_few_pushes_wherever_their_lists_are() {
+    let scene = Scene::start().await;
+    let mut of_each = Vec::new();
+    for at in [scene.partition_on(0), scene.partition_on(1)] {
+        for n in 0..12 {
+            let mut replies = Vec::new();
+            for part in ["first", "then"] {
+                let payload = format!("{at} {n:02} {part}");
+                replies.push(scene.written(at, LISTS[n % 2], &payload).await);
+            }
+            of_each.push((at, replies));
+        }
+    }
+    let before = scene.pushes().await;
+    let all = of_each.iter().map(|(at, replies)| scene.store.deliver(*at, replies, Deliverer::Writer));
+    join_all(all).await.into_iter().for_each(|delivered| delivered.expect("the masters answer"));
+    let pushes = scene.pushes().await - before;
+    assert!(pushes <= 8, "{pushes} for 48 replies to two lists");
+    let again = of_each.iter().map(|(at, replies)| scene.store.deliver(*at, replies, Deliverer::Duty));
+    join_all(again).await.into_iter().for_each(|delivered| delivered.expect("the masters answer"));
+    for to in LISTS {
+        let mut taken = scene.taken(to).await;
+        assert_eq!(taken.len(), 24, "each once: {taken:?}");
+        for pair in taken.chunks(2) {
+            assert!(pair[0].ends_with("first") && pair[1].ends_with("then"), "{pair:?}");
+        }
+        taken.dedup();
+        assert_eq!(taken.len(), 24, "{taken:?}");
+    }
+    for (at, _) in of_each {
+        assert_eq!((scene.left(at).await, scene.dead(at).await), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_none_or_not_for_this_user_puts_its_replies_into_dead_and_holds_up_no_other() {
+    let scene = Scene::start().await;
+    let at = scene.partition_on(0);
+    let worker = {
+        let hosts = scene.cluster.url().replace("redis+cluster://", "");
+        let url = format!("redis+cluster://worker:secret@{hosts}");
+        let rights = Rights::of(Role::Worker, &Options::new(&url), &[REPLIES]).expect("a worker's");
+        let mut line = rights.line("worker");
+        line.push_str(" >secret");
+        scene.cluster.tell_all(&line.split(' ').collect::<Vec<_>>());
+        store_at(&url).await
+    };
+    let _: () = scene.ask("reply:taken", redis::cmd("SET").arg("reply:taken").arg("x")).await;
+    for by in [Deliverer::Writer, Deliverer::Duty] {
+        let mut replies = Vec::new();
+        for to in ["reply:taken", LISTS[0], "elsewhere:1", LISTS[1]] {
+            replies.push(scene.written(at, to, to).await);
+        }
+        worker.deliver(at, &replies, by).await.expect("it holds up nobody");
+        for to in LISTS {
+            assert_eq!(scene.taken(to).await, [to]);
+        }
+        assert_eq!(scene.left(at).await, 0);
+    }
+    assert_eq!(scene.dead(at).await, 4);
+    let dead = scene.store.dead(at, None, 10).await.expect("it answers");
+    assert!(dead.iter().all(|letter| letter.reason == "reply_to"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn a_master_that_takes_no_writes_now_keeps_no_reply_from_its_list_for_good() {
+    let scene = Scene::start().await;
+    // Where `out` is takes writes, and the list's master none.
+    let (to, near) = ("reply:{b}", "reply:{a}");
+    let at = scene.partition_on(RedisCluster::master_of(slot(near), 2));
+    let demand = async |replicas: u32| {
+        let mut set = redis::cmd("CONFIG");
+        scene.ask::<()>(to, set.arg("SET").arg("min-replicas-to-write").arg(replicas)).await;
+    };
+    let (held_up, other) = (scene.written(at, to, "1").await, scene.written(at, near, "2").await);
+    demand(1).await;
+    let refused = scene.store.deliver(at, &[held_up.clone(), other], Deliverer::Writer).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("replicas")), "{refused:?}");
+    assert_eq!(
+        (scene.left(at).await, scene.dead(at).await),
+        (1, 0),
+        "the other is delivered, and none is dead"
+    );
+    demand(0).await;
+    scene.store.deliver(at, &[held_up], Deliverer::Duty).await.expect("it takes writes again");
+    assert_eq!(
+        (scene.taken(to).await, scene.taken(near).await),
+        (vec!["1".to_owned()], vec!["2".to_owned()])
+    );
+}
