@@ -36,7 +36,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// The pause after a look that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause where the server forbids to look: the user's rights may be older than this door.
+/// The pause where the server forbids to look, for the user's rights may be older than this door, and where something else stands at
+/// its key.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
@@ -65,8 +66,8 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
 }
 
 fn pause_after(door: Door, err: &StoreError) -> Duration {
-    if let StoreError::Refused(why) = err {
-        warn!(%door, error = why, "not relayed");
+    if let StoreError::Refused(_) | StoreError::Unreadable { .. } = err {
+        warn!(%door, error = %err, "not relayed");
         return REFUSED_PAUSE;
     }
     debug!(%door, error = %err, "relaying again");

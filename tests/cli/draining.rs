@@ -37,6 +37,7 @@ fn a_worker_drains_by_its_incarnation_without_waiting_for_it() {
 fn who_is_not_there_cannot_drain_and_who_does_not_hear_is_said_to_be_cut_off() {
     let server = RedisServer::start();
     assert!(end(on(&server, &["drain", "web-1"])).badly(3).contains("tenure workers"));
+    end(on(&server, &["drain", ""])).badly(2);
     let worker = RunningWorker::start(&server, &["--name", "web-1"]);
     worker.signal("KILL");
     // It is alone, so that its entry stays for a lease.

@@ -3,14 +3,18 @@
 use std::{
     io::{BufRead, BufReader},
     process::Stdio,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
     command::{RunningWorker, end, is_time, members, on, tenure},
-    support::RedisServer,
+    support::{RedisServer, wait_until},
 };
+
+/// How long what happens by itself may take.
+const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_history_is_told_oldest_first_and_in_whole_or_part() {
@@ -216,4 +220,95 @@ fn doctor_and_worker_refuse_a_replica() {
     checks.badly(1);
     assert!(checks.stdout.contains("replica"), "{checks:?}");
     assert!(end(on(&replica, &["worker"])).badly(5).contains("primary"));
+}
+
+/// What `doctor` says by that name, and how it ended.
+fn check(server: &RedisServer, name: &str) -> (i32, Option<Value>) {
+    let ended = end(on(server, &["doctor", "--json"]));
+    let mut checks =
+        ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
+    (ended.code, checks.find(|check| check["check"] == name))
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_left_out_and_named_and_fails_nobody() {
+    let server = RedisServer::start();
+    let worker = RunningWorker::start(&server, &[]);
+    assert_eq!(check(&server, "rows"), (0, None));
+    let mut conn = server.client().get_connection().unwrap();
+    for (table, row) in [("members", "odd-0000000f"), ("agents", "newer"), ("agents", "No Name")] {
+        let key = format!("tenure:{{default}}:{table}");
+        redis::cmd("HSET").arg(key).arg(row).arg(r#"{"v":9}"#).exec(&mut conn).unwrap();
+    }
+    // Each logs a warning.
+    let quietly = |args: &[&str]| {
+        let mut command = on(&server, args);
+        command.env("RUST_LOG", "off");
+        end(command)
+    };
+    let seen = quietly(&["workers", "--json"]).json();
+    assert_eq!(seen.iter().map(|one| &one["worker"]).collect::<Vec<_>>(), [&json!(worker.id)]);
+    assert_eq!(quietly(&["send", "echo/a", "hello", "--wait"]).well(), "hello\n");
+    let (code, rows) = check(&server, "rows");
+    let rows = rows.expect("it names them");
+    let found = rows["found"].as_str().unwrap();
+    assert_eq!((code, &rows["status"]), (0, &json!("warn")));
+    for row in ["odd-0000000f in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
+        assert!(found.contains(row), "{found}");
+    }
+}
+
+#[test]
+fn a_plain_door_that_is_none_is_named_and_the_others_are_counted() {
+    let server = RedisServer::start();
+    let _worker = RunningWorker::start(&server, &[]);
+    let mut conn = server.client().get_connection().unwrap();
+    redis::cmd("SET").arg("tenure:default:ingress:3").arg("x").exec(&mut conn).unwrap();
+    let (code, door) = check(&server, "door");
+    assert_eq!(code, 1);
+    assert_eq!(door.expect("it names it")["found"], "tenure:default:ingress:3 is not a stream");
+    let look = &end(on(&server, &["top", "--json", "--count", "1"])).json()[0];
+    assert_eq!(
+        (&look["no_door"], &look["problem"]),
+        (&json!("tenure:default:ingress:3"), &Value::Null),
+        "{look}"
+    );
+}
+
+#[test]
+fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doctor() {
+    let server = RedisServer::start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    end(on(&server, &["send", "echo/a", "hello", "--durability", "replicas:1"])).well();
+    drop(replica);
+    wait_until("the server notices", SOON, || !server.is_followed());
+    let _worker = RunningWorker::start(&server, &[]);
+    let shown = || end(on(&server, &["show", "echo/a"])).well();
+    wait_until("it is claimed", SOON, || shown().contains("running"));
+    let shown = shown();
+    assert!(shown.contains("waits for replicas:1: 0 replicas follow"), "{shown}");
+    assert!(shown.contains("given up on"), "{shown}");
+    let (code, messages) = check(&server, "messages");
+    let messages = messages.expect("it names one");
+    assert_eq!((code, &messages["status"]), (0, &json!("warn")));
+    assert!(messages["found"].as_str().unwrap().contains("echo/a"), "{messages}");
+}
+
+#[test]
+fn doctor_does_not_advise_to_start_a_server_that_refuses_a_password() {
+    let server = RedisServer::builder().requirepass("secret").start();
+    let mut doctor = tenure(&["doctor", "--json"]);
+    doctor.env("TENURE_REDIS", format!("redis://:wrong@127.0.0.1:{}", server.port()));
+    let ended = end(doctor);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("password") && !ended.stdout.contains("start a server"), "{ended:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_is_measured() {
+    for bench in ["failover", "cluster", "durability"] {
+        let line = end(tenure(&["bench", bench, "--report", "/nowhere/figures.md"]));
+        assert!(line.badly(2).contains("/nowhere/figures.md"), "{line:?}");
+    }
 }

@@ -368,3 +368,16 @@ async fn a_master_is_killed_and_what_was_answered_at_a_replica_is_there() {
     }
     assert!(load.end().await > 0);
 }
+
+#[test]
+fn doctor_tells_of_the_masters_that_answer_where_one_does_not() {
+    let mut cluster = RedisCluster::start_with(3, 0, &[("cluster-require-full-coverage", "no")]);
+    let url = cluster.url();
+    // Not the one that has what belongs to the namespace: nothing can be said without that.
+    let away = cluster.kill_master(2);
+    let (code, said, error) = tenure(&url, &["doctor", "--timeout", "1s"]);
+    assert_eq!((code, error.lines().count()), (5, 1), "{said:?} {error}");
+    let master = said.iter().find(|check| check["check"] == "master").expect("it names the one");
+    assert!(master["found"].as_str().unwrap().contains(&cluster.nodes()[away].port().to_string()));
+    assert!(said.iter().any(|check| check["check"] == "version"), "{said:?}");
+}

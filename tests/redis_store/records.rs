@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 use tenure::{
     model::{Body, Door, Group, Pool, StreamId},
-    store::{Commit, Deliverer, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store},
+    store::{Commit, Deliverer, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
 };
 
 use crate::{
@@ -180,4 +180,15 @@ async fn names_that_are_none_hold_up_no_upkeep_of_the_others() {
     assert_eq!((found.due, found.out), (vec![alice.clone()], vec![]));
     assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), []);
     assert_eq!(store.sessions(partition, None, 32).await.unwrap(), [alice]);
+}
+
+#[tokio::test]
+async fn a_door_that_may_not_be_looked_at_is_no_empty_door() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    assert_eq!(store.ingress(Door::MAIN, 1, Duration::ZERO).await.unwrap().entries, []);
+    let mut conn = by_hand(&server).await;
+    redis::cmd("ACL").arg(&["SETUSER", "default", "-xinfo"]).exec_async(&mut conn).await.unwrap();
+    let look = store.ingress(Door::MAIN, 1, Duration::ZERO).await;
+    assert!(matches!(look, Err(StoreError::Refused(_))), "{look:?}");
 }

@@ -1,19 +1,19 @@
 //! `tenure doctor`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use tenure::{
     Env,
     model::Durability,
     store::{
-        Store, StoreError,
-        redis::{Check, CheckStatus, Options, Role, announce_lapses, checks, class_checks},
+        RedisStore, Store, StoreError,
+        redis::{Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks},
     },
 };
 use tracing::{debug, warn};
 
 use crate::{
-    connect,
+    asked_for, connect,
     failure::{Exit, Failure, with_causes},
     global::Global,
     keys_in_use,
@@ -36,19 +36,25 @@ pub(crate) struct Args {
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let (options, keyring) = (connect::options(global)?, global.keyring()?);
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    let (classes, losses, keys) = match connect::reach(&options).await {
+    let (classes, found) = match connect::reach(&options).await {
         Err(err @ StoreError::Unavailable(_)) => {
             print(&[absent(&err)], global.json)?;
             return Err(err.into());
         }
         Ok(store) => {
-            (declared(&store).await, losses(&store).await, keys_in_use::check(&store, &keyring).await)
+            let found = [
+                losses(&store).await,
+                keys_in_use::check(&store, &keyring).await,
+                asked_for::check(&store).await,
+                rows(&store).await,
+                doors(&store).await,
+            ];
+            (declared(&store).await, found.into_iter().flatten().collect())
         }
-        Err(_) => (Vec::new(), None, None),
+        Err(_) => (Vec::new(), Vec::new()),
     };
     let mut checks = look(&options, role, &classes).await;
-    checks.extend(losses);
-    checks.extend(keys);
+    checks.extend(found);
     print(&checks, global.json)?;
     match failed(&checks).as_slice() {
         [] => Ok(()),
@@ -56,7 +62,8 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
             let names: Vec<_> = failed.iter().map(|check| check.check).collect();
             let line =
                 format!("not fit for a {} ({}): follow the advice above", role.as_str(), names.join(", "));
-            Err(Failure::new(Exit::Failed, line))
+            let exit = if names.contains(&MASTER_AWAY) { Exit::Unavailable } else { Exit::Failed };
+            Err(Failure::new(exit, line))
         }
     }
 }
@@ -94,6 +101,40 @@ async fn losses(store: &impl Store) -> Option<Check> {
             "their histories name them (event `loss`, `tenure show`); an agent with durability replicas:1 loses none",
         ),
     })
+}
+
+/// What of agents and members cannot be read: everybody leaves it out.
+async fn rows(store: &RedisStore) -> Option<Check> {
+    let rows = store.unreadable_rows().await.ok().filter(|rows| !rows.is_empty())?;
+    let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
+    Some(Check {
+        check: "rows",
+        status: CheckStatus::Warn,
+        found: format!("cannot be read, and is left out: {}", named.join(", ")),
+        advice: Some("HDEL it there if no newer version of tenure wrote it"),
+    })
+}
+
+/// A plain door that is none.
+async fn doors(store: &RedisStore) -> Option<Check> {
+    for door in store.partitions().doors() {
+        match store.ingress(door, 1, Duration::ZERO).await {
+            Ok(_) => (),
+            Err(StoreError::Unreadable { .. }) => return Some(no_door(store.keys().ingress(door))),
+            // Another check's: whoever may not look, or gets no answer.
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+fn no_door(key: String) -> Check {
+    Check {
+        check: "door",
+        status: CheckStatus::Fail,
+        found: format!("{key} is not a stream"),
+        advice: Some("RENAME that key: it is where entries of the plain door belong"),
+    }
 }
 
 /// Each once, in order of appearance.

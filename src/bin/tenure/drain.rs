@@ -20,6 +20,7 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The worker, as `tenure workers` lists it, or its name
+    #[arg(value_parser = values::worker)]
     worker: String,
     /// Wait until it is gone, at most this long [default if given without one: 1m]
     #[arg(long, value_parser = values::duration, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1m")]

@@ -3,6 +3,7 @@
 mod acl;
 mod address;
 mod agents_file;
+mod asked_for;
 mod bench;
 mod chat;
 mod check;

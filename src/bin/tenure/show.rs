@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 use tenure::{
     client::SessionView,
-    model::{AgentName, Cause, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
+    model::{AgentName, Cause, Crash, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
 };
 
 use crate::{
-    connect,
+    asked_for, connect,
     explain::{advice, meaning},
     failure::Failure,
     global::Global,
@@ -32,20 +32,26 @@ Examples:
 
 pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
-    let view = client.session(&session).await?;
+    let mut view = client.session(&session).await?;
     // A session that cannot be read has no history that can.
     let losses = client.losses(&session).await.unwrap_or_default();
+    let lack = asked_for::lack_of(&client, &view).await;
+    if let Some(asked) = &lack {
+        view.reason = Some(asked.to_string());
+    }
     if global.json {
         return output::json(&Whole {
             session: Report::of(&view),
+            crashes: view.crashes.iter().map(Death::of).collect(),
             losses: losses.iter().map(Lost::of).collect(),
         });
     }
+    let next = lack.map_or_else(|| advice(&view.session, view.status, view.cause), |asked| asked.advice());
     let mut shown = vec![
         ("session", view.session.to_string()),
         ("status", status(&view)),
         ("meaning", view.reason.clone().unwrap_or_else(|| meaning(view.status, view.cause).to_owned())),
-        ("next", advice(&view.session, view.status, view.cause)),
+        ("next", next),
         ("owner", or_dash(view.owner.as_ref())),
         ("epoch", or_dash(view.epoch)),
         ("turns", view.turns.to_string()),
@@ -60,13 +66,28 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
     facts(&shown)
 }
 
-/// What `--json` prints: the session as in a list, and what was lost of it.
+/// What `--json` prints: the session as in a list, its crashes, and what was lost of it.
 #[derive(Serialize)]
 struct Whole<'v> {
     #[serde(flatten)]
     session: Report<'v>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    crashes: Vec<Death<'v>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     losses: Vec<Lost>,
+}
+
+/// An owner that died while the session had work.
+#[derive(Serialize)]
+struct Death<'v> {
+    time: Time,
+    worker: &'v WorkerId,
+}
+
+impl<'v> Death<'v> {
+    fn of(crash: &'v Crash) -> Self {
+        Self { time: Time(crash.time), worker: &crash.worker }
+    }
 }
 
 /// What a server lost of a session after it had been acknowledged.

@@ -9,7 +9,7 @@ use serde::{
 };
 pub(crate) use tenure::model::parse_duration as duration;
 use tenure::{
-    model::{Status, WorkerName},
+    model::{Status, WorkerId, WorkerName},
     store::redis::Role,
 };
 
@@ -47,6 +47,13 @@ pub(crate) fn reply_lists(given: &str) -> Result<String, String> {
 fn a_word(given: &str) -> Option<String> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '\'';
     (!given.is_empty() && !given.contains(bad)).then(|| given.to_owned())
+}
+
+/// A worker, by its incarnation or its name.
+pub(crate) fn worker(given: &str) -> Result<String, String> {
+    let incarnation = given.parse::<WorkerId>().map(drop);
+    let name = given.parse::<WorkerName>().map(drop);
+    incarnation.or(name).map(|()| given.to_owned()).map_err(|err| err.to_string())
 }
 
 /// A worker's default name: the host's and the process' id.

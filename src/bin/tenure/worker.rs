@@ -55,7 +55,7 @@ pub(crate) struct Args {
     durability: Durability,
     #[command(flatten)]
     extra: ExtraArgs,
-    /// Tell by HTTP at this address how it is: /readyz and /healthz
+    /// Tell by HTTP at this address how it is: /readyz, /healthz and /metrics
     #[arg(long, env = "TENURE_HEALTH", value_parser = health::address, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
 }

@@ -51,6 +51,9 @@ const SLOW: Duration = Duration::from_millis(5);
 /// How many round trips are timed; the fastest counts.
 const ROUND_TRIPS: usize = 5;
 
+/// The check that fails for a master of a cluster which does not answer.
+pub const MASTER_AWAY: &str = "master";
+
 /// Which events a server announces.
 const NOTIFICATIONS: &str = "notify-keyspace-events";
 
@@ -68,13 +71,15 @@ pub async fn checks(
             checks
         }
         Err(error) => {
+            let advice = match error {
+                // It is there, and its sentence says what is to be mended.
+                StoreError::Refused(_) => {
+                    "mend what it says: the server is there, and does not take this connection"
+                }
+                _ => "start a server there, or name another with --redis",
+            };
             let found = chain(&error);
-            vec![Check {
-                check: "connection",
-                status: CheckStatus::Fail,
-                found,
-                advice: Some("start a server there, or name another with --redis"),
-            }]
+            vec![Check { check: "connection", status: CheckStatus::Fail, found, advice: Some(advice) }]
         }
     }
 }
@@ -89,11 +94,25 @@ async fn look_everywhere(
     let rights = Rights::of(role, options, &[REPLIES])?;
     let rights = classes.iter().fold(rights, |rights, class| rights.reaching(role, *class));
     let (targets, cluster) = masters_of(options).await?;
-    let mut found = Vec::new();
+    let (mut found, mut away) = (Vec::new(), Vec::new());
     for target in targets {
-        found.push((target.address().to_owned(), look(&target, role, &rights, clock).await?));
+        match look(&target, role, &rights, clock).await {
+            Ok(checks) => found.push((target.address().to_owned(), checks)),
+            // Of a cluster's masters the others are told of all the same.
+            Err(error @ StoreError::Unavailable(_)) if cluster.is_some() => away.push(is_away(&error)),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(cluster.into_iter().chain(as_one(found)).collect())
+    Ok(cluster.into_iter().chain(away).chain(as_one(found)).collect())
+}
+
+fn is_away(error: &StoreError) -> Check {
+    Check {
+        check: MASTER_AWAY,
+        status: CheckStatus::Fail,
+        found: chain(error),
+        advice: Some("start it again, or let a replica take its place: its sessions wait until then"),
+    }
 }
 
 async fn look(

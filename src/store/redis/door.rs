@@ -7,6 +7,7 @@ use redis::Value;
 use super::{
     RedisStore,
     ask::{at_least_a_millisecond, unreadable},
+    errors::is_nothing_there,
     keys::reply_list,
     masters::Traffic,
     records::stream,
@@ -115,8 +116,12 @@ impl RedisStore {
         let answers = self.shared.masters.each(Traffic::Reads, &ingress, &look).await?;
         let mut answers = answers.into_iter();
         let entries = answers.next().unwrap_or(Ok(Value::Nil))?;
-        // An error where there is no stream yet.
-        let info = answers.next().and_then(Result::ok).unwrap_or_default();
+        let info = match answers.next() {
+            // Where there is no stream yet.
+            Some(Err(error)) if is_nothing_there(&error) => Value::Nil,
+            Some(info) => info?,
+            None => Value::Nil,
+        };
         let entries = if limit == 0 { Vec::new() } else { read_entries(entries)? };
         Ok(Ingress { entries, last: last_id(info)? })
     }

@@ -135,6 +135,11 @@ fn refused_login(address: &str) -> StoreError {
     ))
 }
 
+/// Whether the server says that there is nothing at a key: it has no code for that, only words.
+pub(super) fn is_nothing_there(error: &StoreError) -> bool {
+    matches!(error, StoreError::Refused(why) if why.ends_with("ERR no such key"))
+}
+
 /// An error by its code, as Redis writes it before the text.
 fn answered(address: &str, code: &str, detail: &str) -> StoreError {
     let refused = |what: &str| StoreError::Refused(format!("{address} {what}"));
@@ -195,6 +200,12 @@ mod tests {
         };
         assert_eq!((to("3 g:2").as_str(), to("3 :2").as_str()), ("g:2", "h:2"));
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn nothing_at_a_key_is_told_from_what_may_not_be_seen() {
+        assert!(is_nothing_there(&answered("h:1", "ERR", "no such key")));
+        assert!(!is_nothing_there(&answered("h:1", "NOPERM", "no permissions to run 'xinfo'")));
     }
 
     #[test]

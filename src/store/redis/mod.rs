@@ -38,6 +38,7 @@ mod replicated;
 mod replies;
 mod rights;
 mod rounds;
+mod rows;
 mod scripts;
 mod seeds;
 mod sentinel;
@@ -65,7 +66,7 @@ use std::{
 
 pub use self::{
     class_checks::class_checks,
-    doctor::{Check, CheckStatus, announce_lapses, checks},
+    doctor::{Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     pulse::{Pulse, Queue, ServerPulse},
@@ -78,6 +79,7 @@ use self::{
     deliveries::Going,
     masters::{Masters, Traffic},
     rounds::Rounds,
+    rows::Unreadable,
     seeds::Seeds,
     target::Target,
 };
@@ -183,6 +185,7 @@ struct Shared {
     scripts: Scripts,
     masters: Masters,
     deliveries: Rounds<Going, bool>,
+    unreadable: Unreadable,
     /// The pool that an agent's sessions were last seen in: where no caller can name it, the first guess.
     pools: Mutex<BTreeMap<AgentName, Pool>>,
 }
@@ -214,6 +217,7 @@ impl RedisStore {
             scripts,
             masters,
             deliveries: Rounds::default(),
+            unreadable: Unreadable::default(),
             pools: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -9,7 +9,6 @@ use super::{
     RedisStore,
     ask::{at_least_a_millisecond, parse_names},
     masters::{Master, Masters, Traffic},
-    records::Fields,
     replies::{Reply, text},
     scripts::{Call, Name},
 };
@@ -96,13 +95,7 @@ impl RedisStore {
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        let agents = self.keys().agents();
-        let found = self.shared.masters.administer(&agents, redis::cmd("HGETALL").arg(&agents)).await?;
-        let agents = pairs("the declared agents", found)?.into_iter().map(|(agent, how)| {
-            let agent = agent.parse().map_err(|why| StoreError::unreadable("a declared agent", why))?;
-            Ok((agent, parse_json("a declared agent", &how)?))
-        });
-        agents.collect()
+        self.rows(self.keys().agents()).await
     }
 
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
@@ -133,13 +126,7 @@ impl RedisStore {
 
     pub(super) async fn living_members(&self) -> StoreResult<Vec<Member>> {
         let key = self.keys().members();
-        let found = self.shared.masters.administer(&key, redis::cmd("HGETALL").arg(&key)).await?;
-        let found = pairs("the members", found)?;
-        let mut members = BTreeMap::new();
-        for (worker, json) in found {
-            let worker = worker.parse().map_err(|why| StoreError::unreadable("a member", why))?;
-            members.insert(worker, parse_json::<Member>("a member", &json)?);
-        }
+        let members: BTreeMap<WorkerId, Member> = self.rows(key.clone()).await?;
         let mut look = redis::pipe();
         for worker in members.keys() {
             look.cmd("EXISTS").arg(self.keys().alive(worker));
@@ -194,15 +181,6 @@ fn by_incarnation(mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
 fn members_of(reply: Reply) -> StoreResult<Vec<WorkerId>> {
     let members = reply.rest().map(|name| text(name)?.parse().map_err(|why: BadAddress| why.to_string()));
     members.map(|member| member.map_err(|why| StoreError::unreadable("a member", why))).collect()
-}
-
-fn pairs(what: &str, found: Value) -> StoreResult<Vec<(String, String)>> {
-    let fields = Fields::read(found).map_err(|why| StoreError::unreadable(what, why))?;
-    let readable = fields.into_pairs().into_iter().map(|(name, value)| {
-        let both = String::from_utf8(name).and_then(|name| Ok((name, String::from_utf8(value)?)));
-        both.map_err(|why| StoreError::unreadable(what, why))
-    });
-    readable.collect()
 }
 
 fn read_json<T: DeserializeOwned>(what: &str, found: Value) -> StoreResult<T> {

@@ -14,7 +14,7 @@ use super::{
     replies::text,
 };
 use crate::{
-    model::{AgentName, Door, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
+    model::{AgentName, Door, Message, Millis, Partition, Pool, SessionId, StreamId, WorkerId},
     store::{Duty, Mail, StoreError, StoreResult},
 };
 
@@ -41,6 +41,8 @@ pub struct Pulse {
     pub door: u64,
     /// When the oldest of them came in.
     pub door_since: Option<Millis>,
+    /// The key of a plain door at which something else stands; what is at the others is counted.
+    pub no_door: Option<String>,
     /// How the server is.
     pub server: ServerPulse,
 }
@@ -113,11 +115,15 @@ impl RedisStore {
                 look.cmd("XLEN").arg(&door).cmd("XRANGE").arg(&door).arg("-").arg("+").arg("COUNT").arg(1);
             }
             let first = self.keys().ingress(together[0]);
-            let mut answers = Answers::of(self.shared.masters.administer_all(&first, &look).await?);
-            for _ in &together {
-                pulse.door += answers.number()?;
-                let since = [pulse.door_since, answers.oldest()?];
-                pulse.door_since = since.into_iter().flatten().min();
+            let mut answers = self.shared.masters.each(Traffic::Reads, &first, &look).await?.into_iter();
+            for door in together {
+                // Both, whatever came of the first.
+                let both: Vec<_> = answers.by_ref().take(2).collect();
+                match both.into_iter().collect() {
+                    Ok(seen) => pulse.take_door(Answers::of(seen))?,
+                    Err(StoreError::Unreadable { .. }) => pulse.no_door = Some(self.keys().ingress(door)),
+                    Err(err) => return Err(err),
+                }
             }
         }
         Ok(())
@@ -138,11 +144,7 @@ impl RedisStore {
     /// When each queue's first session was sent what it waits with.
     async fn see_first_messages(&self, queues: &mut [Queue]) -> StoreResult<()> {
         for queue in queues {
-            let inbox = self.keys().session(&queue.first).inbox();
-            let head =
-                self.shared.masters.administer(&inbox, redis::cmd("LINDEX").arg(&inbox).arg(0)).await?;
-            let Value::BulkString(element) = head else { continue };
-            if let Mail::Message(message) = mail(&element) {
+            if let Some(message) = self.first_message(&queue.first).await? {
                 queue.accepted = message.time;
             }
         }
@@ -183,6 +185,13 @@ impl ServerPulse {
 }
 
 impl Pulse {
+    /// Takes in what one door answered.
+    fn take_door(&mut self, mut answers: Answers) -> StoreResult<()> {
+        self.door += answers.number()?;
+        self.door_since = earlier(self.door_since, answers.oldest()?);
+        Ok(())
+    }
+
     /// Takes in what one partition answered of itself, in the order in which it was asked.
     fn take_partition(&mut self, answers: &mut Answers) -> StoreResult<()> {
         self.sessions += answers.number()?;
@@ -196,6 +205,19 @@ impl Pulse {
         self.undelivered_since = earlier(self.undelivered_since, answers.oldest()?);
         self.dead += answers.number()?;
         Ok(())
+    }
+}
+
+impl RedisStore {
+    /// The first message of a session's inbox; none where there is none that can be read.
+    pub async fn first_message(&self, session: &SessionId) -> StoreResult<Option<Message>> {
+        let inbox = self.keys().session(session).inbox();
+        let head = self.shared.masters.administer(&inbox, redis::cmd("LINDEX").arg(&inbox).arg(0)).await?;
+        let Value::BulkString(element) = head else { return Ok(None) };
+        match mail(&element) {
+            Mail::Message(message) | Mail::Malformed(message, _) => Ok(Some(message)),
+            Mail::Unreadable(_) => Ok(None),
+        }
     }
 }
 

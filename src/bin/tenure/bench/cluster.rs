@@ -25,6 +25,7 @@ use super::{
     fleet::{Fleet, cpu_of},
     load::{Load, Plan},
     own_cluster::OwnCluster,
+    report_file::expect_writable,
     server::Server,
     turns::{Interrupt, shown},
 };
@@ -128,6 +129,7 @@ struct Spent {
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     args.check()?;
+    expect_writable(args.report.as_ref())?;
     let before = failover::load_average();
     let (mut interrupt, env) = (Interrupt::listen()?, Env::system());
     let rows = interrupt.or(args.rows(global, &env)).await?;

@@ -18,7 +18,8 @@ use super::{
         own_server::{Keeps, OwnServer},
     },
     figures::{Figures, to_thousandths},
-    turns::{self, ratio},
+    report_file::expect_writable,
+    turns::{self, Interrupt, ratio},
 };
 use crate::{
     connect,
@@ -90,10 +91,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     if args.rounds == 0 {
         return Err(Failure::new(Exit::Usage, "--rounds: at least 1"));
     }
+    expect_writable(args.report.as_ref())?;
     let before = failover::load_average();
-    let mut rows = Vec::new();
+    let (mut interrupt, mut rows) = (Interrupt::listen()?, Vec::new());
     for class in args.classes.clone().unwrap_or_else(|| args.usual()) {
-        let own = args.own(class).await?;
+        let own = interrupt.or(args.own(class)).await?;
         let global = match &own {
             Some(own) => &Global { redis: own.primary.url(), redis_url_file: None, ..global.clone() },
             None => global,

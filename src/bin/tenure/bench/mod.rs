@@ -10,6 +10,7 @@ mod fleet;
 mod load;
 mod own_cluster;
 mod raw;
+mod report_file;
 mod server;
 pub(crate) mod sleeper;
 mod turns;

@@ -221,12 +221,18 @@ async fn measure(
     Ok((turns, raw))
 }
 
-/// Ctrl-C: it ends the measuring, not the tidying up.
-pub(super) struct Interrupt(Signal);
+/// Ctrl-C or SIGTERM: it ends the measuring, not the tidying up.
+pub(super) struct Interrupt {
+    interrupted: Signal,
+    terminated: Signal,
+}
 
 impl Interrupt {
     pub(super) fn listen() -> std::io::Result<Self> {
-        signal(SignalKind::interrupt()).map(Self)
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+        })
     }
 
     /// What `work` comes to, if it is not interrupted.
@@ -236,12 +242,18 @@ impl Interrupt {
     ) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            _ = self.0.recv() => {
-                Err(Failure::new(Exit::Failed, "interrupted: nothing was measured; run it again, or with fewer --messages"))
-            }
+            _ = self.interrupted.recv() => Err(interrupted()),
+            _ = self.terminated.recv() => Err(interrupted()),
             done = work => done,
         }
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        Exit::Failed,
+        "interrupted: nothing was measured; run it again, perhaps with less to do (--help)",
+    )
 }
 
 async fn with_workers<S: Store>(

@@ -74,13 +74,14 @@ impl Gatherer {
                 self.client.insert(client)
             }
         };
+        // First: it may meet sessions that wait where nobody declares or serves anything.
+        self.sample.look(client).await?;
         let members = client.workers().await?;
         let declared = client.agents().await?;
         let queues = declared.into_iter().map(|(agent, how)| (how.pool, agent));
         let queues: BTreeSet<_> = queues.chain(served(&members)).chain(self.sample.waiting()).collect();
         let queues: Vec<_> = queues.into_iter().take(MOST_QUEUES).collect();
         let pulse = client.store().pulse(&queues).await.map_err(ClientError::Store)?;
-        self.sample.look(client).await?;
         self.events.take(&members);
         Ok(self.seen(members, pulse))
     }
@@ -111,6 +112,7 @@ impl Gatherer {
             queues: queue_rows(pulse.queues, pulse.now, &serving),
             oldest,
             door: pulse.door,
+            no_door: pulse.no_door,
             dead: pulse.dead,
             server: Server {
                 memory_bytes: pulse.server.memory,

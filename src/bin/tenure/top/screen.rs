@@ -90,6 +90,7 @@ impl Screen {
         let ready = seen.workers.iter().filter(|worker| worker.state == MemberState::Ready).count();
         let draining = seen.workers.len() - ready;
         let oldest = seen.oldest.as_ref().map(|oldest| format!(", {} longest", oldest.session));
+        let no_door = seen.no_door.as_ref().map(|key| format!("   {key} is no stream"));
         let memory = match server.memory_limit_bytes {
             Some(limit) => format!("{} of {}", bytes(server.memory_bytes), bytes(limit)),
             None => bytes(server.memory_bytes),
@@ -115,14 +116,15 @@ impl Screen {
             self.line(
                 "lag",
                 format!(
-                    "owner {}{}   timers {} ({} due)   replies {}   door {} ({} entries)",
+                    "owner {}{}   timers {} ({} due)   replies {}   door {} ({} entries){}",
                     age(lag.ready_ms),
                     oldest.unwrap_or_default(),
                     age(lag.timers_ms),
                     lag.overdue,
                     age(lag.replies_ms),
                     age(lag.door_ms),
-                    seen.door
+                    seen.door,
+                    no_door.unwrap_or_default()
                 ),
             ),
             self.line(

@@ -57,6 +57,7 @@ fn seen(workers: usize) -> Seen {
         }],
         oldest: Some(Oldest { session: "draw/cat".parse().unwrap(), waiting_ms: 65_300 }),
         door: 3,
+        no_door: None,
         dead: 2,
         server: Server {
             memory_bytes: 12_300_000,

@@ -37,6 +37,9 @@ pub(super) struct Seen {
     pub(super) oldest: Option<Oldest>,
     /// Entries of the plain door that nobody has taken yet.
     pub(super) door: u64,
+    /// The key of a plain door at which something else stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) no_door: Option<String>,
     /// Dead letters.
     pub(super) dead: u64,
     pub(super) server: Server,

@@ -20,7 +20,7 @@ use self::{
     report::{Measured, Report},
     scene::Scene,
 };
-use super::turns::Interrupt;
+use super::{report_file::expect_writable, turns::Interrupt};
 use crate::{
     failure::{Exit, Failure},
     global::Global,
@@ -141,6 +141,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     if args.sessions == Some(0) || args.survivors == 0 {
         return Err(Failure::new(Exit::Usage, "--sessions and --survivors: at least 1"));
     }
+    expect_writable(args.report.as_ref())?;
     let (mut interrupt, before) = (Interrupt::listen()?, load_average());
     let mut reports = Vec::new();
     for (case, sessions) in args.cases() {

@@ -1,0 +1,71 @@
+//! The rows of the namespace's own tables, agents and members: each by itself.
+//!
+//! One that this version cannot read, as of a newer version or of somebody who tried something by hand, is left out and told
+//! of once. It fails nobody who wants the others.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+    sync::Mutex,
+};
+
+use redis::Value;
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use super::{RedisStore, records::Fields};
+use crate::store::{StoreError, StoreResult};
+
+/// The rows that could not be read at the last look, by their table.
+#[derive(Default)]
+pub(super) struct Unreadable(Mutex<BTreeMap<String, BTreeSet<String>>>);
+
+impl Unreadable {
+    /// Remembers which rows of a table cannot be read now; says so of each that could be before.
+    fn saw(&self, table: String, rows: BTreeSet<String>) {
+        let mut all = self.0.lock().expect("nobody panics with the lock held");
+        let known = all.insert(table.clone(), rows.clone()).unwrap_or_default();
+        for row in rows.difference(&known) {
+            warn!(table, row, "a row cannot be read, and is left out: see `tenure doctor`");
+        }
+    }
+}
+
+impl RedisStore {
+    /// What a table holds, as far as it can be read.
+    pub(super) async fn rows<K, T>(&self, table: String) -> StoreResult<BTreeMap<K, T>>
+    where
+        K: FromStr + Ord,
+        T: DeserializeOwned,
+    {
+        let found = self.shared.masters.administer(&table, redis::cmd("HGETALL").arg(&table)).await?;
+        let (rows, unreadable) = read(found).map_err(|why| StoreError::unreadable(table.as_str(), why))?;
+        self.shared.unreadable.saw(table, unreadable);
+        Ok(rows)
+    }
+
+    /// The rows of agents and members that this version cannot read: each as its table's key and its field.
+    pub async fn unreadable_rows(&self) -> StoreResult<Vec<(String, String)>> {
+        self.declared_agents().await?;
+        self.living_members().await?;
+        let all = self.shared.unreadable.0.lock().expect("nobody panics with the lock held");
+        let rows =
+            all.iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table.clone(), row.clone())));
+        Ok(rows.collect())
+    }
+}
+
+type Read<K, T> = (BTreeMap<K, T>, BTreeSet<String>);
+
+/// The rows that can be read, and the names of the others.
+fn read<K: FromStr + Ord, T: DeserializeOwned>(found: Value) -> Result<Read<K, T>, String> {
+    let (mut rows, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+    for (name, json) in Fields::read(found)?.into_pairs() {
+        let row = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
+        match (row, serde_json::from_slice(&json)) {
+            (Some(name), Ok(row)) => _ = rows.insert(name, row),
+            _ => _ = unreadable.insert(String::from_utf8_lossy(&name).into_owned()),
+        }
+    }
+    Ok((rows, unreadable))
+}
