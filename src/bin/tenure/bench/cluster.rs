@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100, value_name = "BYTES")]
     payload: usize,
     /// How many messages are measured, in each round
-    #[arg(long, default_value_t = 20_000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 100_000, value_name = "NUMBER")]
     messages: usize,
     /// How many rounds there are
     #[arg(long, default_value_t = 5, value_name = "NUMBER")]
@@ -75,7 +75,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   tenure bench cluster
-  tenure bench cluster --in-flight 256 --messages 40000 --report figures.md
+  tenure bench cluster --in-flight 256 --messages 300000 --report figures.md
   tenure bench cluster --json | jq '.ratio'";
 
 /// By how much a turn may cost more on a cluster.
