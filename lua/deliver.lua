@@ -8,6 +8,10 @@
 -- that may not write to a list names `out` in its place, which cannot. Pushed first and taken out then: what breaks off
 -- leaves it there. Whether it was there at all only that tells; what was not is taken back before anybody sees it.
 
+-- A push that cannot be taken back must not be made.
+if not redis.acl_check_cmd("RPOP", KEYS[3]) then
+  return redis.error_reply("TENURE a worker's user needs the right to rpop: see `tenure acl worker`")
+end
 local pushed, kept = 0, {}
 
 -- Takes a reply out that its list cannot take.

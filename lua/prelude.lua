@@ -223,11 +223,13 @@ local function serving(lease)
 end
 
 -- Who has a partition's duty, if anybody, and whether whoever wants it may have it.
-local YIELDED = "/yielded"
+local YIELDED = ".yielded"
 local function holder_of(duty)
   local holder = call("GET", duty)
-  local before = holder and string.match(holder, "^(.*)/")
-  return before or holder, before ~= nil
+  if holder and string.sub(holder, -#YIELDED) == YIELDED then
+    return string.sub(holder, 1, -#YIELDED - 1), true
+  end
+  return holder, false
 end
 
 -- Buries a worker: writes it down, its duty is free, and it leaves every `idle` among `KEYS` from

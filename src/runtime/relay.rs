@@ -278,11 +278,11 @@ impl<S: Store> View<'_, S> {
         Ok(Placed::New(Relayed { id, what }))
     }
 
-    /// Has one partition take a chunk, how far it is then; a wrong idea of pool or cursor is corrected and tried again.
+    /// Has one partition take a chunk, how far it is then; a wrong idea of a pool is corrected and tried again.
     async fn take_chunk(
         &self,
         partition: Partition,
-        mut cursor: Option<StreamId>,
+        cursor: Option<StreamId>,
         mut chunk: Vec<Relayed>,
     ) -> StoreResult<Option<StreamId>> {
         while !chunk.is_empty() {
@@ -294,10 +294,10 @@ impl<S: Store> View<'_, S> {
                 }
                 // Its entries stay until a later look finds that it has.
                 Relay::Unknown => return Err(unacknowledged()),
+                // What it took may not have reached its class: the next look places each entry anew.
                 Relay::Elsewhere(reached) => {
                     info!(door = %self.door, %partition, ours = ?cursor, theirs = ?reached, "another relay was here");
-                    cursor = reached;
-                    chunk.retain(|entry| Some(entry.id) > cursor);
+                    return Err(StoreError::Unavailable("another relay was here".into()));
                 }
                 Relay::OtherPool { index, pool } => {
                     if let Some(RelayedKind::Message(message)) =
@@ -341,9 +341,11 @@ fn largest(entries: &[IngressEntry]) -> usize {
     entries.iter().map(bytes).max().unwrap_or_default()
 }
 
-/// How many entries to read next, `kept` of which were read before: as many as are likely to stay within the bytes of one look.
+/// How many entries to read next behind the `kept`, which are read once more: as many as are likely to stay within the bytes of
+/// one look; and of the kept within four times that.
 fn next_batch(largest: usize, kept: usize) -> usize {
-    (BATCH_BYTES / largest.max(1)).clamp(1, BATCH + kept)
+    let likely = BATCH_BYTES / largest.max(1);
+    likely.clamp(1, BATCH) + kept.min(likely.saturating_mul(4))
 }
 
 /// Cuts a partition's part into what one operation takes.
@@ -409,5 +411,7 @@ mod tests {
         assert_eq!(next_batch(largest(&[of(1 << 28)]), 0), 1);
         assert_eq!(next_batch(largest(&[]), 0), BATCH);
         assert_eq!(next_batch(10, 300), BATCH + 300, "what stays at the door is read once more");
+        assert_eq!(next_batch(1 << 20, 16), 16 + 16, "and what is behind it too, however large it is");
+        assert_eq!(next_batch(1 << 20, 4_096), 16 + 64, "within bounds");
     }
 }

@@ -231,15 +231,17 @@ fn check(server: &RedisServer, name: &str) -> (i32, Option<Value>) {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_left_out_and_named_and_fails_nobody() {
+fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() {
     let server = RedisServer::start();
     let worker = RunningWorker::start(&server, &[]);
     assert_eq!(check(&server, "rows"), (0, None));
     let mut conn = server.client().get_connection().unwrap();
-    for (table, row) in [("members", "odd-0000000f"), ("agents", "newer"), ("agents", "No Name")] {
+    let mut write = |table: &str, row: &str| {
         let key = format!("tenure:{{default}}:{table}");
         redis::cmd("HSET").arg(key).arg(row).arg(r#"{"v":9}"#).exec(&mut conn).unwrap();
-    }
+    };
+    write("members", "odd-0000000f");
+    write("agents", "No Name");
     // Each logs a warning.
     let quietly = |args: &[&str]| {
         let mut command = on(&server, args);
@@ -249,6 +251,14 @@ fn a_row_that_cannot_be_read_is_left_out_and_named_and_fails_nobody() {
     let seen = quietly(&["workers", "--json"]).json();
     assert_eq!(seen.iter().map(|one| &one["worker"]).collect::<Vec<_>>(), [&json!(worker.id)]);
     assert_eq!(quietly(&["send", "echo/a", "hello", "--wait"]).well(), "hello\n");
+
+    write("agents", "newer");
+    let refused = quietly(&["send", "echo/a", "hello"]);
+    assert!(
+        refused.stderr.contains("`newer`") && refused.stderr.contains("tenure doctor"),
+        "{}",
+        refused.stderr
+    );
     let (code, rows) = check(&server, "rows");
     let rows = rows.expect("it names them");
     let found = rows["found"].as_str().unwrap();

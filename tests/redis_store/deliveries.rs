@@ -117,3 +117,22 @@ async fn what_was_delivered_before_leaves_its_list_as_it_was() {
     deliver(&store, "echo/a", &reply).await;
     assert!(!by_hand.exists::<_, bool>("r").await.expect("the server answers"), "none is made for nothing");
 }
+
+#[tokio::test]
+async fn who_could_not_take_a_push_back_pushes_nothing() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let reply = written(&store, "echo/a", "r", "{}").await;
+    let partition = store.partitions().of(&session("echo/a"));
+    let mut conn = by_hand(&server).await;
+    let mut may = async |rule: &str| {
+        redis::cmd("ACL").arg(&["SETUSER", "default", rule]).exec_async(&mut conn).await.expect("it is set");
+    };
+    may("-rpop").await;
+    let refused = store.deliver(partition, std::slice::from_ref(&reply), Deliverer::Duty).await;
+    assert!(refused.expect_err("a right is missing").to_string().contains("rpop"));
+    assert_eq!(taken(&store, "r").await, Vec::<String>::new());
+    may("+rpop").await;
+    deliver(&store, "echo/a", &reply).await;
+    assert_eq!(taken(&store, "r").await, ["{}"]);
+}

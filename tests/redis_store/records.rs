@@ -192,3 +192,20 @@ async fn a_door_that_may_not_be_looked_at_is_no_empty_door() {
     let look = store.ingress(Door::MAIN, 1, Duration::ZERO).await;
     assert!(matches!(look, Err(StoreError::Refused(_))), "{look:?}");
 }
+
+#[tokio::test]
+async fn an_agent_whose_row_cannot_be_read_is_not_taken_for_one_that_nobody_declared() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut conn = by_hand(&server).await;
+    let _: () = conn.hset(store.keys().agents(), "echo", "{\"of\":\"tomorrow\"}").await.unwrap();
+    let _: () = conn.hset(store.keys().members(), "somebody", "{\"of\":\"tomorrow\"}").await.unwrap();
+    let agents = store.agents().await;
+    assert!(
+        matches!(&agents, Err(StoreError::Unreadable { why, .. }) if why.contains("`echo`")),
+        "{agents:?}"
+    );
+    assert_eq!(store.members().await.unwrap(), [], "of members it is left out");
+    let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
+    assert_eq!(named, ["echo", "somebody"]);
+}

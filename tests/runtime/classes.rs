@@ -6,7 +6,7 @@ use tenure::{
     Home, WorkerHandle,
     client::{Client, ClientError, Outgoing},
     model::{Door, Durability, Envelope, NewMessage, ReplyTo, WorkerConfig},
-    store::{DeadLetter, Refused, Relayed, RelayedKind, Store},
+    store::{DeadLetter, Refused, Relay, Relayed, RelayedKind, Store},
 };
 
 use crate::{flaky::Flaky, fleet::Fleet};
@@ -349,4 +349,32 @@ async fn however_many_entries_wait_for_their_class_those_behind_them_are_taken_a
     fleet.store.set_replicas(1);
     fleet.until(MINUTE * 20, async || fleet.texts("echo/a").await.len() == 600).await;
     fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_relay_took_stays_at_the_door_until_it_has_reached_its_class() {
+    let fleet = Fleet::new(22);
+    let _worker = worker_at(&fleet, "a", Durability::MEMORY).await;
+    post(&fleet, &[("to", "echo/a"), ("body", "first")]).await;
+    fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["first"]).await;
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+
+    // Another holder of the duty takes the next entry before this worker sees it; no replica has that.
+    let at = fleet.store.partitions().of(&"echo/a".parse().unwrap());
+    let before = fleet.store.cursors(Door::MAIN).await.unwrap().get(&at).copied();
+    fleet.store.set_replicas(0);
+    let fields = [("to", "echo/a"), ("body", "second"), ("durability", "replicas:1")];
+    let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    let id = fleet.store.post(Door::MAIN, &fields).await.unwrap();
+    let message =
+        NewMessage { durability: REPLICATED, class: REPLICATED, ..fleet.message("echo/a", "second") };
+    let what = RelayedKind::Message(Box::new(message));
+    let taken = fleet.store.relay(at, Door::MAIN, before, &[Relayed { id, what }]).await.unwrap();
+    assert_eq!(taken, Relay::Unknown);
+
+    fleet.env.sleep(Duration::from_secs(10)).await;
+    assert_eq!(left_at_the_door(&fleet).await, 1, "it may be lost yet");
+    fleet.store.set_replicas(1);
+    fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
+    fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["first", "second"]).await;
 }

@@ -103,14 +103,14 @@ async fn losses(store: &impl Store) -> Option<Check> {
     })
 }
 
-/// What of agents and members cannot be read: everybody leaves it out.
+/// What of agents and members cannot be read. It is left out, but for an agent's: with that nobody goes on who must know it.
 async fn rows(store: &RedisStore) -> Option<Check> {
     let rows = store.unreadable_rows().await.ok().filter(|rows| !rows.is_empty())?;
     let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
     Some(Check {
         check: "rows",
         status: CheckStatus::Warn,
-        found: format!("cannot be read, and is left out: {}", named.join(", ")),
+        found: format!("cannot be read: {}", named.join(", ")),
         advice: Some("HDEL it there if no newer version of tenure wrote it"),
     })
 }

@@ -52,7 +52,8 @@ pub enum DutyWish {
     GiveUp,
 }
 
-/// A partition's duty, written as its holder's name, with `/yielded` behind it where that is so.
+/// A partition's duty, written as its holder's name, with `.yielded` behind it where that is so: to an older version
+/// that is the name of somebody who is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duty {
     /// Who has it.
@@ -65,7 +66,7 @@ impl FromStr for Duty {
     type Err = <WorkerId as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let holder = text.strip_suffix("/yielded");
+        let holder = text.strip_suffix(".yielded");
         Ok(Self { holder: holder.unwrap_or(text).parse()?, is_yielded: holder.is_some() })
     }
 }

@@ -95,7 +95,14 @@ impl RedisStore {
     }
 
     pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        self.rows(self.keys().agents()).await
+        let table = self.keys().agents();
+        let (agents, unreadable) = self.rows(table.clone()).await?;
+        // No session is of an agent without a good name. As for the others: a session made in another pool than its agent's
+        // stays there, and what was told below its class is told.
+        match unreadable.iter().find(|row| row.parse::<AgentName>().is_ok()) {
+            Some(row) => Err(StoreError::unreadable(table, format!("the row `{row}`: see `tenure doctor`"))),
+            None => Ok(agents),
+        }
     }
 
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
@@ -126,7 +133,7 @@ impl RedisStore {
 
     pub(super) async fn living_members(&self) -> StoreResult<Vec<Member>> {
         let key = self.keys().members();
-        let members: BTreeMap<WorkerId, Member> = self.rows(key.clone()).await?;
+        let (members, _) = self.rows::<WorkerId, Member>(key.clone()).await?;
         let mut look = redis::pipe();
         for worker in members.keys() {
             look.cmd("EXISTS").arg(self.keys().alive(worker));

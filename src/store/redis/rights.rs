@@ -51,7 +51,7 @@ const EVERYBODY: &[&str] = &["info", "ping", "select", "unwatch", "multi", "exec
 const ENDS_PROBING: [&str; 3] = ["+multi", "+exec", "+discard"];
 
 const READING: &[&str] =
-    &["evalsha_ro", "exists", "hget", "hgetall", "llen", "xrange", "xread", "xrevrange", "zrange"];
+    &["evalsha_ro", "exists", "hget", "hgetall", "lindex", "llen", "xrange", "xread", "xrevrange", "zrange"];
 
 /// What `top` looks at besides.
 const WATCHING: &[&str] = &["get", "time", "xlen", "zcard", "zcount"];

@@ -1,7 +1,7 @@
 //! The rows of the namespace's own tables, agents and members: each by itself.
 //!
-//! One that this version cannot read, as of a newer version or of somebody who tried something by hand, is left out and told
-//! of once. It fails nobody who wants the others.
+//! One that this version cannot read is of a newer version, or of somebody who tried something by hand. It is told of once. Of members
+//! it is left out, and fails nobody who wants the others. An agent's is never taken for none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::{RedisStore, records::Fields};
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    model::{AgentDeclaration, AgentName, WorkerId},
+    store::{Member, StoreError, StoreResult},
+};
 
 /// The rows that could not be read at the last look, by their table.
 #[derive(Default)]
@@ -26,28 +29,28 @@ impl Unreadable {
         let mut all = self.0.lock().expect("nobody panics with the lock held");
         let known = all.insert(table.clone(), rows.clone()).unwrap_or_default();
         for row in rows.difference(&known) {
-            warn!(table, row, "a row cannot be read, and is left out: see `tenure doctor`");
+            warn!(table, row, "a row cannot be read: see `tenure doctor`");
         }
     }
 }
 
 impl RedisStore {
-    /// What a table holds, as far as it can be read.
-    pub(super) async fn rows<K, T>(&self, table: String) -> StoreResult<BTreeMap<K, T>>
+    /// What a table holds, as far as it can be read, and the names of the other rows.
+    pub(super) async fn rows<K, T>(&self, table: String) -> StoreResult<Read<K, T>>
     where
         K: FromStr + Ord,
         T: DeserializeOwned,
     {
         let found = self.shared.masters.administer(&table, redis::cmd("HGETALL").arg(&table)).await?;
         let (rows, unreadable) = read(found).map_err(|why| StoreError::unreadable(table.as_str(), why))?;
-        self.shared.unreadable.saw(table, unreadable);
-        Ok(rows)
+        self.shared.unreadable.saw(table, unreadable.clone());
+        Ok((rows, unreadable))
     }
 
     /// The rows of agents and members that this version cannot read: each as its table's key and its field.
     pub async fn unreadable_rows(&self) -> StoreResult<Vec<(String, String)>> {
-        self.declared_agents().await?;
-        self.living_members().await?;
+        self.rows::<AgentName, AgentDeclaration>(self.keys().agents()).await?;
+        self.rows::<WorkerId, Member>(self.keys().members()).await?;
         let all = self.shared.unreadable.0.lock().expect("nobody panics with the lock held");
         let rows =
             all.iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table.clone(), row.clone())));
@@ -55,7 +58,7 @@ impl RedisStore {
     }
 }
 
-type Read<K, T> = (BTreeMap<K, T>, BTreeSet<String>);
+pub(super) type Read<K, T> = (BTreeMap<K, T>, BTreeSet<String>);
 
 /// The rows that can be read, and the names of the others.
 fn read<K: FromStr + Ord, T: DeserializeOwned>(found: Value) -> Result<Read<K, T>, String> {
