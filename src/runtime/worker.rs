@@ -106,7 +106,7 @@ pub enum StartError {
     /// Others serve an agent, and its new sessions belong to another pool than they would by this worker.
     #[error(
         "agent {agent} belongs to pool {pool}, where it is served by {}, and not to pool {here}: \
-         give it one `pool` in every agents file (and `moved_from` where old sessions are to go on here), or drain \
+         give it `pool = \"{pool}\"` here too (with `moved_from = \"{here}\"`, if its old sessions are to go on with this worker), or drain \
          those workers first (one that has just died counts until its lease is over)",
         listed(workers)
     )]

@@ -252,6 +252,9 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() 
     assert_eq!(seen.iter().map(|one| &one["worker"]).collect::<Vec<_>>(), [&json!(worker.id)]);
     assert_eq!(quietly(&["send", "echo/a", "hello", "--wait"]).well(), "hello\n");
 
+    let (code, rows) = check(&server, "rows");
+    assert_eq!((code, &rows.expect("it names them")["status"]), (0, &json!("warn")));
+
     write("agents", "newer");
     let refused = quietly(&["send", "echo/a", "hello"]);
     assert!(
@@ -262,7 +265,7 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() 
     let (code, rows) = check(&server, "rows");
     let rows = rows.expect("it names them");
     let found = rows["found"].as_str().unwrap();
-    assert_eq!((code, &rows["status"]), (0, &json!("warn")));
+    assert_eq!((code, &rows["status"]), (1, &json!("fail")));
     for row in ["odd-0000000f in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
         assert!(found.contains(row), "{found}");
     }

@@ -109,7 +109,7 @@ async fn rows(store: &RedisStore) -> Option<Check> {
     let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
     Some(Check {
         check: "rows",
-        status: CheckStatus::Warn,
+        status: if store.agents().await.is_err() { CheckStatus::Fail } else { CheckStatus::Warn },
         found: format!("cannot be read: {}", named.join(", ")),
         advice: Some("HDEL it there if no newer version of tenure wrote it"),
     })
