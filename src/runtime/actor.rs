@@ -270,6 +270,7 @@ impl<S: Store> SessionActor<S> {
             self.shared.env.sleep(REPEAT_AFTER).await;
         }
     }
+
     fn took(&self, claimed: Box<Claimed>) -> Box<Claimed> {
         self.shared.admission.took(self.shared.env.now(), &claimed);
         self.shared.counts.saw(claimed.lease.epoch());
