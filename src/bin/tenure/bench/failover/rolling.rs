@@ -22,8 +22,11 @@ const REST: Duration = Duration::from_secs(1);
 /// How long the load runs before and after: until each session had a message or two.
 const AROUND: Duration = Duration::from_secs(3);
 
-/// How often the whole fleet is restarted: once takes less time than a session rests.
+/// How often the whole fleet is restarted at least.
 const TIMES: usize = 3;
+
+/// How long the restarts go on at least: so long that each session is sent a message or two meanwhile.
+const THROUGHOUT: Duration = Duration::from_secs(2);
 
 /// When the restarts began and when the last worker was there again, how long each took to drain, and who is there now.
 struct Restarted {
@@ -34,8 +37,8 @@ struct Restarted {
 }
 
 impl Scene<'_> {
-    /// SIGTERM to one worker after the other, three times over; each is gone before another takes its place, and the next
-    /// is told when that is ready.
+    /// SIGTERM to one worker after the other, over and over; each is gone before another takes its place, and the next is
+    /// told when that is ready.
     pub(super) async fn rolling(&mut self) -> Result<Measured, Failure> {
         let fleet = self.one_by_one().await?;
         let load = Load::over(self, REST).await?;
@@ -90,7 +93,8 @@ impl Scene<'_> {
     async fn restart(&self, mut fleet: Vec<Fleet>) -> Result<Restarted, Failure> {
         self.env.sleep(ACQUAINTED + AROUND).await;
         let (began, count, mut drained) = (self.env.now(), fleet.len(), Vec::new());
-        for number in 0..count * TIMES {
+        while drained.len() < count * TIMES || self.env.now().since(began) < THROUGHOUT {
+            let number = drained.len();
             let worker = &mut fleet[number % count];
             let told = self.env.now();
             worker.signal(Signal::Terminate)?;
