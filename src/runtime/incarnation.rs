@@ -96,6 +96,8 @@ pub(super) struct Incarnation<S> {
     /// Whose time may be over, for the duty to look at.
     pub(super) lapses: mpsc::Sender<Lapsed>,
     pub(super) tasks: TaskTracker,
+    /// Sessions that are being passed on to other workers: a drain waits for these.
+    pub(super) passing: TaskTracker,
     pub(super) commands: mpsc::Sender<Command>,
 }
 

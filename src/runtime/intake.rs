@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc::error::SendError;
 use tracing::{debug, info};
 
 use super::{actor::Nudge, incarnation::Incarnation, supervisor::Command};
-use crate::store::{Hint, Listener, Store};
+use crate::{
+    model::SessionId,
+    store::{Hint, Listener, Store},
+};
 
 /// Passes hints on until the incarnation ends.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, mut hints: S::Listener) {
@@ -17,7 +21,9 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, mut hints: S::Lis
         };
         let Some(command) = shared.heed(hint) else { continue };
         // Nobody acts on it any more while a drain ends: but as long as this lives, the lifeline must.
-        _ = shared.commands.send(command).await;
+        if let Err(SendError(Command::Offered(session))) = shared.commands.send(command).await {
+            shared.pass_on(session);
+        }
     }
 }
 
@@ -45,5 +51,17 @@ impl<S: Store> Incarnation<S> {
             Hint::Lapsed(lapsed) => _ = self.lapses.try_send(lapsed),
         }
         None
+    }
+
+    /// Offers a session, which was offered to us as we began to drain, to somebody else. One that is lost here is offered
+    /// by the duty, which looks ten times a second.
+    pub(super) fn pass_on(self: &Arc<Self>, session: SessionId) {
+        let (shared, under_way) = (self.clone(), self.passing.token());
+        self.spawn(async move {
+            let _under_way = under_way;
+            if let Err(err) = shared.store.offer(&session, shared.pool(), Some(&shared.worker)).await {
+                debug!(%session, error = %err, "not passed on");
+            }
+        });
     }
 }

@@ -71,7 +71,7 @@ impl<S: Store> Supervisor<S> {
         loop {
             let leaving = stops.drain.is_cancelled() || stops.lost.is_cancelled();
             if leaving && self.actors.is_empty() {
-                return;
+                return self.leave();
             }
             let command = tokio::select! {
                 biased;
@@ -81,6 +81,14 @@ impl<S: Store> Supervisor<S> {
                 command = self.commands.recv() => command,
             };
             let Some(command) = command else { return };
+            self.obey(command);
+        }
+    }
+
+    /// What was offered by now and nobody has looked at is somebody else's; what comes from here on, the intake passes on.
+    fn leave(mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
             self.obey(command);
         }
     }
@@ -126,7 +134,9 @@ impl<S: Store> Supervisor<S> {
 
     /// A session wants an owner: claim it if there is room, else make some.
     fn offered(&mut self, session: SessionId) {
-        if let Some(actor) = self.actors.get_mut(&session) {
+        if self.shared.stops.drain.is_cancelled() {
+            self.shared.pass_on(session);
+        } else if let Some(actor) = self.actors.get_mut(&session) {
             actor.again = true;
         } else if self.actors.len() < self.shared.config.capacity {
             self.start(session);
@@ -198,6 +208,7 @@ impl<S: Store> Supervisor<S> {
                 error!(%session, "an actor broke: this is a defect of tenure");
                 self.recover_after(BROKEN_AGAIN_AFTER, session);
             }
+            _ if again && self.shared.stops.drain.is_cancelled() => self.shared.pass_on(session),
             _ if again => self.start(session),
             // Most often by another worker; but a server that lost our last claim takes us for the owner by the one
             // before, and then nobody else would come.

@@ -433,6 +433,7 @@ impl<S: Store> Parts<S> {
             ledger: self.ledger.clone(),
             duties: Duties::default(),
             tasks: TaskTracker::new(),
+            passing: TaskTracker::new(),
             commands,
             lapses,
         });
@@ -528,7 +529,8 @@ async fn live<S: Store>(
             }
         }
     }
-    shared.say_goodbye().await;
+    shared.passing.close();
+    tokio::join!(shared.say_goodbye(), shared.passing.wait());
     info!(%worker, "drained");
     end(&shared, Ended::Drained).await
 }

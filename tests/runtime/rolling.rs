@@ -54,3 +54,19 @@ async fn a_rolling_restart_of_a_fleet_loses_no_turn_and_delays_none_by_more_than
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_offered_to_a_worker_that_begins_to_drain_runs_elsewhere_at_once() {
+    for seed in 0..5 {
+        let fleet = Fleet::new(seed);
+        let (draining, _other) = (fleet.worker("a").await, fleet.worker("b").await);
+        let sessions: Vec<_> = (0..20).map(|n| format!("echo/{n}")).collect();
+        let asked = fleet.env.now();
+        // About every other is offered to the one that was told, and still stands among those that take offers.
+        let asks = join_all(sessions.iter().map(|session| fleet.ask_text(session, "x")));
+        let (answers, ()) = tokio::join!(asks, draining.drain());
+        assert!(answers.iter().all(|answer| answer == "x"));
+        let took = fleet.env.now().since(asked);
+        assert!(took < Duration::from_millis(10), "seed {seed}: {took:?}");
+    }
+}
