@@ -136,11 +136,11 @@ fn a_wrong_password_is_told_without_showing_it() {
         command
     };
     let ended = end(with("hunter2"));
-    assert!(ended.badly(5).contains("password") && !ended.stderr.contains("hunter2"), "{ended:?}");
+    assert!(ended.badly(4).contains("password") && !ended.stderr.contains("hunter2"), "{ended:?}");
     end(with("sesame")).badly(3);
     let mut without = tenure(&["show", "echo/a"]);
     without.env("TENURE_REDIS", format!("redis://127.0.0.1:{}", server.port()));
-    assert!(end(without).badly(5).contains("password"));
+    assert!(end(without).badly(4).contains("password"));
 }
 
 #[test]

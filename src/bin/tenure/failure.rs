@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// There is no such thing.
     NotFound = 3,
-    /// It was refused: full, stopped, too large.
+    /// It was refused: full, stopped, too large, or not this user's to do.
     Refused = 4,
     /// No answer, not in time, or the outcome is unknown.
     Unavailable = 5,
@@ -67,6 +67,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Loading(_) => Self::new(Exit::Unavailable, format!("{line}: try again in a moment")),
             StoreError::Refused(_) => Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`")),
+            StoreError::Forbidden(_) => Self::new(Exit::Refused, line),
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
             }

@@ -174,12 +174,12 @@ impl Cluster {
             },
             Some(Elsewhere::Ask { .. } | Elsewhere::OnItsWay { .. }) => Next::Wait(error),
             Some(Elsewhere::Down { .. }) => self.wait_anew(error).await,
-            None if matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_)) => {
+            None if is_reason_to_look(&error) => {
                 self.refresh().await;
                 let same = self.master(slot).is_ok_and(|now| Arc::ptr_eq(&now, master));
                 // Refused is not done: whoever has it now may be asked. Without an answer only the caller may repeat.
                 match error {
-                    StoreError::Refused(_) if !same => Next::Again(error),
+                    StoreError::Refused(_) | StoreError::Forbidden(_) if !same => Next::Again(error),
                     error => Next::GiveUp(error),
                 }
             }
@@ -302,6 +302,11 @@ impl Cluster {
     fn read<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
         look(&self.map.read().expect("nobody panics with the lock held"))
     }
+}
+
+/// Whether an error may come of asking one who is no master any more.
+fn is_reason_to_look(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_) | StoreError::Forbidden(_))
 }
 
 fn same(one: &[Option<Arc<Master>>], other: &[Option<Arc<Master>>]) -> bool {

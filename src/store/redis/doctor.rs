@@ -73,7 +73,7 @@ pub async fn checks(
         Err(error) => {
             let advice = match error {
                 // It is there, and its sentence says what is to be mended.
-                StoreError::Refused(_) => {
+                StoreError::Refused(_) | StoreError::Forbidden(_) => {
                     "mend what it says: the server is there, and does not take this connection"
                 }
                 _ => "start a server there, or name another with --redis",
@@ -317,7 +317,7 @@ fn event_flags(answer: Value) -> Option<String> {
 
 /// Sees to it that the server at `options` announces keys that lapse; what it announces already stays as it is.
 ///
-/// Fails with [`StoreError::Refused`] where this user may not set that.
+/// Fails with [`StoreError::Forbidden`] where this user may not set that.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
     for target in masters_of(options).await?.0 {
         announce_lapses_of(&target).await?;

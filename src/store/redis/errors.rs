@@ -91,6 +91,7 @@ pub(super) fn again(error: &StoreError) -> StoreError {
         },
         StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
+        StoreError::Forbidden(why) => StoreError::Forbidden(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
     }
@@ -130,8 +131,14 @@ pub(super) fn is_no_script_value(value: &Value) -> bool {
 }
 
 fn refused_login(address: &str) -> StoreError {
-    StoreError::Refused(format!(
+    StoreError::Forbidden(format!(
         "{address} wants a user name and password, or does not know the ones given: check --redis, where user:password@ stands before the host"
+    ))
+}
+
+fn forbidden(address: &str, detail: &str) -> StoreError {
+    StoreError::Forbidden(format!(
+        "{address} forbids it to this user: {detail}; allow it with ACL SETUSER, as `tenure acl` prints it for each role"
     ))
 }
 
@@ -149,7 +156,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "UNBLOCKED" => refused("became a replica: connect to its primary"),
         "LOADING" => StoreError::Loading(address.to_owned()),
         "NOAUTH" | "WRONGPASS" => refused_login(address),
-        "NOPERM" => refused(&format!("forbids it to this user: {detail}; allow it with ACL SETUSER")),
+        "NOPERM" => forbidden(address, detail),
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
@@ -186,8 +193,11 @@ mod tests {
     fn each_code_leads_to_what_the_caller_can_do() {
         let of = |code| answered("h:1", code, "detail");
         assert!(matches!(of("OOM"), StoreError::OutOfMemory));
-        for code in ["READONLY", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
+        for code in ["READONLY", "MISCONF", "BUSY", "ERR", ""] {
             assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
+        }
+        for code in ["NOAUTH", "WRONGPASS", "NOPERM"] {
+            assert!(matches!(of(code), StoreError::Forbidden(_)), "{code}");
         }
         assert!(of("LOADING").passes() && !of("LOADING").may_have_happened());
         for code in ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"] {

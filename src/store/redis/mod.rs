@@ -193,7 +193,7 @@ struct Shared {
 impl RedisStore {
     /// Connects, and takes the namespace's settings as they stand there, else those of `options`.
     ///
-    /// Fails with [`StoreError::Refused`] at a replica or a wrong password, with
+    /// Fails with [`StoreError::Refused`] at a replica, with [`StoreError::Forbidden`] at a wrong password, with
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {
