@@ -73,11 +73,13 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::unreadable("an answer of the server", error)
         }
         ErrorKind::InvalidClientConfig => StoreError::Refused(
-            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, or redis+sentinel://HOST:PORT,HOST:PORT/NAME, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
+            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT (rediss:// for TLS), unix:///PATH, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT, with USER:PASSWORD@ before the first HOST if it wants them".to_owned(),
         ),
         ErrorKind::RESP3NotSupported => {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
+        // The client library's words for what the server answered to SELECT.
+        ErrorKind::Server(_) => no_database(address, error.detail().unwrap_or_default()),
         _ => unanswered(address, error),
     }
 }
@@ -133,6 +135,19 @@ pub(super) fn is_no_script_value(value: &Value) -> bool {
 fn refused_login(address: &str) -> StoreError {
     StoreError::Forbidden(format!(
         "{address} wants a user name and password, or does not know the ones given: check --redis, where user:password@ stands before the host"
+    ))
+}
+
+/// The answer to SELECT, of which the code is not known any more.
+fn no_database(address: &str, said: &str) -> StoreError {
+    if said.starts_with("Authentication required") {
+        return refused_login(address);
+    }
+    if said.contains("no permissions") {
+        return forbidden(address, said);
+    }
+    StoreError::Refused(format!(
+        "{address} has no such database ({said}): mend the number at the end of --redis (TENURE_REDIS)"
     ))
 }
 
