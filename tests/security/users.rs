@@ -104,6 +104,11 @@ fn a_fleet_does_all_it_does_with_no_more_than_its_users_may() {
         reads(&["dead", "ls"]);
     }
     assert!(guarded.tenure("observer", &["top", "--json", "--count", "1"]).well().contains("sessions"));
+    let ended = guarded.tenure("client", &["top", "--json", "--count", "1"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    for said in ["no permissions", "tenure acl observer", "tenure doctor --as observer"] {
+        assert!(ended.stderr.contains(said) && !ended.stderr.contains("Redis runs"), "{said}: {ended:?}");
+    }
     // Operators have what workers have.
     guarded.tenure("worker", &["delete", "nobody/a"]).well();
     guarded.tenure("worker", &["drain", worker.id()]).well();

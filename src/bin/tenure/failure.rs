@@ -23,7 +23,7 @@ pub(crate) enum Exit {
 }
 
 /// Why a command ends early.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// With a code and a line on stderr.
     Said(Exit, String),
