@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use tenure::{
     client::ClientError,
-    store::{Refusal, StoreError},
+    store::{Refusal, StoreError, redis::lacks_master},
 };
 
 /// What the exit codes mean.
@@ -59,6 +59,9 @@ impl From<io::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(err: StoreError) -> Self {
+        if lacks_master(&err) {
+            return without_master(&err);
+        }
         let line = with_causes(&err);
         match err {
             StoreError::Unavailable(_) => Self::new(
@@ -106,6 +109,7 @@ impl From<ClientError> for Failure {
                     "{line}: see `tenure show {session}`, or wait on by sending again with --id {id} --wait"
                 ),
             ),
+            ClientError::Unknown(cause) if lacks_master(&cause) => without_master(&cause),
             ClientError::Unknown(cause) => Self::new(
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
@@ -124,6 +128,13 @@ impl From<ClientError> for Failure {
             ClientError::Restless(_) => Self::new(Exit::Unavailable, format!("{line}: try again")),
         }
     }
+}
+
+/// A cluster is there, and nobody in it has what was asked for.
+fn without_master(err: &StoreError) -> Failure {
+    let said = err.source().map(ToString::to_string).unwrap_or_default();
+    let line = format!("{said}: see `tenure doctor`, and `redis-cli --cluster check`; then repeat the command");
+    Failure::new(Exit::Unavailable, line)
 }
 
 /// What helps against a refusal.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Options, REPLIES, RedisStore, Rights, Role,
     cluster_checks::{as_one, masters_of},
-    errors::is_no_script,
+    errors::{is_no_script, lacks_master},
     records::Fields,
     replies::text,
     sentinel_checks::sentinel_checks,
@@ -71,7 +71,8 @@ pub async fn checks(
             checks
         }
         Err(error) => {
-            let advice = match error {
+            let advice = match &error {
+                error if lacks_master(error) => "give its nodes all slots: redis-cli --cluster create, or fix",
                 // It is there, and its sentence says what is to be mended.
                 StoreError::Refused(_) | StoreError::Forbidden(_) => {
                     "mend what it says: the server is there, and does not take this connection"

@@ -25,9 +25,15 @@ pub(super) enum Elsewhere {
     /// The slot is on its way to another node, and what was asked for is not all in one place.
     #[error("{address}: its slot is on its way to another node")]
     OnItsWay { address: String },
-    /// The cluster as a whole takes nothing now.
-    #[error("{address}: the cluster is down: {detail}")]
+    /// The cluster takes nothing now, or no master has the slot.
+    #[error("{address} says: {detail}")]
     Down { address: String, detail: String },
+    /// The same by what its nodes said before.
+    #[error("no master of the cluster at {address} has slot {slot}")]
+    Unserved { address: String, slot: Slot },
+    /// Nobody has given any of them slots.
+    #[error("{address} knows no slots: the cluster is not made yet")]
+    Unmade { address: String },
 }
 
 /// What a cluster's node said, if that is what it was.
@@ -46,6 +52,17 @@ pub(super) fn alone(error: StoreError) -> StoreError {
         )),
         None => error,
     }
+}
+
+/// Whether a cluster answered, and no master of it has what was asked for.
+pub fn lacks_master(error: &StoreError) -> bool {
+    let said = elsewhere(error);
+    matches!(said, Some(Elsewhere::Down { .. } | Elsewhere::Unserved { .. } | Elsewhere::Unmade { .. }))
+}
+
+/// It is so of a cluster.
+pub(super) fn of_cluster(said: Elsewhere) -> StoreError {
+    StoreError::Unavailable(Box::new(said))
 }
 
 /// `Unavailable`, from what is known of the cause. `address` is host and port, never more.

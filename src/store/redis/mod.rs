@@ -67,6 +67,7 @@ use std::{
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
+    errors::lacks_master,
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     pulse::{Pulse, Queue, ServerPulse},
