@@ -319,6 +319,14 @@ fn doctor_does_not_advise_to_start_a_server_that_refuses_a_password() {
 }
 
 #[test]
+fn a_server_that_cannot_be_run_is_told_in_one_line_by_each_benchmark_that_starts_one() {
+    for bench in ["cluster", "durability"] {
+        let line = end(tenure(&["bench", bench, "--redis-server", "/nope"]));
+        assert!(line.badly(1).contains("/nope: it cannot be run: name a Redis server"), "{line:?}");
+    }
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_told_before_anything_is_measured() {
     for bench in ["failover", "cluster", "durability"] {
         let line = end(tenure(&["bench", bench, "--report", "/nowhere/figures.md"]));
