@@ -288,6 +288,11 @@ fn memory(info: &Info) -> Check {
 }
 
 fn notifications(events: StoreResult<Value>) -> Check {
+    if let Err(StoreError::Forbidden(_)) = events {
+        // Nobody needs to see settings, which hold passwords: they may well be as they should be.
+        let found = "not this user's to see: Ex is what they should be".to_owned();
+        return Check { check: "notifications", status: CheckStatus::Ok, found, advice: None };
+    }
     let flags = events.ok().and_then(event_flags);
     let on = flags.as_ref().is_some_and(|flags| missing_flags(flags).is_empty());
     let found = match flags {
@@ -417,6 +422,15 @@ mod tests {
             [persistence(&poor).status, memory(&poor).status, replicas(&poor).status],
             [CheckStatus::Warn; 3]
         );
+    }
+
+    #[test]
+    fn what_a_user_may_not_see_is_noted_and_what_cannot_be_read_is_a_warning() {
+        let noted = notifications(Err(StoreError::Forbidden("no".to_owned())));
+        assert_eq!((noted.status, noted.advice), (CheckStatus::Ok, None));
+        assert!(noted.found.contains("not this user's to see"));
+        assert_eq!(notifications(Err(StoreError::Refused("no".to_owned()))).status, CheckStatus::Warn);
+        assert_eq!(notifications(Ok(Value::Nil)).status, CheckStatus::Warn);
     }
 
     #[test]
