@@ -27,6 +27,7 @@ mod history;
 mod keyring;
 mod keys;
 mod keys_in_use;
+mod moved;
 mod output;
 mod own_process;
 mod proceed;

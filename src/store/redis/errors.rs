@@ -60,7 +60,7 @@ pub fn lacks_master(error: &StoreError) -> bool {
     matches!(said, Some(Elsewhere::Down { .. } | Elsewhere::Unserved { .. } | Elsewhere::Unmade { .. }))
 }
 
-/// It is so of a cluster.
+/// `Unavailable`, as it is of a cluster.
 pub(super) fn of_cluster(said: Elsewhere) -> StoreError {
     StoreError::Unavailable(Box::new(said))
 }
@@ -193,7 +193,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
         "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
-            StoreError::Unavailable(Box::new(redirected(address, code, detail)))
+            of_cluster(redirected(address, code, detail))
         }
         "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
