@@ -88,6 +88,34 @@ fn show_tells_why_a_session_waits_and_who_has_it() {
 }
 
 #[test]
+fn the_messages_that_wait_are_shown_with_their_bodies_where_they_are_asked_for() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "one", "--id", "k"])).well();
+    end(on(&server, &["send", "echo/a", "--body", r#"{"n":2}"#])).well();
+    let show = |args: &[&str]| end(on(&server, &[&["show", "echo/a"], args].concat()));
+    let waiting = show(&["--mail", "--json"]).json().remove(0)["mail"].take();
+    assert_eq!(members(&waiting[0]), ["body", "id", "message", "time"]);
+    assert_eq!((&waiting[0]["body"], &waiting[0]["id"]), (&json!({"text": "one"}), &json!("k")));
+    assert_eq!((&waiting[1]["body"], members(&waiting[1])), (&json!({"n": 2}), members(&waiting[0])));
+    assert!(is_time(&waiting[0]["time"]) && waiting[2].is_null());
+    let shown = show(&["--mail"]).well();
+    assert!(shown.contains("\nMESSAGE") && shown.ends_with("  {\"n\":2}\n"), "{shown}");
+    assert!(!show(&[]).well().contains("one"));
+    assert!(show(&["--json"]).json()[0].get("mail").is_none());
+
+    // What no version can read is there all the same.
+    let keys = end(on(&server, &["keys", "echo/a", "--json"])).json().remove(0);
+    let mut conn = server.client().get_connection().unwrap();
+    redis::cmd("RPUSH").arg(keys["in"].as_str()).arg("rubbish").exec(&mut conn).unwrap();
+    let waiting = show(&["--mail", "--json"]).json().remove(0)["mail"].take();
+    assert_eq!(members(&waiting[2]), ["unreadable"]);
+
+    redis::cmd("RPUSH").arg(keys["in"].as_str()).arg(&["more"; 100]).exec(&mut conn).unwrap();
+    let ended = show(&["--mail"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, "these are the first 100 of 103\n"));
+}
+
+#[test]
 fn a_session_of_another_pool_says_so() {
     let server = RedisServer::start();
     let mut worker = RunningWorker::start(&server, &["--pool", "gpu"]);

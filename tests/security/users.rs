@@ -100,6 +100,7 @@ fn a_fleet_does_all_it_does_with_no_more_than_its_users_may() {
         assert!(reads(&["history", "echo/a"]).contains("hello"));
         assert!(reads(&["sessions"]).contains("nobody/a"));
         assert!(reads(&["show", "echo/a"]).contains("idle"));
+        assert!(reads(&["show", "nobody/a", "--mail"]).ends_with("  hello\n"));
         assert!(reads(&["workers"]).contains(worker.id()));
         reads(&["dead", "ls"]);
     }

@@ -24,6 +24,7 @@ mod forget;
 mod global;
 mod health;
 mod history;
+mod inbox;
 mod keyring;
 mod keys;
 mod keys_in_use;

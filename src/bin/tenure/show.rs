@@ -13,6 +13,7 @@ use crate::{
     explain::{advice, meaning},
     failure::Failure,
     global::Global,
+    inbox::{Inbox, Waiting},
     output::{self, Time, or_dash},
     table::facts,
 };
@@ -23,14 +24,18 @@ use crate::{
 pub(crate) struct Args {
     /// The session: agent/key
     session: SessionId,
+    /// Show the messages that wait for it too, with their bodies: the first 100
+    #[arg(long)]
+    mail: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tenure show echo/alice
+  tenure show echo/alice --mail
   tenure show echo/alice --json | jq -r .status";
 
-pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
     let mut view = client.session(&session).await?;
     // A session that cannot be read has no history that can.
@@ -39,11 +44,13 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
     if let Some(asked) = &lack {
         view.reason = Some(asked.to_string());
     }
+    let inbox = if mail { Some(Inbox::of(&client, &session).await?) } else { None };
     if global.json {
         return output::json(&Whole {
             session: Report::of(&view),
             crashes: view.crashes.iter().map(Death::of).collect(),
             losses: losses.iter().map(Lost::of).collect(),
+            mail: inbox.as_ref().map(Inbox::reports),
         });
     }
     let next = lack.map_or_else(|| advice(&view.session, view.status, view.cause), |asked| asked.advice());
@@ -63,10 +70,11 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         ("updated", or_dash(view.updated.map(Time))),
     ];
     shown.extend(losses.iter().map(|loss| ("lost", Lost::of(loss).to_string())));
-    facts(&shown)
+    facts(&shown)?;
+    inbox.map_or(Ok(()), |inbox| inbox.print(view.waiting))
 }
 
-/// What `--json` prints: the session as in a list, its crashes, and what was lost of it.
+/// What `--json` prints: the session as in a list, its crashes, what was lost of it, and what waits where that was asked for.
 #[derive(Serialize)]
 struct Whole<'v> {
     #[serde(flatten)]
@@ -75,6 +83,8 @@ struct Whole<'v> {
     crashes: Vec<Death<'v>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     losses: Vec<Lost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<Vec<Waiting<'v>>>,
 }
 
 /// An owner that died while the session had work.

@@ -55,6 +55,7 @@ mod turn;
 mod upkeep;
 mod vital;
 mod waiting;
+mod waits;
 mod workers;
 
 use std::{
