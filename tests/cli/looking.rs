@@ -337,6 +337,39 @@ fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doct
 }
 
 #[test]
+fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let _worker = RunningWorker::start(&server, &["--durability", "replicas:1"]);
+    let shown = |session: &str| end(on(&server, &["show", session])).well();
+    for session in ["echo/a", "echo/b"] {
+        end(on(&server, &["send", session, "before", "--wait"])).well();
+        assert!(shown(session).contains("there is nothing to do"));
+    }
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let mut post = |fields: &[&str]| {
+        redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(fields).exec(&mut conn).unwrap();
+    };
+    post(&["to", "echo/a", "body", "hello", "reply_to", "my:replies"]);
+    post(&["to", "echo/b", "body", "hello"]);
+    wait_until("a reply waits", SOON, || shown("echo/a").contains("1 reply waits in `out` since"));
+    wait_until("the replica is silent", SOON, || shown("echo/a").contains("0 of 1 replicas that follow answer"));
+    let a = shown("echo/a");
+    assert!(a.contains(", for replicas:1: ") && a.contains("tenure doctor"), "{a}");
+    let undelivered = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0)["undelivered"].take();
+    assert_eq!((members(&undelivered), &undelivered["replies"]), (vec!["replies", "since"], &json!(1)));
+    let b = shown("echo/b");
+    assert!(b.contains("what it writes now is not acknowledged, for replicas:1: "), "{b}");
+    for shown in [a, b] {
+        assert!(!shown.contains("nothing to do"), "{shown}");
+    }
+    replica.resume();
+    wait_until("all is told", SOON, || shown("echo/a").contains("there is nothing to do"));
+}
+
+#[test]
 fn doctor_does_not_advise_to_start_a_server_that_refuses_a_password() {
     let server = RedisServer::builder().requirepass("secret").start();
     let mut doctor = tenure(&["doctor", "--json"]);

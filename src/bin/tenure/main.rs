@@ -23,6 +23,7 @@ mod failure;
 mod forget;
 mod global;
 mod health;
+mod held_back;
 mod history;
 mod inbox;
 mod keyring;

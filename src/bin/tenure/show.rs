@@ -13,6 +13,7 @@ use crate::{
     explain::{advice, meaning},
     failure::Failure,
     global::Global,
+    held_back,
     inbox::{Inbox, Waiting},
     output::{self, Time, or_dash},
     table::facts,
@@ -41,19 +42,21 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
     // A session that cannot be read has no history that can.
     let losses = client.losses(&session).await.unwrap_or_default();
     let lack = asked_for::lack_of(&client, &view).await;
-    if let Some(asked) = &lack {
-        view.reason = Some(asked.to_string());
-    }
+    let held = if lack.is_none() { held_back::look(&client, &view).await } else { None };
+    let said = lack.as_ref().map(ToString::to_string).or(held.as_ref().map(ToString::to_string));
+    view.reason = said.or(view.reason);
     let inbox = if mail { Some(Inbox::of(&client, &session).await?) } else { None };
     if global.json {
         return output::json(&Whole {
             session: Report::of(&view),
             crashes: view.crashes.iter().map(Death::of).collect(),
             losses: losses.iter().map(Lost::of).collect(),
+            undelivered: held.and_then(|held| held.replies).map(Undelivered::of),
             mail: inbox.as_ref().map(Inbox::reports),
         });
     }
-    let next = lack.map_or_else(|| advice(&view.session, view.status, view.cause), |asked| asked.advice());
+    let next = lack.map(|asked| asked.advice()).or(held.map(|held| held.advice()));
+    let next = next.unwrap_or_else(|| advice(&view.session, view.status, view.cause));
     let mut shown = vec![
         ("session", view.session.to_string()),
         ("status", status(&view)),
@@ -74,7 +77,8 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
     inbox.map_or(Ok(()), |inbox| inbox.print(view.waiting))
 }
 
-/// What `--json` prints: the session as in a list, its crashes, what was lost of it, and what waits where that was asked for.
+/// What `--json` prints: the session as in a list, its crashes, what was lost of it, replies that are held back, and what waits
+/// where that was asked for.
 #[derive(Serialize)]
 struct Whole<'v> {
     #[serde(flatten)]
@@ -83,6 +87,8 @@ struct Whole<'v> {
     crashes: Vec<Death<'v>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     losses: Vec<Lost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undelivered: Option<Undelivered>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Vec<Waiting<'v>>>,
 }
@@ -113,6 +119,19 @@ struct Lost {
 impl Lost {
     fn of((time, loss): &(Millis, Loss)) -> Self {
         Self { time: Time(*time), turns: loss.turns, entries: loss.entries }
+    }
+}
+
+/// Replies that wait in `out` for their class.
+#[derive(Serialize)]
+struct Undelivered {
+    replies: usize,
+    since: Time,
+}
+
+impl Undelivered {
+    fn of((replies, since): (usize, Millis)) -> Self {
+        Self { replies, since: Time(since) }
     }
 }
 
