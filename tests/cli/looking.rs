@@ -100,7 +100,7 @@ fn the_messages_that_wait_are_shown_with_their_bodies_where_they_are_asked_for()
     assert!(is_time(&waiting[0]["time"]) && waiting[2].is_null());
     let shown = show(&["--mail"]).well();
     assert!(shown.contains("\nMESSAGE") && shown.ends_with("  {\"n\":2}\n"), "{shown}");
-    assert!(!show(&[]).well().contains("one"));
+    assert!(!show(&[]).well().contains("MESSAGE"));
     assert!(show(&["--json"]).json()[0].get("mail").is_none());
 
     // What no version can read is there all the same.
@@ -113,6 +113,25 @@ fn the_messages_that_wait_are_shown_with_their_bodies_where_they_are_asked_for()
     redis::cmd("RPUSH").arg(keys["in"].as_str()).arg(&["more"; 100]).exec(&mut conn).unwrap();
     let ended = show(&["--mail"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, "these are the first 100 of 103\n"));
+}
+
+#[test]
+fn a_session_whose_record_was_deleted_is_none_and_the_mail_that_waits_for_it_is_told() {
+    let server = RedisServer::start();
+    let meta = |session: &str| end(on(&server, &["keys", session, "--json"])).json()[0]["meta"].clone();
+    end(on(&server, &["send", "echo/a", "one"])).well();
+    let mut conn = server.client().get_connection().unwrap();
+    let meta = meta("echo/a");
+    redis::cmd("DEL").arg(meta.as_str()).exec(&mut conn).unwrap();
+    let show = || end(on(&server, &["show", "echo/a"])).badly(3).to_owned();
+    assert!(show().contains("messages wait for it (1)"), "{}", show());
+    // What else stands there makes no session either.
+    redis::cmd("HSET").arg(meta.as_str()).arg(&["tries", "3"]).exec(&mut conn).unwrap();
+    assert!(show().contains("messages wait for it (1)"), "{}", show());
+    let _worker = RunningWorker::start(&server, &[]);
+    assert_eq!(end(on(&server, &["send", "echo/a", "two", "--wait"])).well(), "two\n");
+    let history = end(on(&server, &["history", "echo/a"])).well();
+    assert!(history.contains("one") && history.contains("two"), "{history}");
 }
 
 #[test]
@@ -355,7 +374,9 @@ fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do()
     post(&["to", "echo/a", "body", "hello", "reply_to", "my:replies"]);
     post(&["to", "echo/b", "body", "hello"]);
     wait_until("a reply waits", SOON, || shown("echo/a").contains("1 reply waits in `out` since"));
-    wait_until("the replica is silent", SOON, || shown("echo/a").contains("0 of 1 replicas that follow answer"));
+    wait_until("the replica is silent", SOON, || {
+        shown("echo/a").contains("0 of 1 replicas that follow answer")
+    });
     let a = shown("echo/a");
     assert!(a.contains(", for replicas:1: ") && a.contains("tenure doctor"), "{a}");
     let undelivered = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0)["undelivered"].take();

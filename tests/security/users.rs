@@ -260,7 +260,8 @@ fn each_role_with_what_is_printed_for_it_is_well_by_doctor() {
     for role in ROLES {
         let said = guarded.tenure(role, &["doctor", "--as", role]);
         assert_eq!(said.code, Some(0), "{role}: {said:?}");
-        let line = said.stdout.lines().find(|line| line.contains("notifications")).expect("they are looked at");
+        let line =
+            said.stdout.lines().find(|line| line.contains("notifications")).expect("they are looked at");
         assert!(line.starts_with("ok ") && line.contains("not this user's to see"), "{role}: {line}");
     }
 }

@@ -8,7 +8,8 @@ use tenure::{
     store::{
         RedisStore, Store, StoreError,
         redis::{
-            Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks, lacks_master,
+            Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks,
+            lacks_master,
         },
     },
 };

@@ -133,7 +133,8 @@ impl From<ClientError> for Failure {
 /// A cluster is there, and nobody in it has what was asked for.
 fn without_master(err: &StoreError) -> Failure {
     let said = err.source().map(ToString::to_string).unwrap_or_default();
-    let line = format!("{said}: see `tenure doctor`, and `redis-cli --cluster check`; then repeat the command");
+    let line =
+        format!("{said}: see `tenure doctor`, and `redis-cli --cluster check`; then repeat the command");
     Failure::new(Exit::Unavailable, line)
 }
 

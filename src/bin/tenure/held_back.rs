@@ -59,7 +59,8 @@ impl HeldBack {
         match &self.lack {
             Some(lack) => format!("{}; `tenure doctor` looks at all of it; {told}", lack.advice),
             None if self.class == Durability::MEMORY => {
-                "`tenure doctor` looks at the server, and a worker's log says what keeps it from delivering".to_owned()
+                "`tenure doctor` looks at the server, and a worker's log says what keeps it from delivering"
+                    .to_owned()
             }
             None => format!("`tenure doctor` looks at the server and its replicas; {told}"),
         }

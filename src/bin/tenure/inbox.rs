@@ -26,6 +26,10 @@ impl Inbox {
         Ok(Self(mail))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What `--json` prints of each.
     pub(crate) fn reports(&self) -> Vec<Waiting<'_>> {
         self.0.iter().map(Waiting::of).collect()

@@ -105,7 +105,10 @@ mod tests {
         }
         assert_eq!(said(moved, "gpu", &members[..2]), [""; 0], "all of one mind");
         let without = said("pool = \"gpu\"\n", "gpu", &members);
-        assert!(without[0].contains("in pool old by w-2") && without[0].contains("(moved_from -)"), "{without:?}");
+        assert!(
+            without[0].contains("in pool old by w-2") && without[0].contains("(moved_from -)"),
+            "{without:?}"
+        );
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 use tenure::{
-    client::SessionView,
+    client::{Client, ClientError, SessionView},
     model::{AgentName, Cause, Crash, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
 };
 
 use crate::{
-    asked_for, connect,
+    asked_for,
+    connect::{self, Connected},
     explain::{advice, meaning},
-    failure::Failure,
+    failure::{Exit, Failure},
     global::Global,
     held_back,
     inbox::{Inbox, Waiting},
@@ -38,7 +39,12 @@ Examples:
 
 pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
-    let mut view = client.session(&session).await?;
+    let mut view = match client.session(&session).await {
+        Err(err @ ClientError::NoSession(_)) => {
+            return Err(without_record(&client, &session).await.unwrap_or(err.into()));
+        }
+        found => found?,
+    };
     // A session that cannot be read has no history that can.
     let losses = client.losses(&session).await.unwrap_or_default();
     let lack = asked_for::lack_of(&client, &view).await;
@@ -75,6 +81,16 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
     shown.extend(losses.iter().map(|loss| ("lost", Lost::of(loss).to_string())));
     facts(&shown)?;
     inbox.map_or(Ok(()), |inbox| inbox.print(view.waiting))
+}
+
+/// What is so where messages wait and nobody knows for whom: somebody deleted the session's record.
+async fn without_record(client: &Client<Connected>, session: &SessionId) -> Option<Failure> {
+    let waiting = Inbox::of(client, session).await.ok()?.len();
+    let line = format!(
+        "there is no record of {session}, and messages wait for it ({waiting}): somebody deleted the record; its next message makes it \
+         anew, and those run first (`tenure send {session} …`)"
+    );
+    (waiting > 0).then(|| Failure::new(Exit::NotFound, line))
 }
 
 /// What `--json` prints: the session as in a list, its crashes, what was lost of it, replies that are held back, and what waits

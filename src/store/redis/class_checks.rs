@@ -235,7 +235,7 @@ mod tests {
         let of = |replicas| silent(info, Durability { fsync: false, replicas }).map(|lack| lack.found);
         assert_eq!(of(1), None);
         assert_eq!(of(2).as_deref(), Some("1 of 2 replicas that follow answer"));
-        assert_eq!([lag("slave0:lag=1\r"), lag("slave0:ip=h")], [1, 0]);
+        assert_eq!([lag("slave0:ip=h,lag=1\r"), lag("slave0:ip=h")], [1, 0]);
     }
 
     fn sound() -> Found {

@@ -98,7 +98,8 @@ impl Cluster {
     /// The master that is believed to have `slot`.
     pub(super) fn master(&self, slot: Slot) -> StoreResult<Arc<Master>> {
         let found = self.read(|map| map.slots[slot.index()].clone());
-        found.ok_or_else(|| of_cluster(Elsewhere::Unserved { address: self.seeds.address().to_owned(), slot }))
+        found
+            .ok_or_else(|| of_cluster(Elsewhere::Unserved { address: self.seeds.address().to_owned(), slot }))
     }
 
     /// What comes of `work`, if that is within the time that an answer may take.

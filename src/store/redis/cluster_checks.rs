@@ -32,8 +32,9 @@ fn whole(cluster: &Cluster) -> Check {
         check: "cluster",
         status: if unserved > 0 { CheckStatus::Fail } else { CheckStatus::Ok },
         found: if unserved > 0 { format!("{found}; {unserved} slots have none") } else { found },
-        advice: (unserved > 0)
-            .then_some("redis-cli --cluster fix: sessions in those slots cannot be reached, and by default none at all"),
+        advice: (unserved > 0).then_some(
+            "redis-cli --cluster fix: sessions in those slots cannot be reached, and by default none at all",
+        ),
     }
 }
 

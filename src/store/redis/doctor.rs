@@ -72,7 +72,9 @@ pub async fn checks(
         }
         Err(error) => {
             let advice = match &error {
-                error if lacks_master(error) => "give its nodes all slots: redis-cli --cluster create, or fix",
+                error if lacks_master(error) => {
+                    "give its nodes all slots: redis-cli --cluster create, or fix"
+                }
                 // It is there, and its sentence says what is to be mended.
                 StoreError::Refused(_) | StoreError::Forbidden(_) => {
                     "mend what it says: the server is there, and does not take this connection"

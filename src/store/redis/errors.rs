@@ -192,9 +192,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
-        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
-            of_cluster(redirected(address, code, detail))
-        }
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => of_cluster(redirected(address, code, detail)),
         "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
         _ => refused(&format!("answered {code} {detail}")),

@@ -1,6 +1,6 @@
 //! Waiting messages, for people to see.
 
-use super::{Seals, Sealed};
+use super::{Sealed, Seals};
 use crate::{
     model::{Message, SessionId},
     store::{Mail, RedisStore, StoreResult},

@@ -136,7 +136,9 @@ fn problem(err: ClientError) -> Problem {
     let failure = match err {
         ClientError::Store(StoreError::Forbidden(_)) => Failure::new(
             Exit::Refused,
-            format!("{line}: who watches needs what `tenure acl observer` prints; `tenure doctor --as observer` names each right that is missing"),
+            format!(
+                "{line}: who watches needs what `tenure acl observer` prints; `tenure doctor --as observer` names each right that is missing"
+            ),
         ),
         err => err.into(),
     };

@@ -110,7 +110,10 @@ fn without_an_answer_what_was_seen_stays_and_is_said_to_be_old() {
 fn before_the_first_answer_nothing_is_claimed() {
     let screen = screen(false, [look(None, Some("the server did not answer"))]);
     let text = text(&drawn(&screen, 100, 10));
-    assert!(text.contains("nothing seen since 2026-01-01T12:00:00.000Z: the server did not answer\n"), "{text}");
+    assert!(
+        text.contains("nothing seen since 2026-01-01T12:00:00.000Z: the server did not answer\n"),
+        "{text}"
+    );
     assert!(!text.contains("ready") && !text.contains("sessions"), "{text}");
 }
 
