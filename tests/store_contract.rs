@@ -327,6 +327,20 @@ one_server_contract!(memory_at_once, ground::Memory::start());
 one_server_contract!(simulated_at_once, ground::Simulated::start());
 one_server_contract!(under_seal_at_once, ground::UnderSeal::start());
 one_server_contract!(redis_at_once, contract::on_redis::OnRedis::start());
+/// Stores that believe to have replicas, without any server.
+macro_rules! classes_contract {
+    ($store:ident, $ground:expr) => {
+        mod $store {
+            use super::*;
+
+            claims! { $ground => at_once: [a_reply_at_any_other_class_is_left_in_out], }
+        }
+    };
+}
+
+classes_contract!(memory_classes, ground::Memory::start());
+classes_contract!(simulated_classes, ground::Simulated::start());
+classes_contract!(under_seal_classes, ground::UnderSeal::start());
 mod cluster_at_once {
     use super::*;
 

@@ -83,11 +83,8 @@ pub async fn a_key_that_takes_no_push_leaves_the_reply_in_out_and_then_in_dead(w
 }
 
 pub async fn who_asked_again_gets_the_reply_through_out_and_who_sent_it_at_once(w: World<impl Ground>) {
-    let (claimed, end) = about_to_end(&w).await;
+    let (claimed, end) = asked_for_again(&w).await;
     let s = session("a");
-    for list in ["z", "a", "r"] {
-        w.sent(&NewMessage { reply_to: Some(key(list)), ..w.message_with_id(&s, "k") }).await;
-    }
     let (out, _) = w.committed(&claimed.lease, &end).await;
     assert_eq!(to(&out), ["a", "z"], "the sender's own list is none of them");
     w.hands_out(&s, &out).await;
@@ -116,11 +113,29 @@ pub async fn whoever_waits_for_a_reply_gets_it_with_the_commit(w: World<impl Gro
     assert_eq!(reply.as_deref(), Some(ANSWER));
 }
 
+/// The end of a turn, for whose reply two ask again and the sender too.
+async fn asked_for_again(w: &World<impl Ground>) -> (Claimed, Boundary) {
+    let about = about_to_end(w).await;
+    for list in ["z", "a", "r"] {
+        w.sent(&NewMessage { reply_to: Some(key(list)), ..w.message_with_id(&session("a"), "k") }).await;
+    }
+    about
+}
+
 pub async fn a_reply_whose_list_may_be_on_another_server_is_left_in_out(w: World<impl Ground>) {
-    let (claimed, end) = about_to_end(&w).await;
+    let (claimed, end) = asked_for_again(&w).await;
     let (out, _) = w.committed(&claimed.lease, &end).await;
-    assert_eq!(to(&out), ["r"]);
+    assert_eq!(to(&out), ["r", "a", "z"], "each list once, the sender's own first");
     assert_eq!(w.takes_reply("r").await, None);
     w.hands_out(&session("a"), &out).await;
     assert_eq!(w.takes_reply("r").await.as_deref(), Some(ANSWER));
+}
+
+pub async fn a_reply_at_any_other_class_is_left_in_out(w: World<impl Ground>) {
+    let (claimed, end) = asked_for_again(&w).await;
+    let end = Boundary { class: "replicas:1".parse().unwrap(), ..end };
+    let (out, _) = w.committed(&claimed.lease, &end).await;
+    assert_eq!(to(&out), ["r", "a", "z"], "each list once, the sender's own first");
+    assert_eq!(w.holds(&session("a")).await.out, out);
+    assert_eq!(w.takes_reply("r").await, None);
 }
