@@ -126,10 +126,6 @@ planted! {
     a_reply_that_no_list_has_is_found:
         "commit", "type(redis.pcall(\"RPUSH\", list, ARGV[18])) == \"number\"" => "redis.pcall(\"RPUSH\", list, ARGV[18]) ~= nil", within 20;
 
-    /// The list of a reply that was pushed with its commit is kept for ever.
-    a_list_that_is_kept_for_ever_is_found:
-        "commit", "redis.pcall(\"PEXPIRE\", list, ARGV[24])" => "", within 60;
-
     /// An epoch that can go back with the server's clock.
     an_epoch_that_follows_the_clock_back_is_found:
         "claim", "math.max((tonumber(record.epoch) or -1) + 1, at, tonumber(ARGV[6]) or 0)" => "at", within 20;
