@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 use tenure::{
     model::{Body, Door, Group, Pool, StreamId},
-    store::{Commit, Deliverer, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
+    store::{Commit, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
 };
 
 use crate::{
@@ -31,7 +31,7 @@ async fn quotes_newlines_and_other_scripts_survive_in_every_argument() {
     let Commit::Done { out, .. } = store.commit(&claimed.lease, &boundary(&claimed)).await.unwrap() else {
         panic!("it is written")
     };
-    store.deliver(store.partitions().of(&odd), &out, Deliverer::Duty).await.unwrap();
+    assert_eq!(out, [], "its list takes it");
     let list = sent.reply_to.as_ref().unwrap();
     assert!(store.take_reply(list, Duration::ZERO).await.unwrap().is_some());
 }
