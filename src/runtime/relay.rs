@@ -66,7 +66,7 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
 }
 
 fn pause_after(door: Door, err: &StoreError) -> Duration {
-    if let StoreError::Refused(_) | StoreError::Unreadable { .. } = err {
+    if let StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } = err {
         warn!(%door, error = %err, "not relayed");
         return REFUSED_PAUSE;
     }

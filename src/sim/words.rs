@@ -25,6 +25,7 @@ impl Said {
             Err(StoreError::Unavailable(_)) => Self::word("unavailable"),
             Err(StoreError::Loading(_)) => Self::word("loading"),
             Err(StoreError::Refused(_)) => Self::word("refused"),
+            Err(StoreError::Forbidden(_)) => Self::word("forbidden"),
             Err(StoreError::OutOfMemory) => Self::word("out of memory"),
             Err(StoreError::Unreadable { .. }) => Self::word("unreadable"),
         }

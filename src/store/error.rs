@@ -12,9 +12,12 @@ pub enum StoreError {
     /// The server is back and still reads its data: nothing was changed. Repeat it, a moment helps.
     #[error("the server at {0} is loading its data")]
     Loading(String),
-    /// The server said no and changed nothing: it is a replica, or forbids it. Try again later or tell the operator.
+    /// The server said no and changed nothing: it is a replica, say. Try again later or tell the operator.
     #[error("the server refused: {0}")]
     Refused(String),
+    /// The server does not let this user in, or not do this, and changed nothing. Repeating helps nobody: the user needs the right.
+    #[error("the server refused: {0}")]
+    Forbidden(String),
     /// The server is out of memory: new work is refused, nothing was changed.
     #[error("the server is out of memory and takes no new work")]
     OutOfMemory,

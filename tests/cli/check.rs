@@ -106,6 +106,13 @@ fn every_class_is_fine_with_the_file() {
 }
 
 #[test]
+fn the_pool_that_an_agent_moved_from_is_shown_beside_its_own() {
+    let folder = folder("[agents.a]\ntype = \"echo\"\npool = \"gpu\"\nmoved_from = \"default\"\n");
+    let said = end(in_folder(&folder, &["check"])).well();
+    assert!(said.contains("gpu (from default)"), "{said}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let ended = end(in_folder(&folder, &["check"]));

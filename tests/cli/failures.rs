@@ -125,6 +125,28 @@ fn without_a_server_every_command_ends_with_5_and_never_shows_the_password() {
 fn how_to_write_an_address_is_told_whole() {
     let ended = end(tenure(&["show", "echo/a", "--redis", "nonsense"]));
     assert!(ended.badly(2).contains("redis://HOST:PORT") && !ended.stderr.contains("***"), "{ended:?}");
+    let ended = end(tenure(&["show", "echo/a", "--redis", "foo://host"]));
+    for scheme in ["redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://"] {
+        assert!(ended.badly(2).contains(scheme), "{scheme}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_no_server_that_is_away() {
+    let shut = RedisServer::builder().requirepass("sesame").start();
+    let server = RedisServer::start();
+    let said = |url: String, code| {
+        let ended = end(tenure(&["show", "echo/a", "--redis", &url]));
+        let said = ended.badly(code).to_owned();
+        assert!(!said.contains("did not answer") && !said.contains("Redis runs"), "{said}");
+        said
+    };
+    for user in ["", "ann@"] {
+        let url = format!("redis://{user}127.0.0.1:{}/99", server.port());
+        assert!(said(url, 5).contains("no such database"));
+    }
+    let url = format!("redis://ann@127.0.0.1:{}/99", shut.port());
+    assert!(said(url, 4).contains("user name and password"));
 }
 
 #[test]
@@ -136,11 +158,11 @@ fn a_wrong_password_is_told_without_showing_it() {
         command
     };
     let ended = end(with("hunter2"));
-    assert!(ended.badly(5).contains("password") && !ended.stderr.contains("hunter2"), "{ended:?}");
+    assert!(ended.badly(4).contains("password") && !ended.stderr.contains("hunter2"), "{ended:?}");
     end(with("sesame")).badly(3);
     let mut without = tenure(&["show", "echo/a"]);
     without.env("TENURE_REDIS", format!("redis://127.0.0.1:{}", server.port()));
-    assert!(end(without).badly(5).contains("password"));
+    assert!(end(without).badly(4).contains("password"));
 }
 
 #[test]

@@ -88,6 +88,53 @@ fn show_tells_why_a_session_waits_and_who_has_it() {
 }
 
 #[test]
+fn the_messages_that_wait_are_shown_with_their_bodies_where_they_are_asked_for() {
+    let server = RedisServer::start();
+    end(on(&server, &["send", "echo/a", "one", "--id", "k"])).well();
+    end(on(&server, &["send", "echo/a", "--body", r#"{"n":2}"#])).well();
+    let show = |args: &[&str]| end(on(&server, &[&["show", "echo/a"], args].concat()));
+    let waiting = show(&["--mail", "--json"]).json().remove(0)["mail"].take();
+    assert_eq!(members(&waiting[0]), ["body", "id", "message", "time"]);
+    assert_eq!((&waiting[0]["body"], &waiting[0]["id"]), (&json!({"text": "one"}), &json!("k")));
+    assert_eq!((&waiting[1]["body"], members(&waiting[1])), (&json!({"n": 2}), members(&waiting[0])));
+    assert!(is_time(&waiting[0]["time"]) && waiting[2].is_null());
+    let shown = show(&["--mail"]).well();
+    assert!(shown.contains("\nMESSAGE") && shown.ends_with("  {\"n\":2}\n"), "{shown}");
+    assert!(!show(&[]).well().contains("MESSAGE"));
+    assert!(show(&["--json"]).json()[0].get("mail").is_none());
+
+    // What no version can read is there all the same.
+    let keys = end(on(&server, &["keys", "echo/a", "--json"])).json().remove(0);
+    let mut conn = server.client().get_connection().unwrap();
+    redis::cmd("RPUSH").arg(keys["in"].as_str()).arg("rubbish").exec(&mut conn).unwrap();
+    let waiting = show(&["--mail", "--json"]).json().remove(0)["mail"].take();
+    assert_eq!(members(&waiting[2]), ["unreadable"]);
+
+    redis::cmd("RPUSH").arg(keys["in"].as_str()).arg(&["more"; 100]).exec(&mut conn).unwrap();
+    let ended = show(&["--mail"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, "these are the first 100 of 103\n"));
+}
+
+#[test]
+fn a_session_whose_record_was_deleted_is_none_and_the_mail_that_waits_for_it_is_told() {
+    let server = RedisServer::start();
+    let meta = |session: &str| end(on(&server, &["keys", session, "--json"])).json()[0]["meta"].clone();
+    end(on(&server, &["send", "echo/a", "one"])).well();
+    let mut conn = server.client().get_connection().unwrap();
+    let meta = meta("echo/a");
+    redis::cmd("DEL").arg(meta.as_str()).exec(&mut conn).unwrap();
+    let show = || end(on(&server, &["show", "echo/a"])).badly(3).to_owned();
+    assert!(show().contains("messages wait for it (1)"), "{}", show());
+    // What else stands there makes no session either.
+    redis::cmd("HSET").arg(meta.as_str()).arg(&["tries", "3"]).exec(&mut conn).unwrap();
+    assert!(show().contains("messages wait for it (1)"), "{}", show());
+    let _worker = RunningWorker::start(&server, &[]);
+    assert_eq!(end(on(&server, &["send", "echo/a", "two", "--wait"])).well(), "two\n");
+    let history = end(on(&server, &["history", "echo/a"])).well();
+    assert!(history.contains("one") && history.contains("two"), "{history}");
+}
+
+#[test]
 fn a_session_of_another_pool_says_so() {
     let server = RedisServer::start();
     let mut worker = RunningWorker::start(&server, &["--pool", "gpu"]);
@@ -309,6 +356,41 @@ fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doct
 }
 
 #[test]
+fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let _worker = RunningWorker::start(&server, &["--durability", "replicas:1"]);
+    let shown = |session: &str| end(on(&server, &["show", session])).well();
+    for session in ["echo/a", "echo/b"] {
+        end(on(&server, &["send", session, "before", "--wait"])).well();
+        assert!(shown(session).contains("there is nothing to do"));
+    }
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let mut post = |fields: &[&str]| {
+        redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(fields).exec(&mut conn).unwrap();
+    };
+    post(&["to", "echo/a", "body", "hello", "reply_to", "my:replies"]);
+    post(&["to", "echo/b", "body", "hello"]);
+    wait_until("a reply waits", SOON, || shown("echo/a").contains("1 reply waits in `out` since"));
+    wait_until("the replica is silent", SOON, || {
+        shown("echo/a").contains("0 of 1 replicas that follow answer")
+    });
+    let a = shown("echo/a");
+    assert!(a.contains(", for replicas:1: ") && a.contains("tenure doctor"), "{a}");
+    let undelivered = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0)["undelivered"].take();
+    assert_eq!((members(&undelivered), &undelivered["replies"]), (vec!["replies", "since"], &json!(1)));
+    let b = shown("echo/b");
+    assert!(b.contains("what it writes now is not acknowledged, for replicas:1: "), "{b}");
+    for shown in [a, b] {
+        assert!(!shown.contains("nothing to do"), "{shown}");
+    }
+    replica.resume();
+    wait_until("all is told", SOON, || shown("echo/a").contains("there is nothing to do"));
+}
+
+#[test]
 fn doctor_does_not_advise_to_start_a_server_that_refuses_a_password() {
     let server = RedisServer::builder().requirepass("secret").start();
     let mut doctor = tenure(&["doctor", "--json"]);
@@ -316,6 +398,14 @@ fn doctor_does_not_advise_to_start_a_server_that_refuses_a_password() {
     let ended = end(doctor);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stdout.contains("password") && !ended.stdout.contains("start a server"), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_cannot_be_run_is_told_in_one_line_by_each_benchmark_that_starts_one() {
+    for bench in ["cluster", "durability"] {
+        let line = end(tenure(&["bench", bench, "--redis-server", "/nope"]));
+        assert!(line.badly(1).contains("/nope: it cannot be run: name a Redis server"), "{line:?}");
+    }
 }
 
 #[test]

@@ -151,6 +151,7 @@ fn a_quarantined_session_is_explained_and_freed_with_or_without_its_first_messag
     let worker = RunningWorker::start(&server, &[]);
     let shown = end(on(&server, &["show", "echo/a"])).well();
     assert!(shown.contains("2026-01-01T00:00:00.000Z w-1"), "{shown}");
+    assert!(shown.contains("tenure show echo/a --mail") && !shown.contains("tenure history"), "{shown}");
     let shown = &end(on(&server, &["show", "echo/a", "--json"])).json()[0];
     assert_eq!(shown["crashes"], json!([{"time": "2026-01-01T00:00:00.000Z", "worker": "w-1"}]));
     let freed = end(on(&server, &["unquarantine", "echo/a", "--drop-message", "--json"])).json();

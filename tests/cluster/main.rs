@@ -370,6 +370,34 @@ async fn a_master_is_killed_and_what_was_answered_at_a_replica_is_there() {
 }
 
 #[test]
+fn slots_that_nobody_has_are_told_as_such_and_not_as_a_server_that_is_away() {
+    for coverage in ["yes", "no"] {
+        let cluster = RedisCluster::start_with(1, 0, &[("cluster-require-full-coverage", coverage)]);
+        let (code, said, error) = tenure(&cluster.url(), &["doctor"]);
+        assert_eq!(code, 0, "{error}");
+        let of = |said: &[Value], name: &str| {
+            let check = said.iter().find(|check| check["check"] == name).map(|check| check["found"].clone());
+            check.expect("it is looked at").as_str().unwrap().to_owned()
+        };
+        assert!(of(&said, "cluster").starts_with("1 master: "), "{said:?}");
+        cluster.tell_all(&["CLUSTER", "DELSLOTSRANGE", "0", "16383"]);
+        cluster.tell_all(&["CLUSTER", "ADDSLOTS", "1"]);
+        let (code, said, error) = tenure(&cluster.url(), &["doctor", "--timeout", "500ms"]);
+        assert_eq!(code, 5, "{said:?} {error}");
+        assert!(of(&said, "cluster").contains("16383 slots have none"), "{said:?}");
+        assert!(said.iter().any(|check| check["check"] == "version"), "{said:?}");
+        for command in [&["sessions"][..], &["send", "echo/a", "hello"]] {
+            let (code, _, error) = tenure(&cluster.url(), &[command, &["--timeout", "500ms"]].concat());
+            assert!(code == 5 && error.contains("redis-cli --cluster check"), "{code} {error}");
+            assert!(!error.contains("did not answer") && !error.contains("Redis runs"), "{error}");
+        }
+        cluster.tell_all(&["CLUSTER", "DELSLOTS", "1"]);
+        let (code, said, _) = tenure(&cluster.url(), &["doctor", "--timeout", "500ms"]);
+        assert!(code == 5 && of(&said, "connection").contains("the cluster is not made yet"), "{said:?}");
+    }
+}
+
+#[test]
 fn doctor_tells_of_the_masters_that_answer_where_one_does_not() {
     let mut cluster = RedisCluster::start_with(3, 0, &[("cluster-require-full-coverage", "no")]);
     let url = cluster.url();

@@ -131,6 +131,7 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::Unavailable(_) => "unavailable",
         StoreError::Loading(_) => "loading",
         StoreError::Refused(_) => "refused",
+        StoreError::Forbidden(_) => "forbidden",
         StoreError::OutOfMemory => "out of memory",
         StoreError::Unreadable { .. } => "unreadable",
     }

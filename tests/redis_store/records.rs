@@ -190,7 +190,7 @@ async fn a_door_that_may_not_be_looked_at_is_no_empty_door() {
     let mut conn = by_hand(&server).await;
     redis::cmd("ACL").arg(&["SETUSER", "default", "-xinfo"]).exec_async(&mut conn).await.unwrap();
     let look = store.ingress(Door::MAIN, 1, Duration::ZERO).await;
-    assert!(matches!(look, Err(StoreError::Refused(_))), "{look:?}");
+    assert!(matches!(look, Err(StoreError::Forbidden(_))), "{look:?}");
 }
 
 #[tokio::test]

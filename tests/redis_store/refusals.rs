@@ -15,7 +15,7 @@ use crate::{
 
 async fn refusal(url: &str) -> String {
     match RedisStore::connect(options(url)).await.map(drop) {
-        Err(error @ StoreError::Refused(_)) => format!("{error} {error:?}"),
+        Err(error @ (StoreError::Refused(_) | StoreError::Forbidden(_))) => format!("{error} {error:?}"),
         other => panic!("it should have been refused: {other:?}"),
     }
 }
@@ -62,7 +62,7 @@ async fn a_user_who_may_not_run_scripts_is_told_so() {
     // Who only reads what needs no script may do so.
     let store = RedisStore::connect(options(&url)).await.unwrap();
     let refused = store.look(&session("echo/alice")).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Refused(why) if why.contains("ACL SETUSER")), "{refused:?}");
+    assert!(matches!(&refused, StoreError::Forbidden(why) if why.contains("ACL SETUSER")), "{refused:?}");
     let found = checks(&options(&url), Role::Worker, &[], std::time::Duration::default).await;
     for check in ["scripting", "rights"] {
         assert!(

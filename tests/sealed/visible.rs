@@ -54,6 +54,13 @@ fn nothing_that_is_said_and_no_key_is_in_a_byte_of_redis() {
     wait_until("it fails again", SOON, || scene.run(keys, &["dead", "ls"]).well().contains("pLantedToFail"));
     // Mail that nobody takes, and that a deletion puts into `dead`.
     scene.run(keys, &["send", "nobody/a", "pLantedInMail"]).well();
+    assert!(scene.run(keys, &["show", "nobody/a", "--mail"]).well().contains("pLantedInMail"));
+    assert!(
+        scene
+            .run(None, &["show", "nobody/a", "--mail"])
+            .well()
+            .contains("(sealed by key k1, which is not here")
+    );
     scene.run(keys, &["send", "nobody/b", "pLantedInMail"]).well();
     scene.run(keys, &["delete", "nobody/b"]).well();
     let history = scene.history(keys, "desk/a");

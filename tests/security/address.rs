@@ -79,7 +79,7 @@ fn a_fleet_meets_behind_a_unix_socket_in_a_database_of_its_own_as_a_user() {
     assert!(tenure(&["history", "echo/a", "--redis", &url]).well().contains("redis+unix"));
     let empty: u64 = redis::cmd("DBSIZE").query(&mut conn).unwrap();
     assert_eq!(empty, 0, "nothing of it is in database 0");
-    let said = tenure(&["workers", "--redis", &url.replace("pass1", "pass2")]).badly(5);
+    let said = tenure(&["workers", "--redis", &url.replace("pass1", "pass2")]).badly(4);
     assert!(said.contains("user name and password") && !said.contains("pass2"), "{said}");
 }
 

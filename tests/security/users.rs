@@ -100,10 +100,16 @@ fn a_fleet_does_all_it_does_with_no_more_than_its_users_may() {
         assert!(reads(&["history", "echo/a"]).contains("hello"));
         assert!(reads(&["sessions"]).contains("nobody/a"));
         assert!(reads(&["show", "echo/a"]).contains("idle"));
+        assert!(reads(&["show", "nobody/a", "--mail"]).ends_with("  hello\n"));
         assert!(reads(&["workers"]).contains(worker.id()));
         reads(&["dead", "ls"]);
     }
     assert!(guarded.tenure("observer", &["top", "--json", "--count", "1"]).well().contains("sessions"));
+    let ended = guarded.tenure("client", &["top", "--json", "--count", "1"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    for said in ["no permissions", "tenure acl observer", "tenure doctor --as observer"] {
+        assert!(ended.stderr.contains(said) && !ended.stderr.contains("Redis runs"), "{said}: {ended:?}");
+    }
     // Operators have what workers have.
     guarded.tenure("worker", &["delete", "nobody/a"]).well();
     guarded.tenure("worker", &["drain", worker.id()]).well();
@@ -191,9 +197,9 @@ fn what_a_role_is_not_for_is_refused() {
         }
     }
     // An observer who tries is told, and nothing happened.
-    let said = guarded.tenure("observer", &["send", "echo/a", "more"]).badly(5);
+    let said = guarded.tenure("observer", &["send", "echo/a", "more"]).badly(4);
     assert!(said.contains("forbids it to this user"), "{said}");
-    let said = guarded.tenure("client", &["delete", "echo/a"]).badly(5);
+    let said = guarded.tenure("client", &["delete", "echo/a"]).badly(4);
     assert!(said.contains("this user"), "{said}");
     let history = guarded.tenure("observer", &["history", "echo/a", "--json"]).well();
     assert_eq!(history.lines().count(), 2, "{history}");
@@ -254,6 +260,9 @@ fn each_role_with_what_is_printed_for_it_is_well_by_doctor() {
     for role in ROLES {
         let said = guarded.tenure(role, &["doctor", "--as", role]);
         assert_eq!(said.code, Some(0), "{role}: {said:?}");
+        let line =
+            said.stdout.lines().find(|line| line.contains("notifications")).expect("they are looked at");
+        assert!(line.starts_with("ok ") && line.contains("not this user's to see"), "{role}: {line}");
     }
 }
 

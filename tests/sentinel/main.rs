@@ -112,12 +112,12 @@ fn sentinels_have_users_of_their_own() {
         set_user(sentinel, &["default", "off"]);
     }
     let (code, _, error) = tenure(&watched.url(), &["sessions"]);
-    assert!(code == 5 && error.contains("?sentinel_user="), "{code} {error}");
+    assert!(code == 4 && error.contains("?sentinel_user="), "{code} {error}");
     let (code, _, error) = tenure(&known, &["sessions"]);
     assert_eq!(code, 0, "{error}");
     let wrong = watched.url() + "?sentinel_user=watcher&sentinel_password=another-one";
     let (code, _, error) = tenure(&wrong, &["sessions"]);
-    assert!(code == 5 && !error.contains("another-one"), "{code} {error}");
+    assert!(code == 4 && !error.contains("another-one"), "{code} {error}");
 }
 
 #[test]

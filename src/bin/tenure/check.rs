@@ -115,6 +115,15 @@ impl<'f> Row<'f> {
             idle: policy.idle.map(shown),
         }
     }
+
+    /// Where it is served.
+    fn place(&self) -> String {
+        let pool = or_dash(self.pool.as_ref());
+        match &self.moved_from {
+            Some(from) => format!("{pool} (from {from})"),
+            None => pool,
+        }
+    }
 }
 
 impl<'f> Target<'f> {
@@ -175,7 +184,7 @@ fn cells(row: &Row<'_>) -> [String; 12] {
         row.agent.to_string(),
         row.r#type.to_owned(),
         row.target.cell(),
-        or_dash(row.pool.as_ref()),
+        row.place(),
         row.tries.to_string(),
         format!("{}..{}", row.backoff.first, row.backoff.max),
         row.history.to_string(),

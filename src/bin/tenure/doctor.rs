@@ -7,7 +7,10 @@ use tenure::{
     model::Durability,
     store::{
         RedisStore, Store, StoreError,
-        redis::{Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks},
+        redis::{
+            Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks,
+            lacks_master,
+        },
     },
 };
 use tracing::{debug, warn};
@@ -36,8 +39,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Failure> {
     let (options, keyring) = (connect::options(global)?, global.keyring()?);
     // Whoever answers is looked at, whatever the answer; nobody is another matter.
-    let (classes, found) = match connect::reach(&options).await {
-        Err(err @ StoreError::Unavailable(_)) => {
+    let reached = connect::reach(&options).await;
+    let unserved = reached.as_ref().is_err_and(lacks_master);
+    let (classes, found) = match reached {
+        Err(err @ StoreError::Unavailable(_)) if !unserved => {
             print(&[absent(&err)], global.json)?;
             return Err(err.into());
         }
@@ -62,7 +67,8 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
             let names: Vec<_> = failed.iter().map(|check| check.check).collect();
             let line =
                 format!("not fit for a {} ({}): follow the advice above", role.as_str(), names.join(", "));
-            let exit = if names.contains(&MASTER_AWAY) { Exit::Unavailable } else { Exit::Failed };
+            let away = unserved || names.contains(&MASTER_AWAY);
+            let exit = if away { Exit::Unavailable } else { Exit::Failed };
             Err(Failure::new(exit, line))
         }
     }

@@ -44,10 +44,10 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
             "nothing: it goes on when others of its group or agent have ended their turns".to_owned()
         }
         (_, Some(Cause::Unreadable)) => {
-            format!("use the version that wrote it; once it can be read, `tenure unquarantine {session}`")
+            format!("use the version that wrote it; once it can be read, `tenure unquarantine {session}`; `tenure show {session} --mail` shows what waits")
         }
         (_, Some(Cause::Poison)) => format!(
-            "see its last message in `tenure history {session}` and its workers' logs; then `tenure unquarantine {session}`, with --drop-message to give up on its first message"
+            "see its first message in `tenure show {session} --mail`, and its workers' logs; then `tenure unquarantine {session}`, with --drop-message to give up on its first message"
         ),
         (Status::Idle | Status::Passive, None) => {
             format!("nothing: `tenure chat {session}` or `tenure send {session} TEXT` wakes it")

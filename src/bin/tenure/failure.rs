@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use tenure::{
     client::ClientError,
-    store::{Refusal, StoreError},
+    store::{Refusal, StoreError, redis::lacks_master},
 };
 
 /// What the exit codes mean.
@@ -16,14 +16,14 @@ pub(crate) enum Exit {
     Usage = 2,
     /// There is no such thing.
     NotFound = 3,
-    /// It was refused: full, stopped, too large.
+    /// It was refused: full, stopped, too large, or not this user's to do.
     Refused = 4,
     /// No answer, not in time, or the outcome is unknown.
     Unavailable = 5,
 }
 
 /// Why a command ends early.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// With a code and a line on stderr.
     Said(Exit, String),
@@ -59,6 +59,9 @@ impl From<io::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(err: StoreError) -> Self {
+        if lacks_master(&err) {
+            return without_master(&err);
+        }
         let line = with_causes(&err);
         match err {
             StoreError::Unavailable(_) => Self::new(
@@ -67,6 +70,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Loading(_) => Self::new(Exit::Unavailable, format!("{line}: try again in a moment")),
             StoreError::Refused(_) => Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`")),
+            StoreError::Forbidden(_) => Self::new(Exit::Refused, line),
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
             }
@@ -105,6 +109,7 @@ impl From<ClientError> for Failure {
                     "{line}: see `tenure show {session}`, or wait on by sending again with --id {id} --wait"
                 ),
             ),
+            ClientError::Unknown(cause) if lacks_master(&cause) => without_master(&cause),
             ClientError::Unknown(cause) => Self::new(
                 Exit::Unavailable,
                 format!("{}: it may have happened; repeat the command", with_causes(&cause)),
@@ -123,6 +128,14 @@ impl From<ClientError> for Failure {
             ClientError::Restless(_) => Self::new(Exit::Unavailable, format!("{line}: try again")),
         }
     }
+}
+
+/// A cluster is there, and nobody in it has what was asked for.
+fn without_master(err: &StoreError) -> Failure {
+    let said = err.source().map(ToString::to_string).unwrap_or_default();
+    let line =
+        format!("{said}: see `tenure doctor`, and `redis-cli --cluster check`; then repeat the command");
+    Failure::new(Exit::Unavailable, line)
 }
 
 /// What helps against a refusal.

@@ -4,15 +4,18 @@ use std::fmt;
 
 use serde::Serialize;
 use tenure::{
-    client::SessionView,
+    client::{Client, ClientError, SessionView},
     model::{AgentName, Cause, Crash, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
 };
 
 use crate::{
-    asked_for, connect,
+    asked_for,
+    connect::{self, Connected},
     explain::{advice, meaning},
-    failure::Failure,
+    failure::{Exit, Failure},
     global::Global,
+    held_back,
+    inbox::{Inbox, Waiting},
     output::{self, Time, or_dash},
     table::facts,
 };
@@ -23,30 +26,43 @@ use crate::{
 pub(crate) struct Args {
     /// The session: agent/key
     session: SessionId,
+    /// Show the messages that wait for it too, with their bodies: the first 100
+    #[arg(long)]
+    mail: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tenure show echo/alice
+  tenure show echo/alice --mail
   tenure show echo/alice --json | jq -r .status";
 
-pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result<(), Failure> {
     let client = connect::for_reading(global).await?;
-    let mut view = client.session(&session).await?;
+    let mut view = match client.session(&session).await {
+        Err(err @ ClientError::NoSession(_)) => {
+            return Err(without_record(&client, &session).await.unwrap_or(err.into()));
+        }
+        found => found?,
+    };
     // A session that cannot be read has no history that can.
     let losses = client.losses(&session).await.unwrap_or_default();
     let lack = asked_for::lack_of(&client, &view).await;
-    if let Some(asked) = &lack {
-        view.reason = Some(asked.to_string());
-    }
+    let held = if lack.is_none() { held_back::look(&client, &view).await } else { None };
+    let said = lack.as_ref().map(ToString::to_string).or(held.as_ref().map(ToString::to_string));
+    view.reason = said.or(view.reason);
+    let inbox = if mail { Some(Inbox::of(&client, &session).await?) } else { None };
     if global.json {
         return output::json(&Whole {
             session: Report::of(&view),
             crashes: view.crashes.iter().map(Death::of).collect(),
             losses: losses.iter().map(Lost::of).collect(),
+            undelivered: held.and_then(|held| held.replies).map(Undelivered::of),
+            mail: inbox.as_ref().map(Inbox::reports),
         });
     }
-    let next = lack.map_or_else(|| advice(&view.session, view.status, view.cause), |asked| asked.advice());
+    let next = lack.map(|asked| asked.advice()).or(held.map(|held| held.advice()));
+    let next = next.unwrap_or_else(|| advice(&view.session, view.status, view.cause));
     let mut shown = vec![
         ("session", view.session.to_string()),
         ("status", status(&view)),
@@ -63,10 +79,22 @@ pub(crate) async fn run(Args { session }: Args, global: &Global) -> Result<(), F
         ("updated", or_dash(view.updated.map(Time))),
     ];
     shown.extend(losses.iter().map(|loss| ("lost", Lost::of(loss).to_string())));
-    facts(&shown)
+    facts(&shown)?;
+    inbox.map_or(Ok(()), |inbox| inbox.print(view.waiting))
 }
 
-/// What `--json` prints: the session as in a list, its crashes, and what was lost of it.
+/// What is so where messages wait and nobody knows for whom: somebody deleted the session's record.
+async fn without_record(client: &Client<Connected>, session: &SessionId) -> Option<Failure> {
+    let waiting = Inbox::of(client, session).await.ok()?.len();
+    let line = format!(
+        "there is no record of {session}, and messages wait for it ({waiting}): somebody deleted the record; its next message makes it \
+         anew, and those run first (`tenure send {session} …`)"
+    );
+    (waiting > 0).then(|| Failure::new(Exit::NotFound, line))
+}
+
+/// What `--json` prints: the session as in a list, its crashes, what was lost of it, replies that are held back, and what waits
+/// where that was asked for.
 #[derive(Serialize)]
 struct Whole<'v> {
     #[serde(flatten)]
@@ -75,6 +103,10 @@ struct Whole<'v> {
     crashes: Vec<Death<'v>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     losses: Vec<Lost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undelivered: Option<Undelivered>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<Vec<Waiting<'v>>>,
 }
 
 /// An owner that died while the session had work.
@@ -103,6 +135,19 @@ struct Lost {
 impl Lost {
     fn of((time, loss): &(Millis, Loss)) -> Self {
         Self { time: Time(*time), turns: loss.turns, entries: loss.entries }
+    }
+}
+
+/// Replies that wait in `out` for their class.
+#[derive(Serialize)]
+struct Undelivered {
+    replies: usize,
+    since: Time,
+}
+
+impl Undelivered {
+    fn of((replies, since): (usize, Millis)) -> Self {
+        Self { replies, since: Time(since) }
     }
 }
 

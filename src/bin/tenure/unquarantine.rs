@@ -7,8 +7,8 @@ use crate::{connect, failure::Failure, global::Global, output};
 
 /// Let a quarantined session go on, as if nothing had happened to it
 ///
-/// `tenure show` says why it was set aside. Its mail was kept, and runs again: with --drop-message
-/// all but the first of it, which goes to `tenure dead` without being run.
+/// `tenure show` says why it was set aside, and with --mail what waits. That was kept, and runs again: with
+/// --drop-message all but the first of it, which goes to `tenure dead` without being run.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -19,7 +19,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     health::{self, Door},
-    output, values,
+    moved, output, values,
 };
 
 /// Serve sessions: own them, run their turns, make the results durable
@@ -115,6 +115,7 @@ async fn start(
     }
     doctor::prepare(&connect::options(global)?).await;
     doctor::examine(&connect::options(global)?, &classes(&config, agents)).await?;
+    moved::warn(&store, agents, &config.pool).await;
     let builder = agents_file::serve(agents, Worker::builder(store), config)?.with_watchdog();
     extra.serve(builder).start().await.map_err(not_started)
 }

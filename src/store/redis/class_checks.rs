@@ -19,6 +19,9 @@ use crate::{
 /// What is said where a user may not read how the server writes.
 const UNREAD: &str = "appendfsync cannot be read";
 
+/// A replica that has not answered for so many seconds, and more, stands still or is cut off.
+const SILENT_FROM_S: u64 = 3;
+
 /// The server's word on what classes depend on.
 struct Found {
     /// Version, by its own count.
@@ -100,6 +103,37 @@ impl RedisStore {
         let found = Found::read(next()?, [next(), Ok(Value::Nil)]);
         Ok(found.missing(class).map(|(found, advice)| Lack { found, advice }))
     }
+
+    /// What keeps writes to `partition` from reaching `class` now, as far as a look tells: what its server lacks, or replicas that
+    /// follow and do not answer.
+    pub async fn held_up(&self, partition: Partition, class: Durability) -> StoreResult<Option<Lack>> {
+        if let Some(lack) = self.lack_of(partition, class).await? {
+            return Ok(Some(lack));
+        }
+        if class.replicas == 0 {
+            return Ok(None);
+        }
+        let mark = self.keys().partition(partition).mark();
+        let mut look = redis::cmd("INFO");
+        let info = self.shared.masters.run(Traffic::Reads, &mark, look.arg("replication")).await?;
+        Ok(silent(&text(info).unwrap_or_default(), class))
+    }
+}
+
+/// What is said of replicas that follow, and of which too few for `class` have answered lately.
+fn silent(info: &str, class: Durability) -> Option<Lack> {
+    let following: Vec<_> = info.lines().filter(|line| is_online(line)).collect();
+    let answering = following.iter().filter(|line| lag(line) < SILENT_FROM_S).count();
+    (answering < class.replicas.into()).then(|| Lack {
+        found: format!("{answering} of {} replicas that follow answer", following.len()),
+        advice: "look at the replicas that do not answer (INFO replication: their lag)",
+    })
+}
+
+/// Seconds since a replica answered last: each does so once a second.
+fn lag(line: &str) -> u64 {
+    let lag = line.trim_end().split(',').find_map(|field| field.strip_prefix("lag="));
+    lag.and_then(|lag| lag.parse().ok()).unwrap_or_default()
 }
 
 /// `slave0:ip=…,port=…,state=online,…`
@@ -193,6 +227,16 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replicas_that_follow_and_do_not_answer_are_told_from_those_that_do() {
+        let info = "role:master\r\nslave0:ip=h,port=1,state=online,offset=9,lag=0\r\n\
+            slave1:ip=h,port=2,state=online,offset=9,lag=30\r\nslave2:ip=h,port=3,state=wait_bgsave,offset=0,lag=0\r\n";
+        let of = |replicas| silent(info, Durability { fsync: false, replicas }).map(|lack| lack.found);
+        assert_eq!(of(1), None);
+        assert_eq!(of(2).as_deref(), Some("1 of 2 replicas that follow answer"));
+        assert_eq!([lag("slave0:ip=h,lag=1\r"), lag("slave0:ip=h")], [1, 0]);
+    }
 
     fn sound() -> Found {
         let fsync = Some("always".to_owned());

@@ -23,7 +23,7 @@ use tracing::{debug, info};
 
 use super::{
     Options,
-    errors::{Elsewhere, elsewhere, unanswered},
+    errors::{Elsewhere, elsewhere, of_cluster, unanswered},
     masters::Master,
     seeds::Seeds,
     slots::{SLOTS, Slot, SlotRange, slot_ranges},
@@ -98,7 +98,8 @@ impl Cluster {
     /// The master that is believed to have `slot`.
     pub(super) fn master(&self, slot: Slot) -> StoreResult<Arc<Master>> {
         let found = self.read(|map| map.slots[slot.index()].clone());
-        found.ok_or_else(|| unanswered(self.seeds.address(), format!("no master has slot {slot}")))
+        found
+            .ok_or_else(|| of_cluster(Elsewhere::Unserved { address: self.seeds.address().to_owned(), slot }))
     }
 
     /// What comes of `work`, if that is within the time that an answer may take.
@@ -173,13 +174,15 @@ impl Cluster {
                 Err(error) => Next::GiveUp(error),
             },
             Some(Elsewhere::Ask { .. } | Elsewhere::OnItsWay { .. }) => Next::Wait(error),
-            Some(Elsewhere::Down { .. }) => self.wait_anew(error).await,
-            None if matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_)) => {
+            Some(Elsewhere::Down { .. } | Elsewhere::Unserved { .. } | Elsewhere::Unmade { .. }) => {
+                self.wait_anew(error).await
+            }
+            None if is_reason_to_look(&error) => {
                 self.refresh().await;
                 let same = self.master(slot).is_ok_and(|now| Arc::ptr_eq(&now, master));
                 // Refused is not done: whoever has it now may be asked. Without an answer only the caller may repeat.
                 match error {
-                    StoreError::Refused(_) if !same => Next::Again(error),
+                    StoreError::Refused(_) | StoreError::Forbidden(_) if !same => Next::Again(error),
                     error => Next::GiveUp(error),
                 }
             }
@@ -269,7 +272,7 @@ impl Cluster {
         let ranges = slot_ranges(said, target.host())
             .map_err(|why| StoreError::unreadable("the answer of CLUSTER SLOTS", why))?;
         if ranges.is_empty() {
-            return Err(unanswered(target.address(), "it knows no slots: the cluster is not made yet"));
+            return Err(of_cluster(Elsewhere::Unmade { address: target.address().to_owned() }));
         }
         self.adopt(ranges)
     }
@@ -302,6 +305,11 @@ impl Cluster {
     fn read<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
         look(&self.map.read().expect("nobody panics with the lock held"))
     }
+}
+
+/// Whether an error may come of asking one who is no master any more.
+fn is_reason_to_look(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_) | StoreError::Forbidden(_))
 }
 
 fn same(one: &[Option<Arc<Master>>], other: &[Option<Arc<Master>>]) -> bool {

@@ -26,13 +26,15 @@ fn whole(cluster: &Cluster) -> Check {
     let masters = cluster.masters();
     let addresses: Vec<_> = masters.iter().map(|master| master.target.address()).collect();
     let unserved = cluster.unserved();
-    let found = format!("{} masters: {}", addresses.len(), addresses.join(", "));
+    let masters = if addresses.len() == 1 { "master" } else { "masters" };
+    let found = format!("{} {masters}: {}", addresses.len(), addresses.join(", "));
     Check {
         check: "cluster",
         status: if unserved > 0 { CheckStatus::Fail } else { CheckStatus::Ok },
         found: if unserved > 0 { format!("{found}; {unserved} slots have none") } else { found },
-        advice: (unserved > 0)
-            .then_some("redis-cli --cluster fix: sessions in those slots cannot be reached"),
+        advice: (unserved > 0).then_some(
+            "redis-cli --cluster fix: sessions in those slots cannot be reached, and by default none at all",
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Options, REPLIES, RedisStore, Rights, Role,
     cluster_checks::{as_one, masters_of},
-    errors::is_no_script,
+    errors::{is_no_script, lacks_master},
     records::Fields,
     replies::text,
     sentinel_checks::sentinel_checks,
@@ -71,9 +71,12 @@ pub async fn checks(
             checks
         }
         Err(error) => {
-            let advice = match error {
+            let advice = match &error {
+                error if lacks_master(error) => {
+                    "give its nodes all slots: redis-cli --cluster create, or fix"
+                }
                 // It is there, and its sentence says what is to be mended.
-                StoreError::Refused(_) => {
+                StoreError::Refused(_) | StoreError::Forbidden(_) => {
                     "mend what it says: the server is there, and does not take this connection"
                 }
                 _ => "start a server there, or name another with --redis",
@@ -287,6 +290,11 @@ fn memory(info: &Info) -> Check {
 }
 
 fn notifications(events: StoreResult<Value>) -> Check {
+    if let Err(StoreError::Forbidden(_)) = events {
+        // Nobody needs to see settings, which hold passwords: they may well be as they should be.
+        let found = "not this user's to see: Ex is what they should be".to_owned();
+        return Check { check: "notifications", status: CheckStatus::Ok, found, advice: None };
+    }
     let flags = events.ok().and_then(event_flags);
     let on = flags.as_ref().is_some_and(|flags| missing_flags(flags).is_empty());
     let found = match flags {
@@ -317,7 +325,7 @@ fn event_flags(answer: Value) -> Option<String> {
 
 /// Sees to it that the server at `options` announces keys that lapse; what it announces already stays as it is.
 ///
-/// Fails with [`StoreError::Refused`] where this user may not set that.
+/// Fails with [`StoreError::Forbidden`] where this user may not set that.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
     for target in masters_of(options).await?.0 {
         announce_lapses_of(&target).await?;
@@ -416,6 +424,15 @@ mod tests {
             [persistence(&poor).status, memory(&poor).status, replicas(&poor).status],
             [CheckStatus::Warn; 3]
         );
+    }
+
+    #[test]
+    fn what_a_user_may_not_see_is_noted_and_what_cannot_be_read_is_a_warning() {
+        let noted = notifications(Err(StoreError::Forbidden("no".to_owned())));
+        assert_eq!((noted.status, noted.advice), (CheckStatus::Ok, None));
+        assert!(noted.found.contains("not this user's to see"));
+        assert_eq!(notifications(Err(StoreError::Refused("no".to_owned()))).status, CheckStatus::Warn);
+        assert_eq!(notifications(Ok(Value::Nil)).status, CheckStatus::Warn);
     }
 
     #[test]

@@ -25,9 +25,15 @@ pub(super) enum Elsewhere {
     /// The slot is on its way to another node, and what was asked for is not all in one place.
     #[error("{address}: its slot is on its way to another node")]
     OnItsWay { address: String },
-    /// The cluster as a whole takes nothing now.
-    #[error("{address}: the cluster is down: {detail}")]
+    /// The cluster takes nothing now, or no master has the slot.
+    #[error("{address} says: {detail}")]
     Down { address: String, detail: String },
+    /// The same by what its nodes said before.
+    #[error("no master of the cluster at {address} has slot {slot}")]
+    Unserved { address: String, slot: Slot },
+    /// Nobody has given any of them slots.
+    #[error("{address} knows no slots: the cluster is not made yet")]
+    Unmade { address: String },
 }
 
 /// What a cluster's node said, if that is what it was.
@@ -46,6 +52,17 @@ pub(super) fn alone(error: StoreError) -> StoreError {
         )),
         None => error,
     }
+}
+
+/// Whether a cluster answered, and no master of it has what was asked for.
+pub fn lacks_master(error: &StoreError) -> bool {
+    let said = elsewhere(error);
+    matches!(said, Some(Elsewhere::Down { .. } | Elsewhere::Unserved { .. } | Elsewhere::Unmade { .. }))
+}
+
+/// `Unavailable`, as it is of a cluster.
+pub(super) fn of_cluster(said: Elsewhere) -> StoreError {
+    StoreError::Unavailable(Box::new(said))
 }
 
 /// `Unavailable`, from what is known of the cause. `address` is host and port, never more.
@@ -73,11 +90,13 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::unreadable("an answer of the server", error)
         }
         ErrorKind::InvalidClientConfig => StoreError::Refused(
-            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT, or redis+sentinel://HOST:PORT,HOST:PORT/NAME, with USER:PASSWORD@ before HOST if it wants them".to_owned(),
+            "--redis (TENURE_REDIS) is not an address: write redis://HOST:PORT (rediss:// for TLS), unix:///PATH, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT, with USER:PASSWORD@ before the first HOST if it wants them".to_owned(),
         ),
         ErrorKind::RESP3NotSupported => {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
+        // The client library's words for what the server answered to SELECT.
+        ErrorKind::Server(_) => no_database(address, error.detail().unwrap_or_default()),
         _ => unanswered(address, error),
     }
 }
@@ -91,6 +110,7 @@ pub(super) fn again(error: &StoreError) -> StoreError {
         },
         StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
+        StoreError::Forbidden(why) => StoreError::Forbidden(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
     }
@@ -130,8 +150,27 @@ pub(super) fn is_no_script_value(value: &Value) -> bool {
 }
 
 fn refused_login(address: &str) -> StoreError {
-    StoreError::Refused(format!(
+    StoreError::Forbidden(format!(
         "{address} wants a user name and password, or does not know the ones given: check --redis, where user:password@ stands before the host"
+    ))
+}
+
+/// The answer to SELECT, of which the code is not known any more.
+fn no_database(address: &str, said: &str) -> StoreError {
+    if said.starts_with("Authentication required") {
+        return refused_login(address);
+    }
+    if said.contains("no permissions") {
+        return forbidden(address, said);
+    }
+    StoreError::Refused(format!(
+        "{address} has no such database ({said}): mend the number at the end of --redis (TENURE_REDIS)"
+    ))
+}
+
+fn forbidden(address: &str, detail: &str) -> StoreError {
+    StoreError::Forbidden(format!(
+        "{address} forbids it to this user: {detail}; allow it with ACL SETUSER, as `tenure acl` prints it for each role"
     ))
 }
 
@@ -149,13 +188,11 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "UNBLOCKED" => refused("became a replica: connect to its primary"),
         "LOADING" => StoreError::Loading(address.to_owned()),
         "NOAUTH" | "WRONGPASS" => refused_login(address),
-        "NOPERM" => refused(&format!("forbids it to this user: {detail}; allow it with ACL SETUSER")),
+        "NOPERM" => forbidden(address, detail),
         "MISCONF" => refused(&format!("cannot persist and takes no writes: {detail}")),
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
-        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
-            StoreError::Unavailable(Box::new(redirected(address, code, detail)))
-        }
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => of_cluster(redirected(address, code, detail)),
         "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
         _ => refused(&format!("answered {code} {detail}")),
@@ -186,8 +223,11 @@ mod tests {
     fn each_code_leads_to_what_the_caller_can_do() {
         let of = |code| answered("h:1", code, "detail");
         assert!(matches!(of("OOM"), StoreError::OutOfMemory));
-        for code in ["READONLY", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "BUSY", "ERR", ""] {
+        for code in ["READONLY", "MISCONF", "BUSY", "ERR", ""] {
             assert!(matches!(of(code), StoreError::Refused(_)), "{code}");
+        }
+        for code in ["NOAUTH", "WRONGPASS", "NOPERM"] {
+            assert!(matches!(of(code), StoreError::Forbidden(_)), "{code}");
         }
         assert!(of("LOADING").passes() && !of("LOADING").may_have_happened());
         for code in ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"] {

@@ -55,6 +55,7 @@ mod turn;
 mod upkeep;
 mod vital;
 mod waiting;
+mod waits;
 mod workers;
 
 use std::{
@@ -67,6 +68,7 @@ use std::{
 pub use self::{
     class_checks::class_checks,
     doctor::{Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
+    errors::lacks_master,
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     pulse::{Pulse, Queue, ServerPulse},
@@ -193,7 +195,7 @@ struct Shared {
 impl RedisStore {
     /// Connects, and takes the namespace's settings as they stand there, else those of `options`.
     ///
-    /// Fails with [`StoreError::Refused`] at a replica or a wrong password, with
+    /// Fails with [`StoreError::Refused`] at a replica, with [`StoreError::Forbidden`] at a wrong password, with
     /// [`StoreError::Unreadable`] where a newer version wrote the settings, and with
     /// [`StoreError::Unavailable`] if nobody answers.
     pub async fn connect(options: Options) -> StoreResult<Self> {

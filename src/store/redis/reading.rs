@@ -20,6 +20,11 @@ use crate::{
 /// How many entries one command reads: a long history must not hold up the server.
 const PAGE: usize = 1_000;
 
+/// Whether a record says nothing of a session, whatever else somebody left there: the next message makes it, as scripts have it too.
+fn is_nothing(meta: &Fields) -> bool {
+    ["v", "pool", "given"].iter().all(|name| meta.get(name).is_none())
+}
+
 impl RedisStore {
     pub(super) async fn look_at(&self, session: &SessionId) -> StoreResult<Look> {
         let keys = self.keys().session(session);
@@ -28,7 +33,7 @@ impl RedisStore {
         let (meta, waiting) = (reply.list()?, reply.parse()?);
         let bad = |why| StoreError::unreadable(format!("session {session}"), why);
         let meta = Fields::read(Value::Array(meta)).map_err(bad)?;
-        if meta.is_empty() {
+        if is_nothing(&meta) {
             return Ok(Look::Absent);
         }
         match session_record(&meta) {

@@ -36,10 +36,6 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn into_pairs(self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
     }

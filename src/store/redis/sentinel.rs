@@ -112,7 +112,10 @@ impl Sentinels {
         if away {
             return unanswered(&format!("no sentinel of `{}` answers", self.name), reasons.join("; "));
         }
-        StoreError::Refused(reasons.join("; "))
+        match said.iter().any(|(_, said)| matches!(said, Err(StoreError::Forbidden(_)))) {
+            true => StoreError::Forbidden(reasons.join("; ")),
+            false => StoreError::Refused(reasons.join("; ")),
+        }
     }
 }
 
@@ -135,7 +138,7 @@ fn in_order(mut named: Vec<Elected>, sentinels: usize, known: &Elected) -> Vec<E
 /// An error of the store without the words that it has in common with others of its kind.
 fn reason(error: &StoreError) -> String {
     match error {
-        StoreError::Refused(why) => why.clone(),
+        StoreError::Refused(why) | StoreError::Forbidden(why) => why.clone(),
         StoreError::Unavailable(source) => source.to_string(),
         other => other.to_string(),
     }
@@ -216,7 +219,7 @@ impl Sentinel {
         if !login {
             return store_error(&self.address, error);
         }
-        StoreError::Refused(format!(
+        StoreError::Forbidden(format!(
             "the sentinel at {} wants a user name and password of its own, or does not know the ones given: put ?sentinel_user=…&sentinel_password=… behind the name in --redis",
             self.address
         ))

@@ -11,6 +11,7 @@
 
 mod answer;
 mod groups;
+mod inbox;
 mod listener;
 mod opening;
 mod sealing;

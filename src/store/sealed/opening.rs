@@ -85,7 +85,7 @@ impl Seals {
     }
 
     /// A message's body as it was given, and how it came; none if it is in clear.
-    fn mail_body(
+    pub(super) fn mail_body(
         &self,
         session: Option<&SessionId>,
         body: &Body,

@@ -7,7 +7,7 @@ use tenure::{
     client::{Client, ClientError},
     model::{AgentName, Millis, Pool},
     store::{
-        Member, MemberState, RedisStore,
+        Member, MemberState, RedisStore, StoreError,
         redis::{Options, Pulse, Queue},
     },
 };
@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use super::{
     events::Events,
     sample::Sample,
-    snapshot::{Lag, Oldest, QueueRow, Seen, Server, Sessions, Snapshot, WorkerRow},
+    snapshot::{Lag, Oldest, Problem, QueueRow, Seen, Server, Sessions, Snapshot, WorkerRow},
 };
 use crate::{
-    failure::{redacted, with_causes},
+    failure::{Exit, Failure, redacted, with_causes},
     output::Time,
 };
 
@@ -60,7 +60,7 @@ impl Gatherer {
         let time = Time(self.env.wall());
         match seen {
             Ok(seen) => Snapshot { time, problem: None, seen: Some(seen) },
-            Err(err) => Snapshot { time, problem: Some(redacted(&with_causes(&err))), seen: None },
+            Err(err) => Snapshot { time, problem: Some(problem(err)), seen: None },
         }
     }
 
@@ -129,6 +129,20 @@ impl Gatherer {
         let since = Time(since);
         WorkerRow { worker, pool, agents, state, sessions, running, capacity, turns_per_second, since }
     }
+}
+
+fn problem(err: ClientError) -> Problem {
+    let line = redacted(&with_causes(&err));
+    let failure = match err {
+        ClientError::Store(StoreError::Forbidden(_)) => Failure::new(
+            Exit::Refused,
+            format!(
+                "{line}: who watches needs what `tenure acl observer` prints; `tenure doctor --as observer` names each right that is missing"
+            ),
+        ),
+        err => err.into(),
+    };
+    Problem { line, failure }
 }
 
 fn served<'m>(members: impl IntoIterator<Item = &'m Member>) -> impl Iterator<Item = (Pool, AgentName)> {

@@ -23,14 +23,14 @@ use crate::{
 /// Watch a fleet: workers, sessions, turns a second, failovers, what waits and how long
 ///
 /// Reads only. q, Esc or Ctrl-C leaves. With --json one object a look, which is how programs watch; while Redis does
-/// not answer the object holds `time` and `problem` alone.
+/// not answer, or refuses, the object holds `time` and `problem` alone.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// How often to look
     #[arg(long, default_value = "1s", value_parser = values::duration, value_name = "TIME")]
     every: Duration,
-    /// End after so many looks; with --json the exit code is 5 if the last one had no answer
+    /// End after so many looks; with --json the exit code is 5 if the last one had no answer, 4 if this user may not look
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
@@ -85,11 +85,5 @@ async fn print(mut gatherer: Gatherer, every: Duration, count: Option<u64>) -> R
 }
 
 fn answered(last: Snapshot) -> Result<(), Failure> {
-    match last.problem {
-        None => Ok(()),
-        Some(problem) => {
-            let line = format!("{problem}: check that Redis runs, and --redis (TENURE_REDIS)");
-            Err(Failure::new(Exit::Unavailable, line))
-        }
-    }
+    last.problem.map_or(Ok(()), |problem| Err(problem.failure))
 }

@@ -9,7 +9,7 @@ use ratatui::{
 };
 use tenure::{model::AgentName, store::MemberState};
 
-use super::snapshot::{Death, QueueRow, Seen, Snapshot, WorkerRow};
+use super::snapshot::{Death, Problem, QueueRow, Seen, Snapshot, WorkerRow};
 use crate::{colour, output::Time};
 
 /// How many queues are shown at most; the JSON has all.
@@ -26,7 +26,7 @@ pub(super) struct Screen {
     /// What was seen last, and when.
     seen: Option<(Time, Seen)>,
     /// Why nothing newer is known, and since when.
-    problem: Option<(Time, String)>,
+    problem: Option<(Time, Problem)>,
 }
 
 impl Screen {
@@ -76,7 +76,7 @@ impl Screen {
         let second = match (&self.problem, &self.seen) {
             (Some((since, problem)), seen) => {
                 let known = if seen.is_some() { "; below is what was seen before" } else { "" };
-                let line = format!("no answer since {since}: {problem}{known}");
+                let line = format!("nothing seen since {since}: {}{known}", problem.line);
                 Line::styled(line, self.style(Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)))
             }
             (None, Some((time, _))) => Line::styled(time.to_string(), self.style(dimmed())),

@@ -2,7 +2,10 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use tenure::model::{Millis, Status};
 
 use super::*;
-use crate::top::snapshot::{Failovers, Lag, Oldest, Server, Sessions};
+use crate::{
+    failure::Failure,
+    top::snapshot::{Failovers, Lag, Oldest, Server, Sessions},
+};
 
 const NOON: Millis = Millis(1_767_268_800_000);
 
@@ -69,7 +72,8 @@ fn seen(workers: usize) -> Seen {
 }
 
 fn look(seen: Option<Seen>, problem: Option<&str>) -> Snapshot {
-    Snapshot { time: Time(NOON), problem: problem.map(str::to_owned), seen }
+    let problem = problem.map(|line| Problem { line: line.to_owned(), failure: Failure::NobodyReads });
+    Snapshot { time: Time(NOON), problem, seen }
 }
 
 fn drawn(screen: &Screen, width: u16, height: u16) -> Buffer {
@@ -106,7 +110,10 @@ fn without_an_answer_what_was_seen_stays_and_is_said_to_be_old() {
 fn before_the_first_answer_nothing_is_claimed() {
     let screen = screen(false, [look(None, Some("the server did not answer"))]);
     let text = text(&drawn(&screen, 100, 10));
-    assert!(text.contains("no answer since 2026-01-01T12:00:00.000Z: the server did not answer\n"), "{text}");
+    assert!(
+        text.contains("nothing seen since 2026-01-01T12:00:00.000Z: the server did not answer\n"),
+        "{text}"
+    );
     assert!(!text.contains("ready") && !text.contains("sessions"), "{text}");
 }
 

@@ -8,7 +8,7 @@ use tenure::{
     store::MemberState,
 };
 
-use crate::output::Time;
+use crate::{failure::Failure, output::Time};
 
 /// One look.
 #[derive(Debug, Clone, Serialize)]
@@ -16,10 +16,20 @@ pub(super) struct Snapshot {
     /// When it was made, by this machine's clock.
     pub(super) time: Time,
     /// Why there was no answer.
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<Problem>,
     /// What was seen. Nothing is known without an answer: least of all that there is nothing.
     #[serde(flatten)]
     pub(super) seen: Option<Seen>,
+}
+
+/// Why nothing was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Problem {
+    pub(super) line: String,
+    /// How a command ends that cannot go on.
+    #[serde(skip)]
+    pub(super) failure: Failure,
 }
 
 /// A fleet as it was seen.

@@ -11,7 +11,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{gather::Gatherer, screen::Screen};
+use super::{gather::Gatherer, screen::Screen, snapshot::Problem};
 use crate::{
     colour,
     failure::{Exit, Failure},
@@ -50,6 +50,10 @@ pub(super) async fn show(
             },
             // Cancel-safe: a look is taken or stays.
             Some(look) = looks.recv() => {
+                // To who may not look there will be nothing to see.
+                if let Some(Problem { failure: failure @ Failure::Said(Exit::Refused, _), .. }) = look.problem {
+                    return Err(failure);
+                }
                 screen.take(look);
                 left = left.map(|left| left - 1);
             }

@@ -25,6 +25,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Ports below what systems hand to outgoing connections: they stay ours while the server is away.
 const PORTS: std::ops::Range<u64> = 12_000..30_000;
 
+/// What is said of a program that is none.
+const NO_PROGRAM: &str = "it cannot be run";
+
+/// How whoever was to become a program ends where it cannot: it is none, or not there.
+const NOT_RUN: [i32; 2] = [126, 127];
+
 /// Whether it keeps what it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bench) enum Keeps {
@@ -172,7 +178,9 @@ impl OwnServer {
             .arg(&self.folder.0)
             .args(["--maxmemory-policy", "noeviction", "--logfile", "server.log"])
             .args(["--appendonly", keeps, "--appendfsync", "always", "--repl-diskless-sync-delay", "0"])
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            // What it has to say is in its log; what starts it would speak of itself.
+            .stderr(Stdio::null());
         match self.part {
             Part::Alone => &mut command,
             Part::Follows(primary) => command.args(["--replicaof", "127.0.0.1", &primary.to_string()]),
@@ -180,13 +188,20 @@ impl OwnServer {
                 command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()])
             }
         };
-        self.process = Some(command.spawn().map_err(|err| self.unusable(&err.to_string()))?);
+        self.process = Some(command.spawn().map_err(|_| self.unusable(NO_PROGRAM))?);
         let env = self.env.clone();
         let answered = env.timeout(READY_WITHIN, self.until_it_answers()).await;
         match answered {
             Some(true) => Ok(()),
+            _ if self.was_never_run() => Err(self.unusable(NO_PROGRAM)),
             _ => Err(self.unusable("it does not answer")),
         }
+    }
+
+    /// Whether what was to start it found no program there, and ended as shells do then.
+    fn was_never_run(&mut self) -> bool {
+        let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+        ended.and_then(|status| status.code()).is_some_and(|code| NOT_RUN.contains(&code))
     }
 
     /// Whether it did, before it ended.
