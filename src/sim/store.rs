@@ -18,7 +18,7 @@ use crate::{
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, MemoryStore, Mend,
         Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive,
         Sent, Store, StoreResult, Survey, Vitals,
@@ -138,8 +138,8 @@ impl Store for SimStore {
         call!(self.AdvanceIngress on Names::door(door), keeps [], store => store.advance_ingress(door, past))
     }
 
-    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        call!(self.Cursors on Names::door(door), store => store.cursors(door))
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        call!(self.Cursors on Names::door(door), store => store.cursors(door, of))
     }
 
     async fn relay(

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::trace::Said;
 use crate::{
-    model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
+    model::{AgentDeclaration, AgentName, Entry, SessionId, StreamId},
     store::{
-        Bury, Claim, Commit, Configured, DeadLetter, Declared, Delete, Fire, Free, Ingress, Lack, Look,
+        Bury, Claim, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Fire, Free, Ingress, Lack, Look,
         Member, Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent,
         StoreError, StoreResult, Survey, Vitals,
     },
@@ -58,7 +58,7 @@ answers! {
     Vec<Entry>: this => count(this.len());
     Vec<DeadLetter>: this => count(this.len());
     BTreeMap<AgentName, AgentDeclaration>: this => count(this.len());
-    BTreeMap<Partition, StreamId>: this => count(this.len());
+    Cursors: this => count(this.taken.len());
     Ingress: this => count(this.entries.len());
     Configured: this => Said::word(match this {
         Configured::Agreed => "agreed",

@@ -153,8 +153,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes a plain door give only ids greater than `past` from now on. `lua/advance.lua`
     fn advance_ingress(&self, door: Door, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Per partition, the last entry of a plain door it took.
-    fn cursors(&self, door: Door) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
+    /// The last entry of a plain door that each of these partitions took, each by itself: one that does not answer keeps
+    /// nobody from the others. An error where none of them answers.
+    fn cursors(
+        &self,
+        door: Door,
+        of: &[Partition],
+    ) -> impl Future<Output = StoreResult<Cursors>> + Send;
 
     /// Takes a batch of a plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
     ///

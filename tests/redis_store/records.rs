@@ -90,8 +90,28 @@ async fn a_cursor_from_before_doors_had_numbers_counts_for_the_one_without() {
     let partition = store.partitions().of(&alice);
     let cursor = store.keys().partition(partition).cursor();
     by_hand(&server).await.hset::<_, _, _, ()>(&cursor, "ingress", "7-1 0f").await.unwrap();
-    assert_eq!(store.cursors(Door::MAIN).await.unwrap(), [(partition, "7-1".parse().unwrap())].into());
-    assert!(store.cursors(Door::numbered(0).unwrap()).await.unwrap().is_empty());
+    let all: Vec<_> = store.partitions().all().collect();
+    let taken = async |door| store.cursors(door, &all).await.unwrap().taken;
+    assert_eq!(taken(Door::MAIN).await, [(partition, "7-1".parse().unwrap())].into());
+    assert!(taken(Door::numbered(0).unwrap()).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_cursor_that_cannot_be_read_is_unknown_with_its_key_and_the_others_are_told() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let all: Vec<_> = store.partitions().all().collect();
+    let key = |n: usize| store.keys().partition(all[n]).cursor();
+    let mut connection = by_hand(&server).await;
+    connection.set::<_, _, ()>(key(0), "by hand").await.unwrap();
+    connection.hset::<_, _, _, ()>(key(1), "ingress", "garbage").await.unwrap();
+    connection.hset::<_, _, _, ()>(key(2), "ingress", "7-1 0f").await.unwrap();
+    let cursors = store.cursors(Door::MAIN, &all).await.unwrap();
+    assert_eq!(cursors.taken, [(all[2], "7-1".parse().unwrap())].into());
+    assert_eq!(cursors.unknown.keys().copied().collect::<Vec<_>>(), all[..2]);
+    for (n, error) in cursors.unknown.values().enumerate() {
+        assert!(error.to_string().contains(&key(n)), "{error}");
+    }
 }
 
 #[tokio::test]

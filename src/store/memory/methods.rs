@@ -12,7 +12,7 @@ use crate::{
     },
     planted::{Bug, planted},
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
         OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
         Store, StoreResult, Survey, Vitals,
@@ -125,8 +125,8 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        self.run(format_args!("cursors {door}"), |state, _| Ok(state.cursors(door)))
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        self.run(format_args!("cursors {door} {of:?}"), |state, _| Ok(state.cursors(door, of)))
     }
 
     async fn relay(

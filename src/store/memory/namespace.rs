@@ -12,7 +12,7 @@ use crate::{
         StreamId, WorkerId,
     },
     store::{
-        Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
+        Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
     },
 };
 
@@ -109,9 +109,10 @@ impl State {
         Ingress { entries, last: stream.last() }
     }
 
-    pub(super) fn cursors(&self, door: Door) -> BTreeMap<Partition, StreamId> {
-        let cursor = |keys: &Keyspace| keys.cursors.get(&cursor_of(door)).copied();
-        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, cursor(keys)?))).collect()
+    pub(super) fn cursors(&self, door: Door, of: &[Partition]) -> Cursors {
+        let cursor = |of: &Partition| self.partitions.get(of)?.cursors.get(&cursor_of(door)).copied();
+        let taken = of.iter().filter_map(|partition| Some((*partition, cursor(partition)?))).collect();
+        Cursors { taken, ..Cursors::default() }
     }
 
     /// Takes the oldest reply at `key`.

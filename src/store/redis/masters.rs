@@ -251,17 +251,6 @@ impl Masters {
         }
     }
 
-    /// Runs a pipeline about `key`; a command's error fails it all.
-    pub(super) async fn all_of(
-        &self,
-        traffic: Traffic,
-        key: &str,
-        pipeline: &Pipeline,
-    ) -> StoreResult<Vec<Value>> {
-        let ask = move |master: Arc<Master>| async move { master.lane(traffic).all(pipeline).await };
-        self.on(key.as_bytes(), ask).await
-    }
-
     /// Runs a command that nothing waits for, about `key`.
     pub(super) async fn administer(&self, key: &str, command: &Cmd) -> StoreResult<Value> {
         self.on(key.as_bytes(), move |master| async move { master.administer(command).await }).await

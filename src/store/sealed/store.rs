@@ -9,7 +9,7 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
+        Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Deliverer, Fire,
         FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
         OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
         Run, Sent, Store, StoreResult, Survey, Vitals,
@@ -138,7 +138,7 @@ impl<S: Store> Store for Sealed<S> {
         fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
         fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
         fn advance_ingress(door: Door, past: StreamId) -> ();
-        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
+        fn cursors(door: Door, of: &[Partition]) -> Cursors;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;
