@@ -272,6 +272,37 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() 
 }
 
 #[test]
+fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_can_be_deleted() {
+    let server = RedisServer::start();
+    for session in ["echo/a", "echo/b", "echo/c"] {
+        end(on(&server, &["send", session, "hello"])).well();
+    }
+    let mut conn = server.client().get_connection().unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:meta:echo/b").query(&mut conn).unwrap();
+    redis::cmd("SET").arg(&keys[0]).arg("by hand").exec(&mut conn).unwrap();
+    let listed = end(on(&server, &["sessions", "--json"])).json();
+    let mut causes: Vec<_> = listed.iter().map(|one| (one["session"].as_str().unwrap(), &one["cause"])).collect();
+    causes.sort_by_key(|(session, _)| *session);
+    let others = json!("no_worker");
+    assert_eq!(causes, [("echo/a", &others), ("echo/b", &json!("unreadable")), ("echo/c", &others)]);
+    let shown = &end(on(&server, &["show", "echo/b", "--json"])).json()[0];
+    let reason = shown["reason"].as_str().unwrap();
+    assert!(reason.contains(&keys[0]) && reason.contains("tenure delete echo/b"), "{reason}");
+    let refused = end(on(&server, &["send", "echo/b", "again"]));
+    assert!(refused.stderr.contains(&keys[0]), "{}", refused.stderr);
+    let top = &end(on(&server, &["top", "--json", "--count", "1"])).json()[0];
+    assert_eq!(top["problem"], Value::Null, "{top}");
+    let (code, found) = check(&server, "sessions");
+    let found = found.expect("it names the key");
+    assert_eq!((code, &found["status"]), (0, &json!("warn")));
+    assert!(found["found"].as_str().unwrap().contains(&keys[0]), "{found}");
+    end(on(&server, &["delete", "echo/b"])).well();
+    assert_eq!(check(&server, "sessions").1, None);
+    assert_eq!(end(on(&server, &["sessions", "--json"])).json().len(), 2);
+    assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json().len(), 1, "its mail is not lost");
+}
+
+#[test]
 fn a_plain_door_that_is_none_is_named_and_the_others_are_counted() {
     let server = RedisServer::start();
     let _worker = RunningWorker::start(&server, &[]);

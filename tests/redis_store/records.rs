@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 use tenure::{
     model::{Body, Door, Group, Pool, StreamId},
-    store::{Commit, Deliverer, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
+    store::{Commit, Delete, Deliverer, Look, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
 };
 
 use crate::{
@@ -228,4 +228,30 @@ async fn an_agent_whose_row_cannot_be_read_is_not_taken_for_one_that_nobody_decl
     assert_eq!(store.members().await.unwrap(), [], "of members it is left out");
     let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
     assert_eq!(named, ["echo", "somebody"]);
+}
+
+#[tokio::test]
+async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_deleted_with_all_that_is_left() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut connection = by_hand(&server).await;
+    for (n, kind) in ["meta", "in"].into_iter().enumerate() {
+        let spoilt = session(&format!("echo/{kind}"));
+        let (keys, pool) = (store.keys().session(&spoilt), Pool::default());
+        let [meta, inbox] = [keys.meta(), keys.inbox()];
+        send(&store, &message(&spoilt, n as u64)).await;
+        let key = if kind == "meta" { &meta } else { &inbox };
+        connection.set::<_, _, ()>(key, "by hand").await.unwrap();
+        assert_eq!(store.look(&spoilt).await.unwrap(), Look::Overwritten(key.clone()));
+        let claimed = store.proceed(&spoilt, &pool).await.unwrap_err();
+        assert!(claimed.to_string().contains(&meta), "{claimed}");
+        assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Deleted);
+        let left: Vec<String> = connection.keys(format!("*:echo/{kind}")).await.unwrap();
+        assert_eq!(left, [""; 0], "{kind}");
+        let partition = store.partitions().of(&spoilt);
+        assert_eq!(store.sessions(partition, None, 10).await.unwrap(), []);
+        let dead = store.dead(partition, None, 10).await.unwrap();
+        assert_eq!(dead.len(), usize::from(kind == "meta"), "what could be read of its mail is kept");
+        assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Absent);
+    }
 }

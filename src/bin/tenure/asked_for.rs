@@ -7,7 +7,7 @@ use tenure::{
     client::{Client, SessionView},
     model::{AgentDeclaration, AgentName, Durability, SessionId},
     store::{
-        Lack, RedisStore, Store, StoreResult,
+        Lack, RedisStore, Store, StoreError, StoreResult,
         redis::{Check, CheckStatus},
     },
 };
@@ -58,8 +58,11 @@ async fn look(store: &RedisStore) -> StoreResult<Option<Asked>> {
     for partition in store.partitions().all() {
         let sessions = store.sessions(partition, None, SESSIONS).await?;
         for asked in join_all(sessions.iter().map(|session| first(store, &agents, session))).await {
-            if let Some(asked) = asked? {
-                return Ok(Some(asked));
+            match asked {
+                Ok(Some(asked)) => return Ok(Some(asked)),
+                // What cannot be read of one is another check's.
+                Ok(None) | Err(StoreError::Unreadable { .. }) => (),
+                Err(error) => return Err(error),
             }
         }
     }

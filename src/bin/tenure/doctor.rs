@@ -18,6 +18,7 @@ use crate::{
     global::Global,
     keys_in_use,
     output::{self, or_dash},
+    overwritten,
     table::table,
     values,
 };
@@ -48,6 +49,7 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 asked_for::check(&store).await,
                 rows(&store).await,
                 doors(&store).await,
+                overwritten::check(&store).await,
             ];
             (declared(&store).await, found.into_iter().flatten().collect())
         }

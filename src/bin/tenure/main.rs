@@ -28,6 +28,7 @@ mod keyring;
 mod keys;
 mod keys_in_use;
 mod output;
+mod overwritten;
 mod own_process;
 mod proceed;
 mod seal_key;
