@@ -15,8 +15,11 @@ use tracing::{debug, info, warn};
 
 use super::{away::Away, beyond::Beyond, entry::read, incarnation::Incarnation};
 use crate::{
-    model::{AgentDeclaration, AgentName, Door, Durability, Partition, StreamId},
-    store::{Ingress, IngressEntry, Reach, Refused, Relay, Relayed, RelayedKind, Store, StoreError, StoreResult},
+    model::{Door, Durability, Partition, StreamId},
+    store::{
+        Agents, Ingress, IngressEntry, Reach, Refusal, Refused, Relay, Relayed, RelayedKind, Store,
+        StoreError, StoreResult,
+    },
 };
 
 /// How many entries are read at once.
@@ -139,7 +142,7 @@ struct View<'a, S: Store> {
     cursors: BTreeMap<Partition, StreamId>,
     /// Those of which the server said so, and nothing went wrong since.
     known: BTreeSet<Partition>,
-    agents: BTreeMap<AgentName, AgentDeclaration>,
+    agents: Agents,
     away: &'a Away,
     left: &'a mut Left,
 }
@@ -147,7 +150,7 @@ struct View<'a, S: Store> {
 impl<'a, S: Store> View<'a, S> {
     /// A view that knows nothing yet.
     fn of(shared: &'a Incarnation<S>, door: Door, away: &'a Away, left: &'a mut Left) -> Self {
-        let (cursors, known, agents) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (cursors, known, agents) = (BTreeMap::new(), BTreeSet::new(), Agents::default());
         Self { shared, door, cursors, known, agents, away, left }
     }
 
@@ -197,9 +200,7 @@ impl<'a, S: Store> View<'a, S> {
         }
         let furthest = self.furthest();
         // Looked at again behind the cursors: meanwhile another relay may have been here.
-        if last < furthest
-            && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest
-        {
+        if last < furthest && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest {
             warn!(door = %self.door, %last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
             self.left.in_doubt = self.left.in_doubt.max(Some(furthest));
             self.shared.store.advance_ingress(self.door, furthest).await?;
@@ -270,7 +271,7 @@ impl<'a, S: Store> View<'a, S> {
     fn by_partition(&self, entries: Vec<IngressEntry>) -> Batches {
         let mut batches = Batches::new();
         for entry in entries {
-            let what = read(&entry, self.shared.env.message_id(), &self.agents);
+            let what = read(&entry, self.shared.env.message_id(), &self.agents.known);
             batches.entry(self.belongs_to(&what)).or_default().push(Relayed { id: entry.id, what });
         }
         batches
@@ -314,7 +315,7 @@ impl<'a, S: Store> View<'a, S> {
 
     /// What the partition is still to take, up to where that cannot be said, and why not.
     async fn place_all(&self, part: &mut Part, batch: Vec<Relayed>) -> (Vec<Relayed>, StoreResult<()>) {
-        let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents), Vec::new());
+        let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents.known), Vec::new());
         for entry in batch {
             let id = entry.id;
             match self.place(part.partition, entry, &mut beyond).await {
@@ -344,14 +345,21 @@ impl<'a, S: Store> View<'a, S> {
         Relayed { id, what }: Relayed,
         beyond: &mut Beyond<'_, S>,
     ) -> StoreResult<Placed> {
+        let unread = match &what {
+            RelayedKind::Message(message) => self.agents.of(&message.session.agent()).err(),
+            RelayedKind::Refuse(_) => None,
+        };
         let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
         let in_doubt = self.left.in_doubt.is_some_and(|last| id <= last);
-        let what = match (behind, in_doubt) {
-            (false, _) => beyond.refuse(partition, what).await?,
-            (true, false) => {
+        let what = match (behind, in_doubt, unread) {
+            (false, _, None) => beyond.refuse(partition, what).await?,
+            (false, _, Some(err)) => refused(what, Refusal::Unreadable.as_str(), err.to_string()),
+            (true, false, None) => {
                 return Ok(Placed::Taken(beyond.class_taken(partition, &Relayed { id, what }).await?));
             }
-            (true, true) => ambiguous(what),
+            // Nobody can say which class it has to reach.
+            (true, false, Some(err)) => return Err(err),
+            (true, true, _) => refused(what, "ambiguous", AMBIGUOUS.to_owned()),
         };
         Ok(Placed::New(Relayed { id, what }))
     }
@@ -395,8 +403,11 @@ fn unacknowledged() -> StoreError {
     StoreError::Unavailable("what was relayed did not reach its durability class".into())
 }
 
-/// An entry whose id its partition has passed, though the stream's ids went back: it may have been taken.
-fn ambiguous(what: RelayedKind) -> RelayedKind {
+/// Of an entry whose id its partition has passed, though the stream's ids went back.
+const AMBIGUOUS: &str = "the plain door's ids went back, and this entry may have been taken before";
+
+/// An entry that goes to `dead` for this reason.
+fn refused(what: RelayedKind, reason: &str, sentence: String) -> RelayedKind {
     let refused = match what {
         RelayedKind::Refuse(refused) => *refused,
         RelayedKind::Message(message) => Refused {
@@ -409,8 +420,7 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
             body: message.body,
         },
     };
-    let sentence = "the plain door's ids went back, and this entry may have been taken before".to_owned();
-    RelayedKind::Refuse(Box::new(Refused { reason: "ambiguous".to_owned(), sentence, ..refused }))
+    RelayedKind::Refuse(Box::new(Refused { reason: reason.to_owned(), sentence, ..refused }))
 }
 
 /// The bytes of the largest of these entries.

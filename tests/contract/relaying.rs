@@ -34,11 +34,7 @@ fn all_partitions(w: &World<impl Ground>) -> Vec<Partition> {
 }
 
 /// The cursors of partitions, all of which answer.
-async fn taken_by(
-    w: &World<impl Ground>,
-    door: Door,
-    of: &[Partition],
-) -> BTreeMap<Partition, StreamId> {
+async fn taken_by(w: &World<impl Ground>, door: Door, of: &[Partition]) -> BTreeMap<Partition, StreamId> {
     let Cursors { taken, unknown } = w.store().cursors(door, of).await.unwrap();
     assert!(unknown.is_empty(), "{unknown:?}");
     taken

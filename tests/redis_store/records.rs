@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{Body, Door, Group, Pool, StreamId},
-    store::{Commit, Delete, Deliverer, Look, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
+    model::{AgentDeclaration, Body, Door, Group, Pool, StreamId},
+    store::{
+        Commit, Delete, Deliverer, Look, Mail, Refusal, Relay, Relayed,
+        RelayedKind, Sent, Store, StoreError,
+    },
 };
 
 use crate::{
@@ -220,11 +223,17 @@ async fn an_agent_whose_row_cannot_be_read_is_not_taken_for_one_that_nobody_decl
     let mut conn = by_hand(&server).await;
     let _: () = conn.hset(store.keys().agents(), "echo", "{\"of\":\"tomorrow\"}").await.unwrap();
     let _: () = conn.hset(store.keys().members(), "somebody", "{\"of\":\"tomorrow\"}").await.unwrap();
-    let agents = store.agents().await;
-    assert!(
-        matches!(&agents, Err(StoreError::Unreadable { why, .. }) if why.contains("`echo`")),
-        "{agents:?}"
-    );
+    let how = AgentDeclaration {
+        pool: "big".parse().unwrap(),
+        resume: Default::default(),
+        durability: Default::default(),
+    };
+    store.declare(&worker(), &"fine".parse().unwrap(), &how).await.unwrap();
+    let agents = store.agents().await.unwrap();
+    let of = |agent: &str| agents.of(&agent.parse().unwrap()).map(|how| how.cloned());
+    let unread = of("echo").unwrap_err().to_string();
+    assert!(unread.contains("`echo`") && unread.contains("tenure doctor"), "{unread}");
+    assert_eq!((of("fine").unwrap(), of("nobody").unwrap()), (Some(how), None), "the others are read");
     assert_eq!(store.members().await.unwrap(), [], "of members it is left out");
     let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
     assert_eq!(named, ["echo", "somebody"]);
@@ -243,8 +252,8 @@ async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_del
         let key = if kind == "meta" { &meta } else { &inbox };
         connection.set::<_, _, ()>(key, "by hand").await.unwrap();
         assert_eq!(store.look(&spoilt).await.unwrap(), Look::Overwritten(key.clone()));
-        let claimed = store.proceed(&spoilt, &pool).await.unwrap_err();
-        assert!(claimed.to_string().contains(&meta), "{claimed}");
+        let refused = store.send(&message(&spoilt, 9)).await.unwrap_err();
+        assert!(refused.to_string().contains(&meta), "{refused}");
         assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Deleted);
         let left: Vec<String> = connection.keys(format!("*:echo/{kind}")).await.unwrap();
         assert_eq!(left, [""; 0], "{kind}");

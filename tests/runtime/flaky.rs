@@ -269,7 +269,7 @@ impl Store for Flaky {
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
-        fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
+        fn agents() -> Agents;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;

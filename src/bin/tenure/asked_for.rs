@@ -1,13 +1,13 @@
 //! Messages that ask for a durability class which their server cannot honour: they wait a while before they are given up on.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use futures_util::future::join_all;
 use tenure::{
     client::{Client, SessionView},
-    model::{AgentDeclaration, AgentName, Durability, SessionId},
+    model::{Durability, SessionId},
     store::{
-        Lack, RedisStore, Store, StoreError, StoreResult,
+        Agents, Lack, RedisStore, Store, StoreError, StoreResult,
         redis::{Check, CheckStatus},
     },
 };
@@ -69,13 +69,9 @@ async fn look(store: &RedisStore) -> StoreResult<Option<Asked>> {
     Ok(None)
 }
 
-async fn first(
-    store: &RedisStore,
-    agents: &BTreeMap<AgentName, AgentDeclaration>,
-    session: &SessionId,
-) -> StoreResult<Option<Asked>> {
+async fn first(store: &RedisStore, agents: &Agents, session: &SessionId) -> StoreResult<Option<Asked>> {
     let Some(message) = store.first_message(session).await? else { return Ok(None) };
-    let declared = agents.get(&session.agent()).map(|how| how.durability).unwrap_or_default();
+    let declared = agents.of(&session.agent())?.map(|how| how.durability).unwrap_or_default();
     let class = declared.with(message.durability);
     // What its agent asks for is another check's.
     let lack = match class == declared {

@@ -12,7 +12,8 @@ use crate::{
         StreamId, WorkerId,
     },
     store::{
-        Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError, StoreResult,
+        Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError,
+        StoreResult,
     },
 };
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     model::{
-        Body, Durability, IdempotencyKey, Message, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId,
-        StreamId,
+        Body, Durability, IdempotencyKey, Message, MessageId, NewMessage, Partition, Pool, ReplyTo,
+        SessionId, StreamId,
     },
     store::{StoreError, StoreResult},
 };
@@ -162,7 +162,7 @@ pub struct Refused {
     pub reply_to: Option<ReplyTo>,
     /// What it asked for over its agent's class, where that could be read.
     pub durability: Durability,
-    /// `malformed`, `ambiguous` or `durability`.
+    /// `malformed`, `ambiguous`, `durability` or `unreadable`.
     pub reason: String,
     /// A sentence.
     pub sentence: String,

@@ -1,6 +1,6 @@
 //! What belongs to the namespace: settings, agents, members.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use redis::Value;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{AgentDeclaration, AgentName, BadAddress, Settings, WorkerId},
-    store::{Configured, Declared, Member, StoreError, StoreResult},
+    store::{Agents, Configured, Declared, Member, StoreError, StoreResult},
 };
 
 /// The field of `conf` that holds the settings.
@@ -94,15 +94,12 @@ impl RedisStore {
         named.iter().fold(call, |call, member| call.arg(member.as_str()))
     }
 
-    pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        let table = self.keys().agents();
-        let (agents, unreadable) = self.rows(table.clone()).await?;
+    pub(super) async fn declared_agents(&self) -> StoreResult<Agents> {
+        let (known, unreadable) = self.rows(self.keys().agents()).await?;
         // No session is of an agent without a good name. As for the others: a session made in another pool than its agent's
         // stays there, and what was told below its class is told.
-        match unreadable.iter().find(|row| row.parse::<AgentName>().is_ok()) {
-            Some(row) => Err(StoreError::unreadable(table, format!("the row `{row}`: see `tenure doctor`"))),
-            None => Ok(agents),
-        }
+        let unreadable = unreadable.iter().filter_map(|row| row.parse().ok()).collect();
+        Ok(Agents { known, unreadable })
     }
 
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {

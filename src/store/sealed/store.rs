@@ -1,6 +1,6 @@
 //! The contract, with seals: what holds bodies or states goes through them, and all else straight on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{Sealed, SealedListener};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Deliverer, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
-        OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
-        Run, Sent, Store, StoreResult, Survey, Vitals,
+        Agents, Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete,
+        Deliverer, Fire, FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member,
+        Mend, Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release,
+        Renewal, Revive, Run, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -130,7 +130,7 @@ impl<S: Store> Store for Sealed<S> {
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
-        fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
+        fn agents() -> Agents;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
