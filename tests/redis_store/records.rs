@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{AgentDeclaration, Body, Door, Group, Pool, StreamId},
+    model::{AgentDeclaration, Body, Door, Group, Millis, Pool, StreamId},
     store::{
-        Commit, Delete, Deliverer, Look, Mail, Refusal, Relay, Relayed,
-        RelayedKind, Sent, Store, StoreError,
+        Commit, Declared, Delete, Deliverer, Look, Mail, Member, MemberState, Refusal, Relay, Relayed,
+        RelayedKind, Sent, Store, StoreError, Tally,
     },
 };
 
 use crate::{
-    desk::{boundary, by_hand, claim, first, join, message, send, session, store_on, worker},
+    desk::{BOUND, boundary, by_hand, claim, first, join, message, send, session, store_on, worker},
     support::RedisServer,
 };
 
@@ -263,4 +263,43 @@ async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_del
         assert_eq!(dead.len(), usize::from(kind == "meta"), "what could be read of its mail is kept");
         assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Absent);
     }
+}
+
+#[tokio::test]
+async fn a_member_is_announced_and_an_agent_declared_whatever_others_wrote_among_the_members() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut connection = by_hand(&server).await;
+    let members = store.keys().members();
+    let serves = r#"{"pool":"a","agents":["echo"]}"#;
+    for (row, value) in [("No Name", serves), ("odd-0000000f", serves), ("older-0000000e", "garbage")] {
+        connection.hset::<_, _, _, ()>(&members, row, value).await.unwrap();
+    }
+    connection.hset::<_, _, _, ()>(&members, b"\xff\xfe", "garbage").await.unwrap();
+    let in_pool = |pool: &str| AgentDeclaration {
+        pool: pool.parse().unwrap(),
+        resume: Default::default(),
+        durability: Default::default(),
+    };
+    let echo = "echo".parse().unwrap();
+    for pool in ["a", "b"] {
+        let declared = store.declare(&worker(), &echo, &in_pool(pool)).await.unwrap();
+        assert!(matches!(declared, Declared::Known(_)), "none of those is alive: {declared:?}");
+    }
+    let member = Member {
+        worker: worker(),
+        pool: Pool::default(),
+        agents: vec![echo],
+        full: Default::default(),
+        sessions: 0,
+        running: 0,
+        capacity: 1,
+        since: Millis(1),
+        state: MemberState::Ready,
+        tally: Tally::default(),
+    };
+    store.announce(&member, BOUND).await.unwrap();
+    assert_eq!(store.members().await.unwrap(), [member]);
+    let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
+    assert_eq!(named, ["No Name", "\u{fffd}\u{fffd}"], "those that were names of the dead are forgotten");
 }
