@@ -6,10 +6,10 @@
 -- A repeat looks again.
 
 local meta, waiting = redis.pcall("HGETALL", KEYS[1]), redis.pcall("LLEN", KEYS[2])
-for key, answer in pairs({ meta, waiting }) do
-  if type(answer) == "table" and answer.err then
-    if not string.find(answer.err, "WRONGTYPE", 1, true) then
-      return answer
+for key, said in pairs({ meta, waiting }) do
+  if type(said) == "table" and said.err then
+    if not string.find(said.err, "WRONGTYPE", 1, true) then
+      return said
     end
     return { {}, 0, KEYS[key] }
   end

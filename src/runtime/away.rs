@@ -22,6 +22,9 @@ use crate::{
 /// Those of one door, each with the pause before it is asked.
 pub(super) struct Away(watch::Sender<BTreeMap<Partition, Duration>>);
 
+/// Tells whether anybody went away, or came back.
+pub(super) type Changes = watch::Receiver<BTreeMap<Partition, Duration>>;
+
 impl Away {
     pub(super) fn nobody() -> Self {
         Self(watch::Sender::new(BTreeMap::new()))
@@ -36,9 +39,13 @@ impl Away {
         self.0.borrow().keys().copied().collect()
     }
 
+    pub(super) fn changes(&self) -> Changes {
+        self.0.subscribe()
+    }
+
     /// Asks those that are away until they answer, each by itself. May be dropped anywhere, and begun anew.
     pub(super) async fn ask<S: Store>(&self, shared: &Incarnation<S>, door: Door) -> Infallible {
-        let (mut asked, mut changes) = (BTreeSet::new(), self.0.subscribe());
+        let (mut asked, mut changes) = (BTreeSet::new(), self.changes());
         let mut answers = FuturesUnordered::new();
         changes.mark_changed();
         loop {

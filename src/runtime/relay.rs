@@ -13,7 +13,12 @@ use std::{
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use super::{away::Away, beyond::Beyond, entry::read, incarnation::Incarnation};
+use super::{
+    away::{Away, Changes},
+    beyond::Beyond,
+    entry::read,
+    incarnation::Incarnation,
+};
 use crate::{
     model::{Door, Durability, Partition, StreamId},
     store::{
@@ -156,14 +161,30 @@ impl<'a, S: Store> View<'a, S> {
 
     /// Relays as long as the duty is ours.
     async fn relay(&mut self) -> StoreResult<()> {
+        let mut changes = self.away.changes();
         while self.shared.duties.has(self.door.partition()) {
+            changes.mark_unchanged();
             let read = self.shared.store.ingress(self.door, self.left.batch, WAIT).await?;
+            let last = read.last;
             if !read.entries.is_empty() && self.look(read).await? == 0 {
-                // All that is there has to stay.
-                self.shared.env.sleep(PAUSE).await;
+                self.rest(&changes, last).await?;
             }
         }
         Ok(())
+    }
+
+    /// All that is there has to stay: waits until there is more, or somebody who was away is not.
+    async fn rest(&self, changes: &Changes, last: StreamId) -> StoreResult<()> {
+        loop {
+            self.shared.env.sleep(PAUSE).await;
+            let is_news = changes.has_changed().unwrap_or(true);
+            if is_news || !self.shared.duties.has(self.door.partition()) {
+                return Ok(());
+            }
+            if self.shared.store.ingress(self.door, 0, Duration::ZERO).await?.last != last {
+                return Ok(());
+            }
+        }
     }
 
     /// Does what it can with what was read; how many entries are gone then.
