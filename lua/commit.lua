@@ -3,6 +3,7 @@
 --
 -- KEYS   1 meta  2 own  3 hist  4 in  5 workers  6 state  7 timers  8 out  9 dead
 --       10 ids (session and id; only where the message that is done has an id)
+--     last its reply_to, if the reply goes there in this step: at class memory, where one server has all keys
 -- ARGV   1 session   2 token   3 commit id   4 after: number of the last entry the writer knows
 --        5 turn   6 turns   7 tries   8 backoff in ms, or empty   9 TTL of own in ms   10 page
 --       11 state: keep | set | clear   12 the state   13 cause of a quarantine, or empty   14 its reason
@@ -10,12 +11,15 @@
 --       17 its reply_to, or empty   18 its answer   19 reason if it is given up on, else empty   20 tries it had
 --       21 done | empty   22 boundaries of its turn that the writer knows of
 --       23 how far that turn got if it goes on: <boundaries>/<eager | lazy>, or empty
---       24… entries, three each: kind, message or empty, body
+--       24 how long the list that is the last key is kept after a push, in ms, or empty: then there is none
+--       25… entries, three each: kind, message or empty, body
 -- Reply  {"done", {id, to, …} written to out, mail…}   {"fenced"}   {"lost"}   {"behind", seq}
 --        {"unreadable", layout version}
--- A repeat with the session's last commit id is {"done", {}, mail…}, also to an owner fenced since;
--- it writes that id once more, so that a WAIT behind it has something to wait for.
+-- A repeat with the session's last commit id is {"done", {}, mail…}, also to an owner fenced since, and pushes nothing;
+-- it writes that id once more, so that a WAIT behind it has something to wait for. A list that does not take the
+-- reply: into out, as without a list.
 
+local list = some(ARGV[24]) and table.remove(KEYS)
 local meta, inbox = KEYS[1], KEYS[4]
 local token, commit, page = ARGV[2], ARGV[3], tonumber(ARGV[10])
 
@@ -61,7 +65,7 @@ end
 -- First what may be refused: the history takes no epoch older than the last claim's.
 local epoch = string.match(token, "|(%d+)|")
 local seq = tonumber(last)
-for i = 24, #ARGV, 3 do
+for i = 25, #ARGV, 3 do
   seq = seq + 1
   last = int(seq)
   local id = epoch .. "-" .. last
@@ -99,6 +103,11 @@ if done then
   if some(ARGV[19]) then
     write_dead(KEYS[9], ARGV[1], ARGV[16], ARGV[19], tonumber(ARGV[20]), at, body_of(head), ARGV[17], asked_by(head))
   end
-  written = answer(KEYS[8], KEYS[10], ARGV[1], ARGV[16], some(ARGV[17]), ARGV[18], worker, at)
+  -- Nothing may raise here, behind all that the boundary writes.
+  local pushed = list and type(redis.pcall("RPUSH", list, ARGV[18])) == "number"
+  if pushed then
+    redis.pcall("PEXPIRE", list, ARGV[24])
+  end
+  written = answer(KEYS[8], KEYS[10], ARGV[1], ARGV[16], some(ARGV[17]), ARGV[18], worker, at, pushed)
 end
 return { "done", written, unpack(waiting) }

@@ -179,16 +179,16 @@ local function asked_by(element)
   return readable and type(header) == "table" and type(header.durability) == "string" and header.durability or nil
 end
 
--- Writes an answer to `out` for `reply_to` and, where the message had an id (`ids` is a key), for all
--- who asked again by it, once per list; and keeps it under that id for another day. An id that was
+-- Writes an answer to `out` for `reply_to` (unless it was pushed there) and, where the message had an id (`ids` is a
+-- key), for all who asked again by it, once per list; and keeps it under that id for another day. An id that was
 -- forgotten and came to stand for another message is left alone. Gives {id, to, …}.
-local function answer(out, ids, session, message, reply_to, payload, writer, at)
+local function answer(out, ids, session, message, reply_to, payload, writer, at, pushed)
   local written = {}
   local function write(to)
     written[#written + 1] = write_out(out, to, payload, session, message, writer, at)
     written[#written + 1] = to
   end
-  if reply_to then
+  if reply_to and not pushed then
     write(reply_to)
   end
   if not ids then

@@ -118,6 +118,14 @@ planted! {
     a_repeated_commit_that_writes_again_is_found:
         "commit", "if f[4] == commit then" => "if false then", within 20;
 
+    /// A reply that its list has stays to be delivered.
+    a_reply_that_is_pushed_and_left_in_out_is_found:
+        "prelude", "if reply_to and not pushed then" => "if reply_to then", within 20;
+
+    /// A reply that its list does not take is nowhere.
+    a_reply_that_no_list_has_is_found:
+        "commit", "type(redis.pcall(\"RPUSH\", list, ARGV[18])) == \"number\"" => "redis.pcall(\"RPUSH\", list, ARGV[18]) ~= nil", within 20;
+
     /// An epoch that can go back with the server's clock.
     an_epoch_that_follows_the_clock_back_is_found:
         "claim", "math.max((tonumber(record.epoch) or -1) + 1, at, tonumber(ARGV[6]) or 0)" => "at", within 20;

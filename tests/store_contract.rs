@@ -283,6 +283,28 @@ macro_rules! sizes_contract {
     };
 }
 
+/// The claims about stores whose sessions and lists are on one server.
+macro_rules! one_server_contract {
+    ($store:ident, $ground:expr) => {
+        mod $store {
+            use super::*;
+
+            claims! { $ground =>
+                at_once: [
+                    a_reply_is_in_its_list_with_the_commit_and_never_in_out,
+                    a_repeated_commit_pushes_its_reply_once,
+                    a_commit_that_is_not_written_pushes_nothing,
+                    a_reply_pushed_with_its_commit_waits_an_hour_from_the_last_one,
+                    a_key_that_takes_no_push_leaves_the_reply_in_out_and_then_in_dead,
+                    who_asked_again_gets_the_reply_through_out_and_who_sent_it_at_once,
+                    an_error_in_place_of_a_reply_is_pushed_as_well,
+                    whoever_waits_for_a_reply_gets_it_with_the_commit,
+                ],
+            }
+        }
+    };
+}
+
 macro_rules! claims {
     ($ground:expr => $($module:ident: [$($claim:ident),* $(,)?],)*) => {
         $(mod $module {
@@ -301,6 +323,31 @@ store_contract!(simulated, ground::Simulated::start());
 store_contract!(under_seal, ground::UnderSeal::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());
 store_contract!(cluster, contract::on_redis::OnRedis::start_clustered());
+one_server_contract!(memory_at_once, ground::Memory::start());
+one_server_contract!(simulated_at_once, ground::Simulated::start());
+one_server_contract!(under_seal_at_once, ground::UnderSeal::start());
+one_server_contract!(redis_at_once, contract::on_redis::OnRedis::start());
+/// Stores that believe to have replicas, without any server.
+macro_rules! classes_contract {
+    ($store:ident, $ground:expr) => {
+        mod $store {
+            use super::*;
+
+            claims! { $ground => at_once: [a_reply_at_any_other_class_is_left_in_out], }
+        }
+    };
+}
+
+classes_contract!(memory_classes, ground::Memory::start());
+classes_contract!(simulated_classes, ground::Simulated::start());
+classes_contract!(under_seal_classes, ground::UnderSeal::start());
+mod cluster_at_once {
+    use super::*;
+
+    claims! { contract::on_redis::OnRedis::start_clustered() =>
+        at_once: [a_reply_whose_list_may_be_on_another_server_is_left_in_out],
+    }
+}
 sizes_contract!(memory_sizes, ground::Memory::start());
 sizes_contract!(simulated_sizes, ground::Simulated::start());
 sizes_contract!(redis_sizes, contract::on_redis::OnRedis::start());

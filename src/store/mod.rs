@@ -291,6 +291,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// answers go to `out` for `reply_to` and for everybody who asked again by `id` (each once, in the order
     /// of their names), and are kept under the `id` for another day, unless it was forgotten and stands for
     /// another message by now. A message given up on goes to `dead`.
+    ///
+    /// At class `memory` the answer is pushed to `reply_to` in the same step, as by [`deliver`](Self::deliver), and is
+    /// then not in `out`; but not where the key does not take it, nor on a cluster, where it may be on another server.
     fn commit(&self, lease: &Lease, boundary: &Boundary) -> impl Future<Output = StoreResult<Commit>> + Send;
 
     // ---- upkeep

@@ -5,6 +5,7 @@ pub mod on_redis;
 pub mod world;
 
 pub mod asking;
+pub mod at_once;
 pub mod claiming;
 pub mod deleting;
 pub mod delivering;

@@ -181,13 +181,13 @@ fn too_large() -> Body {
 pub async fn replies_are_left_to_their_writer_for_half_a_second_while_it_lives(w: World<impl Ground>) {
     let s = session("a");
     w.join(&s, "w").await;
-    w.accepted(NewMessage { reply_to: Some(key("r")), ..w.message(&s, "hello") }).await;
+    w.asked_again(&s, "r").await;
     let out = w.takes_a_turn("w", &s).await;
     w.advance(Duration::from_millis(500));
     assert_eq!(survey(&w, &s).await.out, []);
     w.advance(MS);
     assert_eq!(survey(&w, &s).await.out, out);
-    w.accepted(NewMessage { reply_to: Some(key("r2")), ..w.message(&s, "hello") }).await;
+    w.asked_again(&s, "r2").await;
     w.takes_a_turn("w", &s).await;
     assert_eq!(to(&survey(&w, &s).await.out), ["r"]);
     w.store().bury(w.partition(&s), &worker("w"), Reason::OwnWish).await.unwrap();
@@ -196,7 +196,7 @@ pub async fn replies_are_left_to_their_writer_for_half_a_second_while_it_lives(w
 
 pub async fn a_reply_from_before_the_clock_went_back_is_left_to_nobody(w: World<impl Ground>) {
     let s = session("a");
-    w.accepted(NewMessage { reply_to: Some(key("r")), ..w.message(&s, "hello") }).await;
+    w.asked_again(&s, "r").await;
     w.join(&s, "w").await;
     w.takes_a_turn("w", &s).await;
     w.set_clock(tenure::model::Millis(w.now().0 - 3_600_000));

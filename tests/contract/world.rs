@@ -13,9 +13,9 @@ use tenure::{
         Nonce, Partition, Pool, ReplyTo, SessionId, SessionRecord, WorkerId,
     },
     store::{
-        Boundary, Claim, Claimant, Claimed, Commit, Done, DutyWish, Hint, HistoryRange, Look, Mail, OutReply,
-        Overdue, PartitionSnapshot, Presence, Purpose, Reckoning, Release, Renewal, Run, Sent,
-        SessionSnapshot, StateChange, Store, Suspect,
+        Boundary, Claim, Claimant, Claimed, Commit, Deliverer, Done, DutyWish, Hint, HistoryRange, Look,
+        Mail, OutReply, Overdue, PartitionSnapshot, Presence, Purpose, Reckoning, Release, Renewal, Run,
+        Sent, SessionSnapshot, StateChange, Store, Suspect,
     },
 };
 use uuid::Uuid;
@@ -116,6 +116,17 @@ impl<G: Ground> World<G> {
     /// A message with the sender's own key.
     pub fn message_with_id(&self, session: &SessionId, id: &str) -> NewMessage {
         NewMessage { id: Some(id.parse().expect("a good id")), ..self.message(session, "hello") }
+    }
+
+    /// A message whose answer goes to `list` by way of `out`, whatever the store: who sent it wants none, and somebody who
+    /// asks again does.
+    pub async fn asked_again(&self, session: &SessionId, list: &str) -> NewMessage {
+        let id = format!("asked-{}", self.draw());
+        let first = self.accepted(self.message_with_id(session, &id)).await;
+        let again = NewMessage { reply_to: Some(key(list)), ..self.message_with_id(session, &id) };
+        let sent = self.sent(&again).await;
+        assert!(matches!(sent, Sent::Repeat { message, .. } if message == first.message), "{sent:?}");
+        first
     }
 
     pub async fn sent(&self, message: &NewMessage) -> Sent {
@@ -285,6 +296,22 @@ impl<G: Ground> World<G> {
         let claimed = self.claimed(name, session).await;
         let message = first_message(&claimed.mail);
         self.committed(&claimed.lease, &self.turn_of(&claimed.record, &message)).await.0
+    }
+
+    /// Hands out what a commit left for that.
+    pub async fn hands_out(&self, session: &SessionId, out: &[OutReply]) {
+        let delivered = self.store().deliver(self.partition(session), out, Deliverer::Duty).await;
+        delivered.expect("the store answers");
+    }
+
+    /// The oldest reply in a list, which is taken.
+    pub async fn takes_reply(&self, list: &str) -> Option<String> {
+        self.store().take_reply(&key(list), Duration::ZERO).await.expect("the store answers")
+    }
+
+    /// The next reply in a list, for which it waits.
+    pub async fn waits_for_reply(&self, list: &ReplyTo) -> Option<String> {
+        self.store().take_reply(list, Duration::from_secs(20)).await.expect("the store answers")
     }
 
     /// A claimed session whose only message waits for its next try, `wait` from now.

@@ -49,6 +49,8 @@ async fn a_commit_is_unknown_as_often_as_asked_while_the_replica_stands_still_an
     replica.pause();
     let first = store.commit(&claimed.lease, &end_of(&claimed)).await.unwrap();
     assert!(matches!(&first, Commit::Unknown { out } if out.len() == 1), "{first:?}");
+    let list = wanted.reply_to.as_ref().expect("it wants one");
+    assert_eq!(store.take_reply(list, std::time::Duration::ZERO).await.unwrap(), None, "nothing is told");
     // It finds itself there: with nothing written before it, a wait would be answered at once.
     let repeat = store.commit(&claimed.lease, &end_of(&claimed)).await.unwrap();
     assert_eq!(repeat, Commit::Unknown { out: vec![] });

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, future::join_all};
 use redis::AsyncCommands;
 use tenure::{
     model::{NewMessage, ReplyTo},
-    store::{Boundary, Commit, Deliverer, Done, OutReply, RedisStore, Store},
+    store::{Boundary, Commit, Deliverer, Done, OutReply, RedisStore, Sent, Store},
 };
 
 use crate::{
@@ -18,10 +18,13 @@ fn list(name: &str) -> ReplyTo {
     name.parse().expect("a good list")
 }
 
-/// The reply of a session in its partition's `out`: `answer`, for `to`.
+/// The reply of a session in its partition's `out`: `answer`, for `to`, where somebody asked again.
 async fn written(store: &RedisStore, name: &str, to: &str, answer: &str) -> OutReply {
     let session = session(name);
-    send(store, &NewMessage { reply_to: Some(list(to)), ..message(&session, 1) }).await;
+    let first = NewMessage { id: Some("k".parse().expect("a good id")), ..message(&session, 1) };
+    send(store, &first).await;
+    let again = NewMessage { reply_to: Some(list(to)), message: message(&session, 2).message, ..first };
+    assert!(matches!(store.send(&again).await, Ok(Sent::Repeat { .. })));
     let claimed = claim(store, &session).await;
     let end = boundary(&claimed);
     let done = end.done.clone().map(|done| Done { answer: answer.to_owned(), ..done });

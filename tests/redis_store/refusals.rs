@@ -1,7 +1,7 @@
 //! Servers that refuse say why, and what to do; a full one still completes what was begun.
 
 use tenure::{
-    model::{AgentDeclaration, Durability, Resume, Settings},
+    model::{AgentDeclaration, Durability, NewMessage, ReplyTo, Resume, Settings},
     store::{
         Commit, Configured, Delete, Deliverer, Look, RedisStore, Sent, Store, StoreError,
         redis::{CheckStatus, Role, checks},
@@ -79,7 +79,12 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
     let replies = "my:replies".parse().unwrap();
     let mut first = message(&alice, 1);
     first.reply_to = Some(replies);
+    first.id = Some("k".parse().unwrap());
     send(&store, &first).await;
+    let again: ReplyTo = "their:replies".parse().unwrap();
+    let asked =
+        NewMessage { reply_to: Some(again.clone()), message: message(&alice, 9).message, ..first.clone() };
+    assert!(matches!(store.send(&asked).await.unwrap(), Sent::Repeat { .. }));
     let mut connection = by_hand(&server).await;
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1mb").exec_async(&mut connection).await.unwrap();
 
@@ -91,8 +96,10 @@ async fn a_full_server_refuses_new_work_and_completes_old() {
     };
     let partition = store.partitions().of(&alice);
     store.deliver(partition, &out, Deliverer::Duty).await.unwrap();
-    let reply = store.take_reply(&out[0].to, std::time::Duration::ZERO).await.unwrap();
-    assert_eq!(reply.as_deref(), Some("{\"reply\":null}"));
+    for list in [&first.reply_to.unwrap(), &again] {
+        let reply = store.take_reply(list, std::time::Duration::ZERO).await.unwrap();
+        assert_eq!(reply.as_deref(), Some("{\"reply\":null}"), "{list}");
+    }
 
     // What an operator needs to find out, and to make room; and a worker that has to start again.
     assert!(matches!(store.look(&alice).await.unwrap(), Look::Here(_)));

@@ -9,7 +9,7 @@ use tenure::{
     store::{DeadLetter, Refused, Relay, Relayed, RelayedKind, Store},
 };
 
-use crate::{flaky::Flaky, fleet::Fleet};
+use crate::{faults::flaky_worker, flaky::Flaky, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const REPLICATED: Durability = Durability { fsync: false, replicas: 1 };
@@ -43,6 +43,18 @@ async fn a_reply_left_behind_waits_for_the_class_of_its_commit_and_not_for_what_
     assert_eq!(fleet.store.take_reply(&key, Duration::ZERO).await.unwrap(), None, "no replica has it");
     fleet.store.set_replicas(1);
     assert_eq!(fleet.reply(&key).await.class, Some(REPLICATED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_at_memory_leaves_nothing_to_deliver_and_one_at_a_class_does() {
+    let fleet = Fleet::new(3);
+    let (_worker, cable) = flaky_worker(&fleet, "here").await;
+    assert_eq!(fleet.ask_text("echo/a", "hi").await, "hi");
+    assert_eq!(cable.calls("deliver"), 0);
+    let message = asking(&fleet, "echo/a", "r");
+    fleet.store.send(&message).await.unwrap();
+    assert_eq!(fleet.reply(&"r".parse().unwrap()).await.class, Some(REPLICATED));
+    assert_eq!(cable.calls("deliver"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,6 +78,7 @@ impl Keyspace {
                 id: message.id.as_ref(),
                 reply_to: message.reply_to.as_ref(),
                 payload: &envelope.to_json(),
+                pushed: false,
                 writer: None,
             },
         );

@@ -2,7 +2,6 @@
 
 use super::{
     MemoryStore,
-    namespace::ReplyKey,
     partition::{Keyspace, leave},
 };
 use crate::{
@@ -47,7 +46,7 @@ impl MemoryStore {
 
     /// Makes `key` something that takes no push.
     pub fn occupy(&self, key: &ReplyTo) {
-        self.state().replies.insert(key.clone(), ReplyKey::Foreign);
+        self.state().replies.occupy(key);
     }
 }
 

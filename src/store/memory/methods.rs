@@ -86,7 +86,7 @@ impl Store for MemoryStore {
 
     async fn take_reply(&self, key: &ReplyTo, wait: Duration) -> StoreResult<Option<String>> {
         first(&self.shared.replied, wait, Option::is_some, || {
-            self.run(format_args!("take_reply {key}"), |state, now| state.take_reply(key, now))
+            self.run(format_args!("take_reply {key}"), |state, now| state.replies.take(key, now))
         })
         .await
     }
@@ -229,6 +229,7 @@ impl Store for MemoryStore {
                 keys.commit(step, partition, lease, boundary)
             });
         self.shared.appended.notify_waiters();
+        self.shared.replied.notify_waiters();
         committed.map(|commit| commit.acknowledged(reach))
     }
 

@@ -23,6 +23,7 @@ mod namespace;
 mod ownership;
 mod partition;
 mod reading;
+mod replies;
 mod snapshot;
 mod stream;
 mod turn;
@@ -153,8 +154,9 @@ impl MemoryStore {
         operation: impl FnOnce(&mut Keyspace, &mut Step) -> StoreResult<T>,
     ) -> StoreResult<T> {
         self.run(asked, |state, now| {
-            let mut step = Step { now, limits: self.shared.settings.limits, hints: &mut state.hints };
-            operation(state.partitions.entry(partition).or_default(), &mut step)
+            let State { hints, replies, partitions, .. } = state;
+            let mut step = Step { now, limits: self.shared.settings.limits, hints, replies };
+            operation(partitions.entry(partition).or_default(), &mut step)
         })
     }
 }

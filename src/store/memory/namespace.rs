@@ -1,24 +1,15 @@
 //! What belongs to the namespace and to no partition: settings, agents, members, the plain door, replies.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{door::cursor_of, hints::Hints, partition::Keyspace, stream::Stream};
+use super::{door::cursor_of, hints::Hints, partition::Keyspace, replies::Replies, stream::Stream};
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Body, Door, Durability, Millis, Partition, Pool, ReplyTo, Settings,
-        StreamId, WorkerId,
+        AgentDeclaration, AgentName, Body, Door, Durability, Millis, Partition, Pool, Settings, StreamId,
+        WorkerId,
     },
-    store::{
-        Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply, StoreError,
-        StoreResult,
-    },
+    store::{Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply},
 };
-
-/// How long a reply waits to be taken, after the last push to its key.
-const REPLY_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// The fields of an entry of the plain door.
 pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -31,18 +22,9 @@ pub(super) struct State {
     pub(super) members: BTreeMap<WorkerId, (Member, Millis)>,
     pub(super) partitions: BTreeMap<Partition, Keyspace>,
     pub(super) ingress: BTreeMap<Door, Stream<Fields>>,
-    pub(super) replies: BTreeMap<ReplyTo, ReplyKey>,
+    pub(super) replies: Replies,
     pub(super) hints: Hints,
     pub(super) journal: Option<Vec<String>>,
-}
-
-/// What stands at a key that replies are pushed to.
-#[derive(Debug, Clone)]
-pub(super) enum ReplyKey {
-    /// A list of replies, and when it expires.
-    List(VecDeque<String>, Millis),
-    /// Something else of somebody else's: it takes no push.
-    Foreign,
 }
 
 impl State {
@@ -88,10 +70,7 @@ impl State {
     /// Forgets for good what lapsed: members, replies nobody took, idempotency keys, `own`.
     pub(super) fn forget_lapsed(&mut self, now: Millis) {
         self.members.retain(|_, (_, until)| now <= *until);
-        self.replies.retain(|_, key| match key {
-            ReplyKey::List(_, until) => now <= *until,
-            ReplyKey::Foreign => true,
-        });
+        self.replies.forget_lapsed(now);
         for keys in self.partitions.values_mut() {
             keys.forget_lapsed(now);
         }
@@ -116,20 +95,11 @@ impl State {
         Cursors { taken, ..Cursors::default() }
     }
 
-    /// Takes the oldest reply at `key`.
-    pub(super) fn take_reply(&mut self, key: &ReplyTo, now: Millis) -> StoreResult<Option<String>> {
-        match self.replies.get_mut(key) {
-            Some(ReplyKey::List(replies, until)) if now <= *until => Ok(replies.pop_front()),
-            Some(ReplyKey::Foreign) => Err(StoreError::Refused(format!("`{key}` is not a list"))),
-            Some(ReplyKey::List(..)) | None => Ok(None),
-        }
-    }
-
     pub(super) fn deliver(&mut self, partition: Partition, replies: &[OutReply], now: Millis) {
         for OutReply { id, .. } in replies {
             let keys = self.partitions.entry(partition).or_default();
             let Some(reply) = keys.take_out(*id) else { continue };
-            if self.push_reply(&reply.to, &reply.payload, now) {
+            if self.replies.push(&reply.to, &reply.payload, now) {
                 continue;
             }
             let keys = self.partitions.entry(partition).or_default();
@@ -146,17 +116,5 @@ impl State {
                 body: Body::from_door(&reply.payload),
             });
         }
-    }
-
-    /// Pushes a reply to its key; whether the key took it.
-    fn push_reply(&mut self, to: &ReplyTo, payload: &str, now: Millis) -> bool {
-        let key = self.replies.entry(to.clone()).or_insert(ReplyKey::List(VecDeque::new(), now));
-        let ReplyKey::List(replies, until) = key else { return false };
-        if now > *until {
-            replies.clear();
-        }
-        replies.push_back(payload.to_owned());
-        *until = now.plus(REPLY_KEPT);
-        true
     }
 }

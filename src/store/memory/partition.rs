@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{hints::Hints, stream::Stream};
+use super::{hints::Hints, replies::Replies, stream::Stream};
 use crate::{
     model::{
         AgentName, Door, Entry, IdempotencyKey, Limits, MessageId, Millis, Pool, ReplyTo, SessionId,
@@ -14,11 +14,12 @@ use crate::{
     store::{DeadLetter, Duty, Mail, StoreError, StoreResult},
 };
 
-/// One atomic step: when it happens, under which limits, and through what it tells others.
+/// One atomic step: when it happens, under which limits, through what it tells others, and where replies go.
 pub(super) struct Step<'a> {
     pub(super) now: Millis,
     pub(super) limits: Limits,
     pub(super) hints: &'a mut Hints,
+    pub(super) replies: &'a mut Replies,
 }
 
 /// All keys of one partition.

@@ -12,7 +12,7 @@ use crate::{
         WorkerId,
     },
     planted::{Bug, planted},
-    store::{Boundary, Commit, DeadLetter, Done, Head, Mail, OutReply, StateChange, StoreResult},
+    store::{Boundary, Commit, DeadLetter, Head, Mail, OutReply, StateChange, StoreResult},
 };
 
 /// A message's answer, and all who are to get it.
@@ -22,6 +22,8 @@ pub(super) struct Answer<'a> {
     pub(super) id: Option<&'a IdempotencyKey>,
     pub(super) reply_to: Option<&'a ReplyTo>,
     pub(super) payload: &'a str,
+    /// Whether it is at `reply_to` already.
+    pub(super) pushed: bool,
     /// The incarnation that will deliver it; none if only the duty can.
     pub(super) writer: Option<&'a WorkerId>,
 }
@@ -29,7 +31,7 @@ pub(super) struct Answer<'a> {
 impl Keyspace {
     pub(super) fn commit(
         &mut self,
-        step: &Step,
+        step: &mut Step,
         partition: Partition,
         lease: &Lease,
         boundary: &Boundary,
@@ -61,8 +63,7 @@ impl Keyspace {
         session.append(step, lease, boundary);
         session.record_boundary(step, boundary);
         session.register(lease.token(), boundary.own_ttl, step.now);
-        let done = boundary.done.as_ref();
-        let out = done.map_or_else(Vec::new, |done| self.finish(step, partition, lease, done));
+        let out = self.finish(step, partition, lease, boundary);
         self.settle(id, step.now);
         Ok(Commit::Done { out, mail: self.sessions[id].mail(boundary.page) })
     }
@@ -72,8 +73,15 @@ impl Keyspace {
         self.sessions.get(session).is_some_and(|session| session.record.commit.as_deref() == Some(commit))
     }
 
-    /// Takes the finished message out of the inbox and answers it.
-    fn finish(&mut self, step: &Step, partition: Partition, lease: &Lease, done: &Done) -> Vec<OutReply> {
+    /// Takes the finished message, if one is, out of the inbox and answers it.
+    fn finish(
+        &mut self,
+        step: &mut Step,
+        partition: Partition,
+        lease: &Lease,
+        boundary: &Boundary,
+    ) -> Vec<OutReply> {
+        let Some(done) = &boundary.done else { return Vec::new() };
         let id = lease.session();
         let session = self.sessions.get_mut(id).expect("the caller saw the session");
         let head = session.inbox.pop_front().expect("the finished message is at the head");
@@ -92,6 +100,8 @@ impl Keyspace {
                 body: body_of(&head),
             });
         }
+        let list = boundary.replies_at_once_to();
+        let pushed = list.is_some_and(|list| step.replies.push(list, &done.answer, step.now));
         self.answer(
             step,
             &Answer {
@@ -100,15 +110,16 @@ impl Keyspace {
                 id: done.id.as_ref(),
                 reply_to: done.reply_to.as_ref(),
                 payload: &done.answer,
+                pushed,
                 writer: Some(&lease.token().worker),
             },
         )
     }
 
-    /// Puts an answer into `out` for everybody who is to get it, once per key, and keeps it under its `id`.
+    /// Puts an answer into `out` for everybody who is to get it and has not, once per key, and keeps it under its `id`.
     pub(super) fn answer(&mut self, step: &Step, answer: &Answer) -> Vec<OutReply> {
         let asked_again = answer.id.map(|id| self.keep_answer(step, id, answer)).unwrap_or_default();
-        let own = answer.reply_to.into_iter().cloned();
+        let own = answer.reply_to.filter(|_| !answer.pushed).into_iter().cloned();
         let others = asked_again.into_iter().filter(|key| Some(key) != answer.reply_to);
         own.chain(others).map(|to| self.put_out(step, to, answer)).collect()
     }

@@ -85,6 +85,12 @@ impl Boundary {
         let done = self.done.as_ref().map(|done| Head { number: done.number, message: done.message });
         done.or(self.of)
     }
+
+    /// Where its reply may go with the commit itself: nothing has to be waited for before it is told.
+    pub fn replies_at_once_to(&self) -> Option<&ReplyTo> {
+        let done = self.done.as_ref().filter(|_| self.class == Durability::MEMORY)?;
+        done.reply_to.as_ref()
+    }
 }
 
 /// What a commit came to.

@@ -5,18 +5,50 @@ use redis::Value;
 use super::{
     RedisStore,
     ask::{at_least_a_millisecond, unreadable},
+    door::REPLY_KEPT,
+    keys::reply_list,
     masters::Traffic,
     ownership::read_mail,
-    replies::text,
+    replies::{Reply, text},
     scripts::{Call, Name},
 };
 use crate::{
-    model::{Lease, millis},
-    store::{Boundary, Commit, Done, OutReply, StateChange, StoreResult},
+    model::{Lease, ReplyTo, millis},
+    store::{Boundary, Commit, Done, OutReply, Reach, StateChange, StoreResult},
 };
 
 impl RedisStore {
     pub(super) async fn commit_boundary(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
+        let (mut reply, reach) = self.write_boundary(lease, boundary).await?;
+        let word = reply.text()?;
+        match word.as_str() {
+            "done" => {
+                let out = written(reply.list()?, boundary.done.as_ref())?;
+                let done = Commit::Done { out, mail: read_mail(lease.session(), reply.rest())? };
+                Ok(done.acknowledged(reach))
+            }
+            "fenced" => Ok(Commit::Fenced),
+            "lost" => Ok(Commit::Lost),
+            "behind" => Ok(Commit::Behind { seq: reply.parse()? }),
+            _ => Err(reply.unknown(&word)),
+        }
+    }
+
+    /// The call, with its reply pushed in the same step where that may be. A list that this user may not touch goes the
+    /// way of all others: nothing was written then.
+    async fn write_boundary(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<(Reply, Reach)> {
+        let list = boundary.replies_at_once_to().filter(|_| !self.shared.masters.is_cluster());
+        if let Some(list) = list {
+            let call = self.commit_call(lease, boundary, Some(list));
+            if let Some(value) = self.shared.masters.call_if_allowed(&call).await? {
+                return Ok((Reply::of(call.name, value)?, Reach::Reached));
+            }
+        }
+        self.ask_at(boundary.class, Traffic::Turns, self.commit_call(lease, boundary, None)).await
+    }
+
+    /// The script's call; `list` gets the reply in the same step.
+    fn commit_call(&self, lease: &Lease, boundary: &Boundary, list: Option<&ReplyTo>) -> Call {
         let session = lease.session();
         let keys = self.keys().session(session);
         let partition = keys.partition();
@@ -33,6 +65,7 @@ impl RedisStore {
         ];
         let id = boundary.done.as_ref().and_then(|done| done.id.as_ref());
         names.extend(id.map(|id| keys.ids(id)));
+        names.extend(list.map(|list| reply_list(list).to_owned()));
         let (change, state) = match &boundary.state {
             StateChange::Keep => ("keep", ""),
             StateChange::Set(state) => ("set", state.as_str()),
@@ -61,23 +94,11 @@ impl RedisStore {
         let call = with_done(call, boundary)
             .arg(if boundary.done.is_some() { "done" } else { "" })
             .arg(boundary.boundaries)
-            .maybe(boundary.unfinished);
-        let call = boundary.entries.iter().fold(call, |call, entry| {
+            .maybe(boundary.unfinished)
+            .maybe(list.map(|_| millis(REPLY_KEPT)));
+        boundary.entries.iter().fold(call, |call, entry| {
             call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
-        });
-        let (mut reply, reach) = self.ask_at(boundary.class, Traffic::Turns, call).await?;
-        let word = reply.text()?;
-        match word.as_str() {
-            "done" => {
-                let out = written(reply.list()?, boundary.done.as_ref())?;
-                let done = Commit::Done { out, mail: read_mail(session, reply.rest())? };
-                Ok(done.acknowledged(reach))
-            }
-            "fenced" => Ok(Commit::Fenced),
-            "lost" => Ok(Commit::Lost),
-            "behind" => Ok(Commit::Behind { seq: reply.parse()? }),
-            _ => Err(reply.unknown(&word)),
-        }
+        })
     }
 }
 
