@@ -8,6 +8,7 @@
 -- Reply  {"deleted"}   {"more"}: up to a page of mail was given up on, and there is more (or other mail
 --        than the caller looked at); again
 --        {"absent"}   {"unreadable", layout version}
+-- What somebody set at a key of the session, of another type than belongs there, goes with the rest.
 -- A repeat goes on, and in the end is {"absent"}. From the first call on its owner is fenced and
 -- sends are refused.
 
@@ -20,7 +21,17 @@ local function forget()
   end
 end
 
-local record, unreadable = read(meta)
+local function is_foreign(...)
+  local answer = redis.pcall(...)
+  return type(answer) == "table" and answer.err and string.find(answer.err, "WRONGTYPE", 1, true)
+end
+local record, unreadable = nil, nil
+local foreign = is_foreign("HMGET", meta, "v")
+if foreign then
+  record = {}
+else
+  record, unreadable = read(meta)
+end
 if unreadable then
   return unreadable
 end
@@ -34,7 +45,12 @@ if record.token then
   disown(meta, KEYS[2], record, at)
 end
 call("DEL", KEYS[2])
-call("HSET", meta, "hold", "stopped", "cause", "", "reason", "", "backoff", "", "updated", int(at))
+if is_foreign("LLEN", KEYS[5]) then
+  call("DEL", KEYS[5])
+end
+if not foreign then
+  call("HSET", meta, "hold", "stopped", "cause", "", "reason", "", "backoff", "", "updated", int(at))
+end
 forget()
 
 local first_ids = ARGV[2] ~= "" and 12 or 11

@@ -28,7 +28,7 @@ use crate::{
         SessionId, WorkerId,
     },
     runtime::{Env, Moment},
-    store::{HistoryRange, Member, Store, StoreResult},
+    store::{Agents, HistoryRange, Member, Store, StoreResult},
 };
 
 /// The answer of one call.
@@ -47,7 +47,7 @@ pub struct Client<S> {
 #[derive(Debug)]
 struct Declared {
     at: Moment,
-    agents: BTreeMap<AgentName, AgentDeclaration>,
+    agents: Agents,
 }
 
 impl<S: Store> Client<S> {
@@ -92,7 +92,13 @@ impl<S: Store> Client<S> {
     }
 
     /// The agents that were ever served, and how, as the last worker to start declared them.
+    ///
+    /// Those of which this version cannot read how are left out; to send to one is refused.
     pub async fn agents(&self) -> ClientResult<BTreeMap<AgentName, AgentDeclaration>> {
+        Ok(self.declared_agents().await?.known)
+    }
+
+    async fn declared_agents(&self) -> ClientResult<Agents> {
         self.insist(|| self.store.agents()).await.map_err(ClientError::reading)
     }
 
@@ -127,7 +133,8 @@ impl<S: Store> Client<S> {
         if let Some(known) = self.known(agent, now) {
             return Ok(known);
         }
-        let agents = self.agents().await?;
+        let agents = self.declared_agents().await?;
+        agents.of(agent).map_err(ClientError::reading)?;
         *self.declared.lock().expect("nobody panics while looking") = Some(Declared { at: now, agents });
         Ok(self.known(agent, now).unwrap_or_default())
     }
@@ -135,7 +142,7 @@ impl<S: Store> Client<S> {
     fn known(&self, agent: &AgentName, now: Moment) -> Option<(Pool, Durability)> {
         let declared = self.declared.lock().expect("nobody panics while looking");
         let Declared { at, agents } = declared.as_ref()?;
-        let known = agents.get(agent).filter(|_| now.since(*at) < Self::DECLARED_FOR);
+        let known = agents.known.get(agent).filter(|_| now.since(*at) < Self::DECLARED_FOR);
         known.map(|how| (how.pool.clone(), how.durability))
     }
 

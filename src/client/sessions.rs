@@ -104,7 +104,7 @@ impl<S: Store> Client<S> {
     async fn whereabouts(&self, session: &SessionId) -> ClientResult<(Pool, Option<WorkerId>)> {
         match self.insist(|| self.store.look(session)).await.map_err(ClientError::reading)? {
             Look::Here(sight) => Ok((sight.record.pool, sight.record.owner.map(|token| token.worker))),
-            Look::Unreadable(_) => Ok((Pool::default(), None)),
+            Look::Unreadable(_) | Look::Overwritten(_) => Ok((Pool::default(), None)),
             Look::Absent => Err(ClientError::NoSession(session.clone())),
         }
     }
@@ -118,6 +118,7 @@ impl<S: Store> Client<S> {
         Ok(match self.insist(|| self.store.look(&session)).await? {
             Look::Here(sight) => Some(SessionView::of(session, *sight, members)),
             Look::Unreadable(why) => Some(SessionView::unreadable(session, &why)),
+            Look::Overwritten(key) => Some(SessionView::overwritten(session, &key)),
             Look::Absent => None,
         })
     }

@@ -67,11 +67,24 @@ impl SessionView {
 
     /// A session whose record this version cannot read.
     pub(super) fn unreadable(session: SessionId, why: &str) -> Self {
+        Self::set_aside(session, format!("{why}; it is left alone: use the version that wrote it"))
+    }
+
+    /// A session at one of whose keys somebody set something else.
+    pub(super) fn overwritten(session: SessionId, key: &str) -> Self {
+        let reason = format!(
+            "`{key}` was set to something else by hand: put back what was there, or give the session up (`tenure delete {session}`)"
+        );
+        Self::set_aside(session, reason)
+    }
+
+    /// A session that cannot be read, and why.
+    fn set_aside(session: SessionId, reason: String) -> Self {
         Self {
             session,
             status: Status::Quarantined,
             cause: Some(Cause::Unreadable),
-            reason: Some(format!("{why}; it is left alone: use the version that wrote it")),
+            reason: Some(reason),
             owner: None,
             epoch: None,
             turns: 0,

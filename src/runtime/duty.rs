@@ -25,8 +25,8 @@ use crate::{
     model::{AgentDeclaration, AgentName, Durability, Envelope, Partition, Pool, SessionId, WorkerId},
     planted::{Bug, planted},
     store::{
-        Bury, Deliverer, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run, Store,
-        StoreResult, Survey,
+        Agents, Bury, Deliverer, Fire, Ground, Lapsed, Member, Mend, Offer, OutReply, Reach, Reap, Run,
+        Store, StoreResult, Survey,
     },
 };
 
@@ -250,8 +250,10 @@ impl<S: Store> Duty<S> {
             self.next_dead = now.plus(DEAD_AGAIN_AFTER);
             self.emptied.clear();
         }
-        if let Ok(agents) = self.shared.store.agents().await {
-            self.agents = agents;
+        if let Ok(Agents { known, unreadable }) = self.shared.store.agents().await {
+            // Of those that cannot be read what was known before stands.
+            self.agents.retain(|agent, _| unreadable.contains(agent));
+            self.agents.extend(known);
         }
         if let Ok(members) = self.shared.store.members().await {
             self.members = members.iter().map(|member| member.worker.clone()).collect();

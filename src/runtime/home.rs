@@ -40,9 +40,13 @@ impl Home {
 }
 
 impl<S: Store> Incarnation<S> {
-    /// Declares all agents served here: the last worker to start has the last word.
+    /// Declares all agents served here: the last worker to start has the last word. None where one is declared in a way that this
+    /// version cannot read: that is not written over.
     pub(super) async fn declare(&self) -> Result<(), StartError> {
+        let known = self.store.agents().await?;
         for (agent, hosted) in &*self.agents {
+            // Whoever wrote what cannot be read here may be there, and serve the agent as it says.
+            known.of(agent)?;
             self.declare_one(agent, hosted).await?;
         }
         Ok(())
@@ -61,7 +65,7 @@ impl<S: Store> Incarnation<S> {
     async fn declare_strayed(&self) -> Result<(), StartError> {
         let known = self.store.agents().await?;
         for (agent, hosted) in &*self.agents {
-            if known.get(agent).is_none_or(|how| how.pool != *hosted.home.of(self.pool())) {
+            if known.of(agent)?.is_none_or(|how| how.pool != *hosted.home.of(self.pool())) {
                 self.declare_one(agent, hosted).await?;
             }
         }
@@ -73,9 +77,10 @@ impl<S: Store> Incarnation<S> {
     pub(super) async fn keep_homes(&self) -> StoreResult<()> {
         let known = self.store.agents().await?;
         for (agent, hosted) in &*self.agents {
-            let is_kept = known
-                .get(agent)
-                .is_some_and(|how| hosted.home == Home::Found || how.pool == *hosted.home.of(self.pool()));
+            // What cannot be read is left as it is.
+            let is_kept = known.of(agent).map_or(true, |how| {
+                how.is_some_and(|how| hosted.home == Home::Found || how.pool == *hosted.home.of(self.pool()))
+            });
             if !is_kept {
                 self.keep_home(agent, hosted).await?;
             }

@@ -146,7 +146,7 @@ impl<S: Store> Incarnation<S> {
     /// How agents are served. Without an answer what this worker serves itself: that nothing is known is not that there is nothing.
     async fn agents_or_own(&self) -> BTreeMap<AgentName, AgentDeclaration> {
         match self.store.agents().await {
-            Ok(agents) => agents,
+            Ok(agents) => agents.known,
             Err(err) => {
                 debug!(worker = %self.worker, error = %err, "reaping by what is served here");
                 let own = self.agents.iter();

@@ -7,6 +7,7 @@
 mod actor;
 mod admission;
 mod agent;
+mod away;
 mod beyond;
 mod boundary;
 mod brake;

@@ -4,15 +4,27 @@
 //! it took, in the same step that takes it; a batch names the entry before it, so that two relays at once, or one
 //! that was interrupted, can neither lose nor repeat. Entries are removed once their partition has them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use super::{beyond::Beyond, entry::read, incarnation::Incarnation};
+use super::{
+    away::{Away, Changes},
+    beyond::Beyond,
+    entry::read,
+    incarnation::Incarnation,
+};
 use crate::{
-    model::{AgentDeclaration, AgentName, Door, Durability, Partition, StreamId},
-    store::{IngressEntry, Reach, Refused, Relay, Relayed, RelayedKind, Store, StoreError, StoreResult},
+    model::{Door, Durability, Partition, StreamId},
+    store::{
+        Agents, Ingress, IngressEntry, Reach, Refusal, Refused, Relay, Relayed, RelayedKind, Store,
+        StoreError, StoreResult,
+    },
 };
 
 /// How many entries are read at once.
@@ -42,7 +54,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
-    let mut left = Left { in_doubt: None, batch: BATCH };
+    let mut left = Left { in_doubt: None, batch: BATCH, is_full: false };
+    let away = Away::nobody();
     loop {
         tokio::select! {
             biased;
@@ -50,28 +63,37 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
             () = shared.stops.drain.cancelled() => return,
             () = shared.duties.until_has(door.partition()) => (),
         }
-        let left = &mut left;
-        let mut view =
-            View { shared: &shared, door, cursors: BTreeMap::new(), agents: BTreeMap::new(), left };
+        let mut view = View::of(&shared, door, &away, &mut left);
         tokio::select! {
             biased;
             () = shared.stops.lost.cancelled() => return,
             // May be dropped anywhere: the next relay asks each partition how far it is.
             () = shared.stops.drain.cancelled() => return,
+            never = away.ask(&shared, door) => match never {},
             ended = view.relay() => if let Err(err) = ended {
-                shared.env.sleep(pause_after(door, &err)).await;
+                tell(door, None, &err);
+                shared.env.sleep(pause_after(&err)).await;
             },
         }
     }
 }
 
-fn pause_after(door: Door, err: &StoreError) -> Duration {
-    if let StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } = err {
-        warn!(%door, error = %err, "not relayed");
-        return REFUSED_PAUSE;
+/// How long to wait after an error.
+pub(super) fn pause_after(err: &StoreError) -> Duration {
+    match err {
+        StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } => REFUSED_PAUSE,
+        _ => PAUSE,
     }
-    debug!(%door, error = %err, "relaying again");
-    PAUSE
+}
+
+/// Says why entries stay at a door: all of them, or a partition's.
+fn tell(door: Door, partition: Option<Partition>, err: &StoreError) {
+    let partition = partition.map(tracing::field::display);
+    if let StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } = err {
+        warn!(%door, partition, error = %err, "not relayed");
+    } else {
+        debug!(%door, partition, error = %err, "relaying again");
+    }
 }
 
 /// What becomes of an entry.
@@ -89,6 +111,8 @@ struct Left {
     in_doubt: Option<StreamId>,
     /// How many entries to read next: more by those that had to stay, to see what is behind them.
     batch: usize,
+    /// Whether as many stay as may, so that those behind them wait.
+    is_full: bool,
 }
 
 /// A partition's part of one look, and how far its entries came.
@@ -101,8 +125,8 @@ struct Part {
     /// What it has, and what may be removed once that has reached `class`.
     doubtful: Vec<StreamId>,
     class: Durability,
-    /// Why the rest was not taken.
-    failed: Option<StoreError>,
+    /// Why the rest was not taken, and how long that took.
+    failed: Option<(StoreError, Duration)>,
 }
 
 impl Part {
@@ -112,75 +136,163 @@ impl Part {
     }
 }
 
+/// The entries of one look, each where it belongs, in order.
+type Batches = BTreeMap<Partition, Vec<Relayed>>;
+
 /// One holder's view of a door.
 struct View<'a, S: Store> {
     shared: &'a Incarnation<S>,
     door: Door,
     /// How far each partition is, as far as we know.
     cursors: BTreeMap<Partition, StreamId>,
-    agents: BTreeMap<AgentName, AgentDeclaration>,
+    /// Those of which the server said so, and nothing went wrong since.
+    known: BTreeSet<Partition>,
+    agents: Agents,
+    away: &'a Away,
     left: &'a mut Left,
 }
 
-impl<S: Store> View<'_, S> {
+impl<'a, S: Store> View<'a, S> {
+    /// A view that knows nothing yet.
+    fn of(shared: &'a Incarnation<S>, door: Door, away: &'a Away, left: &'a mut Left) -> Self {
+        let (cursors, known, agents) = (BTreeMap::new(), BTreeSet::new(), Agents::default());
+        Self { shared, door, cursors, known, agents, away, left }
+    }
+
     /// Relays as long as the duty is ours.
     async fn relay(&mut self) -> StoreResult<()> {
-        let mut is_first = true;
+        let mut changes = self.away.changes();
         while self.shared.duties.has(self.door.partition()) {
+            changes.mark_unchanged();
             let read = self.shared.store.ingress(self.door, self.left.batch, WAIT).await?;
-            if read.entries.is_empty() {
-                continue;
+            let last = read.last;
+            if !read.entries.is_empty() && self.look(read).await? == 0 {
+                self.rest(&changes, last).await?;
             }
-            if std::mem::take(&mut is_first) || self.is_any_behind(&read.entries) {
-                // What is behind is removed: so it is the server that says so, and not what we remember.
-                self.cursors = self.shared.store.cursors(self.door).await?;
-            }
-            let furthest = self.cursors.values().max().copied().unwrap_or_default();
-            // Looked at again behind the cursors: meanwhile another relay may have been here.
-            if read.last < furthest
-                && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest
-            {
-                warn!(door = %self.door, last = %read.last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
-                self.left.in_doubt = self.left.in_doubt.max(Some(furthest));
-                self.shared.store.advance_ingress(self.door, furthest).await?;
-            }
-            self.agents = self.shared.store.agents().await?;
-            self.take(read.entries).await?;
         }
         Ok(())
     }
 
-    /// Whether any partition is further than the first of these entries.
-    fn is_any_behind(&self, entries: &[IngressEntry]) -> bool {
-        let first = entries.first().map(|entry| entry.id);
-        self.cursors.values().any(|cursor| Some(*cursor) >= first)
-    }
-
-    /// Hands entries to their partitions, then removes them. What fails or has to wait keeps nobody else's entries at the door.
-    async fn take(&mut self, entries: Vec<IngressEntry>) -> StoreResult<()> {
-        let (read, largest) = (entries.len(), largest(&entries));
-        let batches = self.by_partition(entries);
-        // Side by side: only within a partition does the order matter.
-        let taken = batches.into_iter().map(|(partition, batch)| self.take_part(partition, batch));
-        let mut parts = join_all(taken).await;
-        for Part { partition, cursor, .. } in &parts {
-            match *cursor {
-                Some(cursor) => _ = self.cursors.insert(*partition, cursor),
-                None => _ = self.cursors.remove(partition),
+    /// All that is there has to stay: waits until there is more, or somebody who was away is not.
+    async fn rest(&self, changes: &Changes, last: StreamId) -> StoreResult<()> {
+        loop {
+            self.shared.env.sleep(PAUSE).await;
+            let is_news = changes.has_changed().unwrap_or(true);
+            if is_news || !self.shared.duties.has(self.door.partition()) {
+                return Ok(());
+            }
+            if self.shared.store.ingress(self.door, 0, Duration::ZERO).await?.last != last {
+                return Ok(());
             }
         }
-        let failed = self.confirm(&mut parts).await.err();
-        let done: Vec<_> = parts.iter().flat_map(|part| &part.done).copied().collect();
-        self.left.batch = next_batch(largest, (read - done.len()).min(KEPT_AT_MOST));
+    }
+
+    /// Does what it can with what was read; how many entries are gone then.
+    async fn look(&mut self, read: Ingress) -> StoreResult<usize> {
+        self.agents = self.shared.store.agents().await?;
+        let (many, largest) = (read.entries.len(), largest(&read.entries));
+        let mut batches = self.by_partition(read.entries);
+        let away = self.away.list();
+        batches.retain(|partition, _| !away.contains(partition));
+        self.find_out(read.last, &batches, &away).await?;
+        batches.retain(|partition, _| self.known.contains(partition));
+        let gone = self.take(batches).await?;
+        self.keep(many - gone, largest);
+        Ok(gone)
+    }
+
+    /// Asks partitions how far they are, where that is not known well enough. Those that do not answer are away.
+    async fn find_out(
+        &mut self,
+        last: StreamId,
+        batches: &Batches,
+        away: &BTreeSet<Partition>,
+    ) -> StoreResult<()> {
+        if self.known.is_empty() || last < self.furthest() {
+            let all = self.shared.store.partitions().all();
+            self.ask(all.filter(|partition| !away.contains(partition)).collect()).await?;
+        } else {
+            // What is behind is removed: so it is the server that says so, and not what we remember.
+            let doubted = batches.iter().filter(|(partition, batch)| {
+                let first = batch.first().map(|entry| entry.id);
+                !self.known.contains(partition) || self.cursors.get(partition).copied() >= first
+            });
+            self.ask(doubted.map(|(partition, _)| *partition).collect()).await?;
+        }
+        let furthest = self.furthest();
+        // Looked at again behind the cursors: meanwhile another relay may have been here.
+        if last < furthest && self.shared.store.ingress(self.door, 1, Duration::ZERO).await?.last < furthest {
+            warn!(door = %self.door, %last, %furthest, "the plain door's ids went back: what is in doubt goes to `dead`");
+            self.left.in_doubt = self.left.in_doubt.max(Some(furthest));
+            self.shared.store.advance_ingress(self.door, furthest).await?;
+        }
+        Ok(())
+    }
+
+    fn furthest(&self) -> StreamId {
+        self.cursors.values().max().copied().unwrap_or_default()
+    }
+
+    async fn ask(&mut self, partitions: Vec<Partition>) -> StoreResult<()> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut found = self.shared.store.cursors(self.door, &partitions).await?;
+        for partition in partitions {
+            match found.of(partition) {
+                Ok(cursor) => self.knows(partition, cursor),
+                Err(err) => self.lost(partition, &err, Duration::ZERO),
+            }
+        }
+        Ok(())
+    }
+
+    fn knows(&mut self, partition: Partition, cursor: Option<StreamId>) {
+        self.known.insert(partition);
+        match cursor {
+            Some(cursor) => _ = self.cursors.insert(partition, cursor),
+            None => _ = self.cursors.remove(&partition),
+        }
+    }
+
+    /// A partition did not answer, or did not take what is its own. It is not asked again sooner than it held up the others.
+    fn lost(&mut self, partition: Partition, err: &StoreError, held_up: Duration) {
+        tell(self.door, Some(partition), err);
+        self.known.remove(&partition);
+        self.away.add(partition, pause_after(err).max(held_up));
+    }
+
+    /// Hands entries to their partitions, then removes them; how many that were.
+    async fn take(&mut self, batches: Batches) -> StoreResult<usize> {
+        // Side by side: only within a partition does the order matter.
+        let taken = batches.into_iter().map(|(partition, batch)| self.take_part(partition, batch));
+        let mut done = Vec::new();
+        for Part { partition, cursor, done: mut gone, failed, .. } in join_all(taken).await {
+            self.knows(partition, cursor);
+            done.append(&mut gone);
+            if let Some((err, held_up)) = failed {
+                self.lost(partition, &err, held_up);
+            }
+        }
         self.shared.store.remove_ingress(self.door, &done).await?;
-        failed.or_else(|| parts.into_iter().find_map(|part| part.failed)).map_or(Ok(()), Err)
+        Ok(done.len())
+    }
+
+    /// Takes in how many entries had to stay.
+    fn keep(&mut self, kept: usize, largest: usize) {
+        self.left.batch = next_batch(largest, kept.min(KEPT_AT_MOST));
+        let was_full = std::mem::replace(&mut self.left.is_full, kept >= KEPT_AT_MOST);
+        if self.left.is_full && !was_full {
+            let away = self.away.list();
+            warn!(door = %self.door, kept, ?away, "so many entries have to stay that those behind them wait");
+        }
     }
 
     /// What entries say, each where it belongs, in order.
-    fn by_partition(&self, entries: Vec<IngressEntry>) -> BTreeMap<Partition, Vec<Relayed>> {
-        let mut batches = BTreeMap::<_, Vec<_>>::new();
+    fn by_partition(&self, entries: Vec<IngressEntry>) -> Batches {
+        let mut batches = Batches::new();
         for entry in entries {
-            let what = read(&entry, self.shared.env.message_id(), &self.agents);
+            let what = read(&entry, self.shared.env.message_id(), &self.agents.known);
             batches.entry(self.belongs_to(&what)).or_default().push(Relayed { id: entry.id, what });
         }
         batches
@@ -194,59 +306,47 @@ impl<S: Store> View<'_, S> {
         session.map_or(self.door.partition(), |session| self.shared.store.partitions().of(session))
     }
 
-    /// Sees to it that what partitions have by their cursors has reached its class: an earlier look may have seen them
-    /// take it, and not that. The cursors are read again behind that, for this may be another server than it was.
-    async fn confirm(&self, parts: &mut [Part]) -> StoreResult<()> {
-        let doubtful = parts.iter_mut().filter(|part| !part.doubtful.is_empty());
-        let reached = doubtful.map(|part| async {
-            let reached = self.shared.store.reach(part.partition, part.class).await;
-            (part, reached)
-        });
-        let reached = join_all(reached).await;
-        if reached.is_empty() {
-            return Ok(());
-        }
-        let cursors = self.shared.store.cursors(self.door).await?;
-        for (part, reached) in reached {
-            let is_behind = cursors.get(&part.partition) < self.cursors.get(&part.partition);
-            match reached {
-                Ok(reached) if reached != Reach::Unknown && !is_behind => {
-                    part.done.append(&mut part.doubtful)
-                }
-                Ok(_) => part.failed = Some(unacknowledged()),
-                Err(err) => part.failed = Some(err),
-            }
-        }
-        Ok(())
-    }
-
     /// Has one partition take its part, as far as that goes.
     async fn take_part(&self, partition: Partition, batch: Vec<Relayed>) -> Part {
+        let began = self.shared.env.now();
         let (done, doubtful, cursor) = (Vec::new(), Vec::new(), self.cursors.get(&partition).copied());
         let mut part = Part { partition, cursor, done, doubtful, class: Durability::MEMORY, failed: None };
-        let new = self.place_all(&mut part, batch).await;
-        if let Err(err) = self.take_batch(&mut part, new).await {
-            part.failed = Some(err);
-        }
+        let (new, placed) = self.place_all(&mut part, batch).await;
+        let taken = self.take_batch(&mut part, new).await;
+        let confirmed = self.confirm(&mut part).await;
+        let failed = placed.and(taken).and(confirmed).err();
+        part.failed = failed.map(|err| (err, self.shared.env.now().since(began)));
         part
     }
 
-    /// What the partition is still to take, up to where that cannot be said.
-    async fn place_all(&self, part: &mut Part, batch: Vec<Relayed>) -> Vec<Relayed> {
-        let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents), Vec::new());
+    /// Sees to it that what the partition has by its cursor has reached its class: an earlier look may have seen it
+    /// take it, and not that. The cursor is read again behind that, for this may be another server than it was.
+    async fn confirm(&self, part: &mut Part) -> StoreResult<()> {
+        if part.doubtful.is_empty() {
+            return Ok(());
+        }
+        let reached = self.shared.store.reach(part.partition, part.class).await?;
+        let cursor = self.shared.store.cursors(self.door, &[part.partition]).await?.of(part.partition)?;
+        if reached == Reach::Unknown || cursor < part.cursor {
+            return Err(unacknowledged());
+        }
+        part.done.append(&mut part.doubtful);
+        Ok(())
+    }
+
+    /// What the partition is still to take, up to where that cannot be said, and why not.
+    async fn place_all(&self, part: &mut Part, batch: Vec<Relayed>) -> (Vec<Relayed>, StoreResult<()>) {
+        let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents.known), Vec::new());
         for entry in batch {
             let id = entry.id;
             match self.place(part.partition, entry, &mut beyond).await {
                 Ok(Placed::New(entry)) => new.push(entry),
                 Ok(Placed::Taken(Durability::MEMORY)) => part.done.push(id),
                 Ok(Placed::Taken(class)) => part.doubt(id, class),
-                Err(err) => {
-                    part.failed = Some(err);
-                    break;
-                }
+                Err(err) => return (new, Err(err)),
             }
         }
-        new
+        (new, Ok(()))
     }
 
     /// Has a partition take what is new to it, chunk by chunk.
@@ -266,14 +366,21 @@ impl<S: Store> View<'_, S> {
         Relayed { id, what }: Relayed,
         beyond: &mut Beyond<'_, S>,
     ) -> StoreResult<Placed> {
+        let unread = match &what {
+            RelayedKind::Message(message) => self.agents.of(&message.session.agent()).err(),
+            RelayedKind::Refuse(_) => None,
+        };
         let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
         let in_doubt = self.left.in_doubt.is_some_and(|last| id <= last);
-        let what = match (behind, in_doubt) {
-            (false, _) => beyond.refuse(partition, what).await?,
-            (true, false) => {
+        let what = match (behind, in_doubt, unread) {
+            (false, _, None) => beyond.refuse(partition, what).await?,
+            (false, _, Some(err)) => refused(what, Refusal::Unreadable.as_str(), err.to_string()),
+            (true, false, None) => {
                 return Ok(Placed::Taken(beyond.class_taken(partition, &Relayed { id, what }).await?));
             }
-            (true, true) => ambiguous(what),
+            // Nobody can say which class it has to reach.
+            (true, false, Some(err)) => return Err(err),
+            (true, true, _) => refused(what, "ambiguous", AMBIGUOUS.to_owned()),
         };
         Ok(Placed::New(Relayed { id, what }))
     }
@@ -317,8 +424,11 @@ fn unacknowledged() -> StoreError {
     StoreError::Unavailable("what was relayed did not reach its durability class".into())
 }
 
-/// An entry whose id its partition has passed, though the stream's ids went back: it may have been taken.
-fn ambiguous(what: RelayedKind) -> RelayedKind {
+/// Of an entry whose id its partition has passed, though the stream's ids went back.
+const AMBIGUOUS: &str = "the plain door's ids went back, and this entry may have been taken before";
+
+/// An entry that goes to `dead` for this reason.
+fn refused(what: RelayedKind, reason: &str, sentence: String) -> RelayedKind {
     let refused = match what {
         RelayedKind::Refuse(refused) => *refused,
         RelayedKind::Message(message) => Refused {
@@ -331,8 +441,7 @@ fn ambiguous(what: RelayedKind) -> RelayedKind {
             body: message.body,
         },
     };
-    let sentence = "the plain door's ids went back, and this entry may have been taken before".to_owned();
-    RelayedKind::Refuse(Box::new(Refused { reason: "ambiguous".to_owned(), sentence, ..refused }))
+    RelayedKind::Refuse(Box::new(Refused { reason: reason.to_owned(), sentence, ..refused }))
 }
 
 /// The bytes of the largest of these entries.

@@ -1,6 +1,6 @@
 //! The store as a simulated process sees it: every call waits for its turn before it takes effect.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     asking::{call, now, within},
@@ -18,10 +18,10 @@ use crate::{
     },
     runtime::Env,
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, MemoryStore, Mend,
-        Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive,
-        Sent, Store, StoreResult, Survey, Vitals,
+        Agents, Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete,
+        Deliverer, Fire, FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member,
+        MemoryStore, Mend, Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release,
+        Renewal, Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -82,7 +82,7 @@ impl Store for SimStore {
         call!(self.Lacks on Names::partition(partition), store => store.lacks(partition, class))
     }
 
-    async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
+    async fn agents(&self) -> StoreResult<Agents> {
         call!(self.Agents on Names::NAMESPACE, store => store.agents())
     }
 
@@ -138,8 +138,8 @@ impl Store for SimStore {
         call!(self.AdvanceIngress on Names::door(door), keeps [], store => store.advance_ingress(door, past))
     }
 
-    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        call!(self.Cursors on Names::door(door), store => store.cursors(door))
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        call!(self.Cursors on Names::door(door), store => store.cursors(door, of))
     }
 
     async fn relay(

@@ -1,14 +1,14 @@
 //! What operations came to, in a word: for traces.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::trace::Said;
 use crate::{
-    model::{AgentDeclaration, AgentName, Entry, Partition, SessionId, StreamId},
+    model::{Entry, SessionId, StreamId},
     store::{
-        Bury, Claim, Commit, Configured, DeadLetter, Declared, Delete, Fire, Free, Ingress, Lack, Look,
-        Member, Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive, Sent,
-        StoreError, StoreResult, Survey, Vitals,
+        Agents, Bury, Claim, Commit, Configured, Cursors, DeadLetter, Declared, Delete, Fire, Free, Ingress,
+        Lack, Look, Member, Mend, Offer, Proceed, Reach, Reap, Refresh, Relay, Release, Renewal, Revive,
+        Sent, StoreError, StoreResult, Survey, Vitals,
     },
 };
 
@@ -58,8 +58,8 @@ answers! {
     Vec<Member>: this => count(this.len());
     Vec<Entry>: this => count(this.len());
     Vec<DeadLetter>: this => count(this.len());
-    BTreeMap<AgentName, AgentDeclaration>: this => count(this.len());
-    BTreeMap<Partition, StreamId>: this => count(this.len());
+    Agents: this => count(this.known.len());
+    Cursors: this => count(this.taken.len());
     Ingress: this => count(this.entries.len());
     Configured: this => Said::word(match this {
         Configured::Agreed => "agreed",
@@ -160,7 +160,7 @@ answers! {
     Look: this => match this {
         Look::Here(sight) => Said::number("here, waiting", sight.waiting),
         Look::Absent => Said::word("absent"),
-        Look::Unreadable(_) => Said::word("unreadable"),
+        Look::Unreadable(_) | Look::Overwritten(_) => Said::word("unreadable"),
     };
     Revive: this => match this {
         Revive::Sent(sent) => sent.said(),

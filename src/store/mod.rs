@@ -36,7 +36,7 @@ pub mod redis;
 pub mod sealed;
 mod snapshot;
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 pub use self::{error::*, memory::MemoryStore, outcome::*, redis::RedisStore, sealed::Sealed, snapshot::*};
 use crate::model::{
@@ -99,8 +99,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         class: Durability,
     ) -> impl Future<Output = StoreResult<Option<Lack>>> + Send;
 
-    /// All declared agents.
-    fn agents(&self) -> impl Future<Output = StoreResult<BTreeMap<AgentName, AgentDeclaration>>> + Send;
+    /// All declared agents; of those that cannot be read the names.
+    fn agents(&self) -> impl Future<Output = StoreResult<Agents>> + Send;
 
     /// Shows `member` to everybody for `ttl`, and forgets members whose time is over. `lua/announce.lua`
     fn announce(&self, member: &Member, ttl: Duration) -> impl Future<Output = StoreResult<()>> + Send;
@@ -153,8 +153,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes a plain door give only ids greater than `past` from now on. `lua/advance.lua`
     fn advance_ingress(&self, door: Door, past: StreamId) -> impl Future<Output = StoreResult<()>> + Send;
 
-    /// Per partition, the last entry of a plain door it took.
-    fn cursors(&self, door: Door) -> impl Future<Output = StoreResult<BTreeMap<Partition, StreamId>>> + Send;
+    /// The last entry of a plain door that each of these partitions took, each by itself: one that does not answer keeps
+    /// nobody from the others. An error where none of them answers.
+    fn cursors(&self, door: Door, of: &[Partition]) -> impl Future<Output = StoreResult<Cursors>> + Send;
 
     /// Takes a batch of a plain door's entries (at most 100) that belong to `partition`, in order, all or none. `lua/relay.lua`
     ///

@@ -278,7 +278,7 @@ fn check(server: &RedisServer, name: &str) -> (i32, Option<Value>) {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() {
+fn a_row_that_cannot_be_read_is_named_and_fails_nobody_but_who_must_know_that_agent() {
     let server = RedisServer::start();
     let worker = RunningWorker::start(&server, &[]);
     assert_eq!(check(&server, "rows"), (0, None));
@@ -287,7 +287,7 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() 
         let key = format!("tenure:{{default}}:{table}");
         redis::cmd("HSET").arg(key).arg(row).arg(r#"{"v":9}"#).exec(&mut conn).unwrap();
     };
-    write("members", "odd-0000000f");
+    write("members", "Odd Member");
     write("agents", "No Name");
     // Each logs a warning.
     let quietly = |args: &[&str]| {
@@ -303,19 +303,79 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_unless_it_is_an_agents() 
     assert_eq!((code, &rows.expect("it names them")["status"]), (0, &json!("warn")));
 
     write("agents", "newer");
-    let refused = quietly(&["send", "echo/a", "hello"]);
+    let refused = quietly(&["send", "newer/a", "hello"]);
     assert!(
         refused.stderr.contains("`newer`") && refused.stderr.contains("tenure doctor"),
         "{}",
         refused.stderr
     );
+    assert_eq!(
+        quietly(&["send", "echo/a", "again", "--wait"]).well(),
+        "again\n",
+        "only that agent is refused"
+    );
+    let post = |to: &str, conn: &mut redis::Connection| {
+        let mut add = redis::cmd("XADD");
+        add.arg(&["tenure:default:ingress", "*", "to", to, "body", "hello", "reply_to", "reply:posted"]);
+        add.exec(conn).unwrap();
+        let (_, reply): (String, String) =
+            redis::cmd("BLPOP").arg("reply:posted").arg(60).query(conn).unwrap();
+        serde_json::from_str::<Value>(&reply).unwrap()
+    };
+    let mut door = server.client().get_connection().unwrap();
+    assert_eq!(post("newer/a", &mut door)["error"]["reason"], "unreadable");
+    assert_eq!(post("echo/a", &mut door)["reply"]["text"], "hello");
+    drop(RunningWorker::start(&server, &[]));
     let (code, rows) = check(&server, "rows");
     let rows = rows.expect("it names them");
     let found = rows["found"].as_str().unwrap();
     assert_eq!((code, &rows["status"]), (1, &json!("fail")));
-    for row in ["odd-0000000f in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
+    for row in ["Odd Member in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
         assert!(found.contains(row), "{found}");
     }
+
+    write("agents", "echo");
+    let refused = quietly(&["worker"]);
+    assert!(
+        refused.stderr.contains("`echo`") && refused.stderr.contains("tenure doctor"),
+        "{}",
+        refused.stderr
+    );
+    let rows: String =
+        redis::cmd("HGET").arg("tenure:{default}:agents").arg("echo").query(&mut conn).unwrap();
+    assert_eq!(rows, r#"{"v":9}"#, "it is not written over");
+}
+
+#[test]
+fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_can_be_deleted() {
+    let server = RedisServer::start();
+    for session in ["echo/a", "echo/b", "echo/c"] {
+        end(on(&server, &["send", session, "hello"])).well();
+    }
+    let mut conn = server.client().get_connection().unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:meta:echo/b").query(&mut conn).unwrap();
+    redis::cmd("SET").arg(&keys[0]).arg("by hand").exec(&mut conn).unwrap();
+    let listed = end(on(&server, &["sessions", "--json"])).json();
+    let mut causes: Vec<_> =
+        listed.iter().map(|one| (one["session"].as_str().unwrap(), &one["cause"])).collect();
+    causes.sort_by_key(|(session, _)| *session);
+    let others = json!("no_worker");
+    assert_eq!(causes, [("echo/a", &others), ("echo/b", &json!("unreadable")), ("echo/c", &others)]);
+    let shown = &end(on(&server, &["show", "echo/b", "--json"])).json()[0];
+    let reason = shown["reason"].as_str().unwrap();
+    assert!(reason.contains(&keys[0]) && reason.contains("tenure delete echo/b"), "{reason}");
+    let refused = end(on(&server, &["send", "echo/b", "again"]));
+    assert!(refused.stderr.contains(&keys[0]), "{}", refused.stderr);
+    let top = &end(on(&server, &["top", "--json", "--count", "1"])).json()[0];
+    assert_eq!(top["problem"], Value::Null, "{top}");
+    let (code, found) = check(&server, "sessions");
+    let found = found.expect("it names the key");
+    assert_eq!((code, &found["status"]), (0, &json!("warn")));
+    assert!(found["found"].as_str().unwrap().contains(&keys[0]), "{found}");
+    end(on(&server, &["delete", "echo/b"])).well();
+    assert_eq!(check(&server, "sessions").1, None);
+    assert_eq!(end(on(&server, &["sessions", "--json"])).json().len(), 2);
+    assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json().len(), 1, "its mail is not lost");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
 
+mod doors;
 #[path = "../load/mod.rs"]
 mod load;
 mod many;
@@ -314,7 +315,10 @@ async fn any_node_that_answers_leads_to_the_others_and_one_alone_says_what_it_is
         let url = node.url();
         let answered = match RedisStore::connect(Options::new(&url)).await {
             // The one that has the namespace's own keys; the other has half of all sessions.
-            Ok(store) => store.cursors(Door::MAIN).await.map(drop),
+            Ok(store) => {
+                let all: Vec<_> = store.partitions().all().collect();
+                store.cursors(Door::MAIN, &all).await.map(drop)
+            }
             Err(error) => Err(error),
         };
         let Err(StoreError::Refused(why)) = answered else { panic!("{answered:?}") };

@@ -13,24 +13,38 @@ use tenure::{
 
 use crate::{
     slot,
-    support::{RedisCluster, RedisServer},
+    support::{RedisCluster, RedisServer, eventually},
 };
 
-/// A cluster of two masters, and its store.
+/// A cluster of a few masters, and its store.
 struct Scene {
     cluster: RedisCluster,
+    masters: usize,
     store: RedisStore,
 }
 
 impl Scene {
     async fn start() -> Self {
-        let cluster = RedisCluster::start(2, 0);
+        Self::of(RedisCluster::start(2, 0), 2).await
+    }
+
+    /// Three, of which two go on without the third.
+    async fn of_three() -> Self {
+        let options = [("cluster-require-full-coverage", "no")];
+        Self::of(RedisCluster::start_with(3, 0, &options), 3).await
+    }
+
+    async fn of(cluster: RedisCluster, masters: usize) -> Self {
         let store = store_at(&cluster.url()).await;
-        Self { cluster, store }
+        Self { cluster, masters, store }
+    }
+
+    fn master_of(&self, key: &str) -> usize {
+        RedisCluster::master_of(slot(key), self.masters)
     }
 
     fn node_of(&self, key: &str) -> &RedisServer {
-        &self.cluster.nodes()[RedisCluster::master_of(slot(key), 2)]
+        &self.cluster.nodes()[self.master_of(key)]
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, key: &str, command: &redis::Cmd) -> T {
@@ -44,7 +58,7 @@ impl Scene {
     /// A partition that this master has.
     fn partition_on(&self, master: usize) -> Partition {
         let out = |partition| self.store.keys().partition(partition).out();
-        let is_there = |at: &Partition| RedisCluster::master_of(slot(&out(*at)), 2) == master;
+        let is_there = |at: &Partition| self.master_of(&out(*at)) == master;
         self.store.partitions().all().find(is_there).expect("partitions are spread")
     }
 
@@ -189,4 +203,31 @@ async fn a_master_that_takes_no_writes_now_keeps_no_reply_from_its_list_for_good
         (scene.taken(to).await, scene.taken(near).await),
         (vec!["1".to_owned()], vec!["2".to_owned()])
     );
+}
+
+#[tokio::test]
+async fn while_a_lists_master_is_away_its_replies_stay_and_those_of_other_lists_arrive() {
+    let mut scene = Scene::of_three().await;
+    let (to, near) = ("reply:{b}", "reply:{a}");
+    let (away, at) = (scene.master_of(to), scene.partition_on(scene.master_of(near)));
+    assert_ne!(away, scene.master_of(near));
+    let (held_up, other) = (scene.written(at, to, "1").await, scene.written(at, near, "2").await);
+    scene.cluster.node_mut(away).kill();
+    // Two at once, so that they share pipelines.
+    let replies = [held_up.clone(), other];
+    let (one, another) = tokio::join!(
+        scene.store.deliver(at, &replies, Deliverer::Duty),
+        scene.store.deliver(at, std::slice::from_ref(&held_up), Deliverer::Duty),
+    );
+    for delivered in [one, another] {
+        let error = delivered.unwrap_err();
+        assert!(error.passes(), "whoever gave no answer is asked again: {error:?}");
+    }
+    assert_eq!((scene.left(at).await, scene.dead(at).await), (1, 0), "it waits, and none is dead");
+    assert_eq!(scene.taken(near).await, ["2"]);
+    scene.cluster.node_mut(away).restart();
+    let is_delivered =
+        async || scene.store.deliver(at, std::slice::from_ref(&held_up), Deliverer::Duty).await.is_ok();
+    eventually("its master is back", Duration::from_secs(60), is_delivered).await;
+    assert_eq!((scene.taken(to).await, scene.left(at).await), (vec!["1".to_owned()], 0));
 }

@@ -22,7 +22,7 @@ pub async fn the_first_settings_stand(w: World<impl Ground>) {
 }
 
 pub async fn the_last_word_on_an_agent_counts(w: World<impl Ground>) {
-    assert!(w.store().agents().await.unwrap().is_empty());
+    assert!(w.store().agents().await.unwrap().known.is_empty());
     let how = |resume, pool_name| AgentDeclaration {
         pool: pool(pool_name),
         resume,
@@ -37,7 +37,7 @@ pub async fn the_last_word_on_an_agent_counts(w: World<impl Ground>) {
         before,
         "who comes later is told what it replaces"
     );
-    let agents = w.store().agents().await.unwrap();
+    let agents = w.store().agents().await.unwrap().known;
     assert_eq!(agents.len(), 2);
     assert_eq!(agents[&echo()], how(Resume::Eager, "b"));
 }
@@ -109,7 +109,7 @@ pub async fn an_agent_has_no_second_home_while_members_that_are_alive_serve_it_i
     announce("another", "a", vec!["other".parse().unwrap()], 60).await;
     assert_eq!(declare("one", "a").await, Declared::Known(None));
     assert_eq!(declare("new", "b").await, refused(&["one", "two"]), "all are named, in order");
-    assert_eq!(w.store().agents().await.unwrap()[&echo()], in_pool("a"), "and nothing is changed");
+    assert_eq!(w.store().agents().await.unwrap().known[&echo()], in_pool("a"), "and nothing is changed");
     let same = AgentDeclaration { resume: Resume::Eager, ..in_pool("a") };
     let declared = w.store().declare(&worker("new"), &echo(), &same).await.unwrap();
     assert_eq!(declared, Declared::Known(Some(in_pool("a"))), "the rest is as the last one has it");
@@ -131,5 +131,5 @@ pub async fn an_agent_moves_when_the_last_member_that_served_it_has_left(w: Worl
     assert_eq!(declare("b").await, old, "who drains still has sessions there");
     w.store().retire(&worker("old")).await.unwrap();
     assert_eq!(declare("b").await, Declared::Known(Some(in_pool("default"))));
-    assert_eq!(w.store().agents().await.unwrap()[&echo()], in_pool("b"));
+    assert_eq!(w.store().agents().await.unwrap().known[&echo()], in_pool("b"));
 }

@@ -109,7 +109,10 @@ impl Call {
                 });
                 said(held)
             }
-            Self::Cursors(door) => said(store.cursors(*door).await),
+            Self::Cursors(door) => {
+                let all: Vec<_> = store.partitions().all().collect();
+                said(store.cursors(*door, &all).await)
+            }
             Self::Members => said(store.members().await),
             Self::Post(door, fields) => said(store.post(*door, fields).await),
             Self::Ingress(door, most) => said(store.ingress(*door, *most, Duration::ZERO).await),

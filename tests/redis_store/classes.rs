@@ -115,7 +115,10 @@ async fn what_is_relayed_is_unknown_while_the_replica_stands_still() {
         store.reach(partition, class("replicas:1")).await.unwrap() == Reach::Reached
     })
     .await;
-    assert_eq!(store.cursors(Door::MAIN).await.unwrap()[&partition], "3-0".parse().unwrap());
+    assert_eq!(
+        store.cursors(Door::MAIN, &[partition]).await.unwrap().taken[&partition],
+        "3-0".parse().unwrap()
+    );
 }
 
 #[tokio::test]

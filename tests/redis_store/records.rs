@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{Body, Door, Group, Pool, StreamId},
-    store::{Commit, Mail, Refusal, Relay, Relayed, RelayedKind, Sent, Store, StoreError},
+    model::{AgentDeclaration, Body, Door, Group, Millis, Pool, StreamId},
+    store::{
+        Commit, Declared, Delete, Look, Mail, Member, MemberState, Refusal, Relay, Relayed, RelayedKind,
+        Sent, Store, StoreError, Tally,
+    },
 };
 
 use crate::{
-    desk::{boundary, by_hand, claim, first, join, message, send, session, store_on, worker},
+    desk::{BOUND, boundary, by_hand, claim, first, join, message, send, session, store_on, worker},
     support::RedisServer,
 };
 
@@ -90,8 +93,28 @@ async fn a_cursor_from_before_doors_had_numbers_counts_for_the_one_without() {
     let partition = store.partitions().of(&alice);
     let cursor = store.keys().partition(partition).cursor();
     by_hand(&server).await.hset::<_, _, _, ()>(&cursor, "ingress", "7-1 0f").await.unwrap();
-    assert_eq!(store.cursors(Door::MAIN).await.unwrap(), [(partition, "7-1".parse().unwrap())].into());
-    assert!(store.cursors(Door::numbered(0).unwrap()).await.unwrap().is_empty());
+    let all: Vec<_> = store.partitions().all().collect();
+    let taken = async |door| store.cursors(door, &all).await.unwrap().taken;
+    assert_eq!(taken(Door::MAIN).await, [(partition, "7-1".parse().unwrap())].into());
+    assert!(taken(Door::numbered(0).unwrap()).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_cursor_that_cannot_be_read_is_unknown_with_its_key_and_the_others_are_told() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let all: Vec<_> = store.partitions().all().collect();
+    let key = |n: usize| store.keys().partition(all[n]).cursor();
+    let mut connection = by_hand(&server).await;
+    connection.set::<_, _, ()>(key(0), "by hand").await.unwrap();
+    connection.hset::<_, _, _, ()>(key(1), "ingress", "garbage").await.unwrap();
+    connection.hset::<_, _, _, ()>(key(2), "ingress", "7-1 0f").await.unwrap();
+    let cursors = store.cursors(Door::MAIN, &all).await.unwrap();
+    assert_eq!(cursors.taken, [(all[2], "7-1".parse().unwrap())].into());
+    assert_eq!(cursors.unknown.keys().copied().collect::<Vec<_>>(), all[..2]);
+    for (n, error) in cursors.unknown.values().enumerate() {
+        assert!(error.to_string().contains(&key(n)), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -200,12 +223,83 @@ async fn an_agent_whose_row_cannot_be_read_is_not_taken_for_one_that_nobody_decl
     let mut conn = by_hand(&server).await;
     let _: () = conn.hset(store.keys().agents(), "echo", "{\"of\":\"tomorrow\"}").await.unwrap();
     let _: () = conn.hset(store.keys().members(), "somebody", "{\"of\":\"tomorrow\"}").await.unwrap();
-    let agents = store.agents().await;
-    assert!(
-        matches!(&agents, Err(StoreError::Unreadable { why, .. }) if why.contains("`echo`")),
-        "{agents:?}"
-    );
+    let how = AgentDeclaration {
+        pool: "big".parse().unwrap(),
+        resume: Default::default(),
+        durability: Default::default(),
+    };
+    store.declare(&worker(), &"fine".parse().unwrap(), &how).await.unwrap();
+    let agents = store.agents().await.unwrap();
+    let of = |agent: &str| agents.of(&agent.parse().unwrap()).map(|how| how.cloned());
+    let unread = of("echo").unwrap_err().to_string();
+    assert!(unread.contains("`echo`") && unread.contains("tenure doctor"), "{unread}");
+    assert_eq!((of("fine").unwrap(), of("nobody").unwrap()), (Some(how), None), "the others are read");
     assert_eq!(store.members().await.unwrap(), [], "of members it is left out");
     let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
     assert_eq!(named, ["echo", "somebody"]);
+}
+
+#[tokio::test]
+async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_deleted_with_all_that_is_left() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut connection = by_hand(&server).await;
+    for (n, kind) in ["meta", "in"].into_iter().enumerate() {
+        let spoilt = session(&format!("echo/{kind}"));
+        let (keys, pool) = (store.keys().session(&spoilt), Pool::default());
+        let [meta, inbox] = [keys.meta(), keys.inbox()];
+        send(&store, &message(&spoilt, n as u64)).await;
+        let key = if kind == "meta" { &meta } else { &inbox };
+        connection.set::<_, _, ()>(key, "by hand").await.unwrap();
+        assert_eq!(store.look(&spoilt).await.unwrap(), Look::Overwritten(key.clone()));
+        let refused = store.send(&message(&spoilt, 9)).await.unwrap_err();
+        assert!(refused.to_string().contains(&meta), "{refused}");
+        assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Deleted);
+        let left: Vec<String> = connection.keys(format!("*:echo/{kind}")).await.unwrap();
+        assert_eq!(left, [""; 0], "{kind}");
+        let partition = store.partitions().of(&spoilt);
+        assert_eq!(store.sessions(partition, None, 10).await.unwrap(), []);
+        let dead = store.dead(partition, None, 10).await.unwrap();
+        assert_eq!(dead.len(), usize::from(kind == "meta"), "what could be read of its mail is kept");
+        assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Absent);
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_announced_and_an_agent_declared_whatever_others_wrote_among_the_members() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut connection = by_hand(&server).await;
+    let members = store.keys().members();
+    let serves = r#"{"pool":"a","agents":["echo"]}"#;
+    for (row, value) in [("No Name", serves), ("odd-0000000f", serves), ("older-0000000e", "garbage")] {
+        connection.hset::<_, _, _, ()>(&members, row, value).await.unwrap();
+    }
+    connection.hset::<_, _, _, ()>(&members, b"\xff\xfe", "garbage").await.unwrap();
+    let in_pool = |pool: &str| AgentDeclaration {
+        pool: pool.parse().unwrap(),
+        resume: Default::default(),
+        durability: Default::default(),
+    };
+    let echo = "echo".parse().unwrap();
+    for pool in ["a", "b"] {
+        let declared = store.declare(&worker(), &echo, &in_pool(pool)).await.unwrap();
+        assert!(matches!(declared, Declared::Known(_)), "none of those is alive: {declared:?}");
+    }
+    let member = Member {
+        worker: worker(),
+        pool: Pool::default(),
+        agents: vec![echo],
+        full: Default::default(),
+        sessions: 0,
+        running: 0,
+        capacity: 1,
+        since: Millis(1),
+        state: MemberState::Ready,
+        tally: Tally::default(),
+    };
+    store.announce(&member, BOUND).await.unwrap();
+    assert_eq!(store.members().await.unwrap(), [member]);
+    let named: Vec<_> = store.unreadable_rows().await.unwrap().into_iter().map(|(_, row)| row).collect();
+    assert_eq!(named, ["No Name", "\u{fffd}\u{fffd}"], "those that were names of the dead are forgotten");
 }

@@ -373,7 +373,7 @@ async fn what_another_relay_took_stays_at_the_door_until_it_has_reached_its_clas
 
     // Another holder of the duty takes the next entry before this worker sees it; no replica has that.
     let at = fleet.store.partitions().of(&"echo/a".parse().unwrap());
-    let before = fleet.store.cursors(Door::MAIN).await.unwrap().get(&at).copied();
+    let before = fleet.store.cursors(Door::MAIN, &[at]).await.unwrap().of(at).unwrap();
     fleet.store.set_replicas(0);
     let fields = [("to", "echo/a"), ("body", "second"), ("durability", "replicas:1")];
     let fields = fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tenure::{
-    Worker, WorkerHandle,
+    Home, Worker, WorkerHandle,
     agents::Echo,
-    model::{Door, Partition, ReplyTo, SessionId, Settings, StreamId},
+    model::{Door, Partition, ReplyTo, SessionId, Settings, StreamId, WorkerConfig},
     store::{MemoryStore, Relayed, RelayedKind, Store},
 };
 
@@ -155,4 +155,48 @@ async fn an_entry_whose_taking_the_server_forgot_is_taken_again() {
     cable.replace(earlier.clone());
     let after = Fleet { store: earlier, env: fleet.env.clone() };
     fleet.until(MINUTE, async || after.texts("echo/a").await == ["x"]).await;
+}
+
+/// A session of `count`, by its name, in another partition than those of `others`.
+fn elsewhere(fleet: &Fleet, others: &[&str]) -> String {
+    let partition = |name: &str| fleet.store.partitions().of(&name.parse().unwrap());
+    let taken: Vec<_> = others.iter().map(|name| partition(name)).collect();
+    (0..).map(|n| format!("count/{n}")).find(|name| !taken.contains(&partition(name))).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_partition_is_silent_its_entries_stay_in_order_and_those_of_others_go_on() {
+    let fleet = Fleet::new(8);
+    let other = elsewhere(&fleet, &["count/a"]);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let config = WorkerConfig::named("w".parse().unwrap());
+    let _worker = fleet.start(store, config, Home::Own).await.unwrap();
+    let say = async |n: u32| {
+        for name in ["count/a", &other] {
+            post(&fleet, &[("to", name.as_bytes()), ("body", n.to_string().as_bytes())]).await;
+        }
+    };
+    let said = |last: u32| (0..=last).map(|n| n.to_string()).collect::<Vec<_>>();
+    let left = async || fleet.store.ingress(Door::MAIN, 1_000, Duration::ZERO).await.unwrap().entries.len();
+    say(0).await;
+    for name in ["count/a", &other] {
+        fleet.until(MINUTE, async || fleet.texts(name).await == said(0)).await;
+    }
+    cable.silence(fleet.store.partitions().of(&"count/a".parse().unwrap()));
+    // However long that one is waited for, which is once.
+    cable.give_up_after(MINUTE);
+    for n in 1..=300 {
+        say(n).await;
+    }
+    fleet.until(MINUTE * 2, async || fleet.texts(&other).await == said(300)).await;
+    for n in 301..=310 {
+        say(n).await;
+        fleet.until(MINUTE / 20, async || fleet.texts(&other).await == said(n)).await;
+    }
+    fleet.until(MINUTE, async || left().await == 310).await;
+    assert_eq!(fleet.texts("count/a").await, said(0), "none of them is taken");
+    cable.silence_nobody();
+    fleet.until(MINUTE * 3, async || fleet.texts("count/a").await == said(310)).await;
+    fleet.until(MINUTE, async || left().await == 0).await;
+    assert_eq!(fleet.texts(&other).await, said(310), "each once");
 }

@@ -1,7 +1,7 @@
 //! A store whose server can be cut off, and whose requests and replies get lost by seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{
         Arc, Mutex,
@@ -36,6 +36,8 @@ pub struct Flaky {
     /// How often each operation was called.
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
+    /// Partitions that take nothing of a plain door, and do not tell how far they are.
+    silent: Arc<Mutex<BTreeSet<Partition>>>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
     cut: watch::Receiver<bool>,
@@ -50,6 +52,7 @@ pub struct Cable {
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
+    silent: Arc<Mutex<BTreeSet<Partition>>>,
 }
 
 impl Cable {
@@ -75,6 +78,16 @@ impl Cable {
     /// The next request of this operation is lost.
     pub fn lose_next(&self, operation: &'static str) {
         *self.lost_next.lock().unwrap() = Some(operation);
+    }
+
+    /// From now on this partition does not answer a relay.
+    pub fn silence(&self, partition: Partition) {
+        self.silent.lock().unwrap().insert(partition);
+    }
+
+    /// From now on all partitions answer.
+    pub fn silence_nobody(&self) {
+        self.silent.lock().unwrap().clear();
     }
 
     /// How often this operation was called.
@@ -110,6 +123,7 @@ impl Flaky {
         let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
         let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
+        let silent = Arc::<Mutex<BTreeSet<_>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
             cut: sender,
@@ -119,15 +133,31 @@ impl Flaky {
             calls: Arc::clone(&calls),
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
+            silent: silent.clone(),
         };
         (
-            Self { partitions, inner, env, lost_next, loading_next, calls, lost_after_ms, lost_in_1000, cut },
+            Self {
+                partitions,
+                inner,
+                env,
+                lost_next,
+                loading_next,
+                calls,
+                lost_after_ms,
+                silent,
+                lost_in_1000,
+                cut,
+            },
             cable,
         )
     }
 
     fn server(&self) -> MemoryStore {
         self.inner.lock().unwrap().clone()
+    }
+
+    fn is_silent(&self, partition: Partition) -> bool {
+        self.silent.lock().unwrap().contains(&partition)
     }
 
     /// Passes a call on, or loses it on its way there or back.
@@ -137,7 +167,6 @@ impl Flaky {
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
         *self.calls.lock().unwrap().entry(operation).or_default() += 1;
-        let lost = || StoreError::Unavailable("lost".into());
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
         if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
             self.env.sleep(patience()).await;
@@ -159,6 +188,10 @@ impl Flaky {
         }
         answer
     }
+}
+
+fn lost() -> StoreError {
+    StoreError::Unavailable("lost".into())
 }
 
 /// Hints that come only while the cable is whole.
@@ -203,13 +236,40 @@ impl Store for Flaky {
         Ok(FlakyListener { inner, cut: self.cut.clone() })
     }
 
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        let (silent, there): (Vec<_>, Vec<_>) = of.iter().partition(|partition| self.is_silent(**partition));
+        if !silent.is_empty() {
+            self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
+        }
+        if there.is_empty() && !silent.is_empty() {
+            return Err(lost());
+        }
+        let mut cursors = self.through("cursors", self.server().cursors(door, &there)).await?;
+        cursors.unknown.extend(silent.into_iter().map(|partition| (partition, lost())));
+        Ok(cursors)
+    }
+
+    async fn relay(
+        &self,
+        partition: Partition,
+        door: Door,
+        previous: Option<StreamId>,
+        batch: &[Relayed],
+    ) -> StoreResult<Relay> {
+        if self.is_silent(partition) {
+            self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
+            return Err(lost());
+        }
+        self.through("relay", self.server().relay(partition, door, previous, batch)).await
+    }
+
     pass_on! {
         fn uptime() -> Duration;
         fn configure(wanted: &Settings) -> Configured;
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
-        fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
+        fn agents() -> Agents;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
@@ -219,8 +279,6 @@ impl Store for Flaky {
         fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
         fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
         fn advance_ingress(door: Door, past: StreamId) -> ();
-        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
-        fn relay(partition: Partition, door: Door, previous: Option<StreamId>, batch: &[Relayed]) -> Relay;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;

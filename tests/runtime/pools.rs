@@ -40,7 +40,7 @@ async fn members(fleet: &Fleet) -> Vec<String> {
 }
 
 async fn home(fleet: &Fleet, agent: &str) -> Pool {
-    fleet.store.agents().await.unwrap()[&agent.parse().unwrap()].pool.clone()
+    fleet.store.agents().await.unwrap().known[&agent.parse().unwrap()].pool.clone()
 }
 
 async fn asked(fleet: &Fleet, session: &str) -> String {
@@ -164,7 +164,7 @@ async fn a_home_that_a_failed_start_left_behind_is_set_right_by_those_who_serve_
     fleet.until(MINUTE, async || members(&fleet).await.is_empty()).await;
     // Another start of elsewhere comes as far as this, and no further.
     let agent = "count".parse().unwrap();
-    let mut there = fleet.store.agents().await.unwrap()[&agent].clone();
+    let mut there = fleet.store.agents().await.unwrap().known[&agent].clone();
     there.pool = "cpu".parse().unwrap();
     fleet.store.declare(&"cpu-00000001".parse().unwrap(), &agent, &there).await.unwrap();
     cable.heal();

@@ -1,13 +1,13 @@
 //! Messages that ask for a durability class which their server cannot honour: they wait a while before they are given up on.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use futures_util::future::join_all;
 use tenure::{
     client::{Client, SessionView},
-    model::{AgentDeclaration, AgentName, Durability, SessionId},
+    model::{Durability, SessionId},
     store::{
-        Lack, RedisStore, Store, StoreResult,
+        Agents, Lack, RedisStore, Store, StoreError, StoreResult,
         redis::{Check, CheckStatus},
     },
 };
@@ -58,21 +58,20 @@ async fn look(store: &RedisStore) -> StoreResult<Option<Asked>> {
     for partition in store.partitions().all() {
         let sessions = store.sessions(partition, None, SESSIONS).await?;
         for asked in join_all(sessions.iter().map(|session| first(store, &agents, session))).await {
-            if let Some(asked) = asked? {
-                return Ok(Some(asked));
+            match asked {
+                Ok(Some(asked)) => return Ok(Some(asked)),
+                // What cannot be read of one is another check's.
+                Ok(None) | Err(StoreError::Unreadable { .. }) => (),
+                Err(error) => return Err(error),
             }
         }
     }
     Ok(None)
 }
 
-async fn first(
-    store: &RedisStore,
-    agents: &BTreeMap<AgentName, AgentDeclaration>,
-    session: &SessionId,
-) -> StoreResult<Option<Asked>> {
+async fn first(store: &RedisStore, agents: &Agents, session: &SessionId) -> StoreResult<Option<Asked>> {
     let Some(message) = store.first_message(session).await? else { return Ok(None) };
-    let declared = agents.get(&session.agent()).map(|how| how.durability).unwrap_or_default();
+    let declared = agents.of(&session.agent())?.map(|how| how.durability).unwrap_or_default();
     let class = declared.with(message.durability);
     // What its agent asks for is another check's.
     let lack = match class == declared {

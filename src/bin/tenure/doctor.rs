@@ -21,6 +21,7 @@ use crate::{
     global::Global,
     keys_in_use,
     output::{self, or_dash},
+    overwritten,
     table::table,
     values,
 };
@@ -53,6 +54,7 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 asked_for::check(&store).await,
                 rows(&store).await,
                 doors(&store).await,
+                overwritten::check(&store).await,
             ];
             (declared(&store).await, found.into_iter().flatten().collect())
         }
@@ -84,7 +86,7 @@ pub(crate) async fn prepare(options: &Options) {
 /// The classes that agents of this namespace are declared with.
 async fn declared(store: &impl Store) -> Vec<Durability> {
     let agents = store.agents().await.unwrap_or_default();
-    distinct(agents.into_values().map(|how| how.durability))
+    distinct(agents.known.into_values().map(|how| how.durability))
 }
 
 /// What workers that run know to be lost, and when another start of the server answered: what was written just before
@@ -109,15 +111,18 @@ async fn losses(store: &impl Store) -> Option<Check> {
     })
 }
 
-/// What of agents and members cannot be read. It is left out, but for an agent's: with that nobody goes on who must know it.
+/// What of agents and members cannot be read. It is left out, but for an agent's: nobody sends to that one, or starts to serve it.
 async fn rows(store: &RedisStore) -> Option<Check> {
     let rows = store.unreadable_rows().await.ok().filter(|rows| !rows.is_empty())?;
     let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
+    let is_needed = store.agents().await.is_ok_and(|agents| !agents.unreadable.is_empty());
     Some(Check {
         check: "rows",
-        status: if store.agents().await.is_err() { CheckStatus::Fail } else { CheckStatus::Warn },
+        status: if is_needed { CheckStatus::Fail } else { CheckStatus::Warn },
         found: format!("cannot be read: {}", named.join(", ")),
-        advice: Some("HDEL it there if no newer version of tenure wrote it"),
+        advice: Some(
+            "HDEL it there if no newer version of tenure wrote it: no message is taken for such an agent, and no worker of it starts",
+        ),
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn look(client: &Client<Connected>, view: &SessionView) -> Opti
         return None;
     }
     let store = client.store().inner();
-    let class = store.agents().await.ok()?.get(&view.session.agent()).map(|how| how.durability);
+    let class = store.agents().await.ok()?.known.get(&view.session.agent()).map(|how| how.durability);
     let class = class.unwrap_or_default();
     let replies = standing(store, &view.session).await.ok()?;
     let replies = replies.first().map(|first| (replies.len(), Millis(first.millis)));

@@ -31,6 +31,7 @@ mod keys;
 mod keys_in_use;
 mod moved;
 mod output;
+mod overwritten;
 mod own_process;
 mod proceed;
 mod seal_key;

@@ -1,6 +1,6 @@
 //! The [`Store`] contract, bound method by method.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -12,10 +12,10 @@ use crate::{
     },
     planted::{Bug, planted},
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
-        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Sent,
-        Store, StoreResult, Survey, Vitals,
+        Agents, Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete,
+        Deliverer, Fire, FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member,
+        Mend, Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal,
+        Revive, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -53,8 +53,10 @@ impl Store for MemoryStore {
         self.run(format_args!("lacks {partition} {class}"), |_, _| Ok(self.lack_of(class)))
     }
 
-    async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        self.run(format_args!("agents"), |state, _| Ok(state.agents.clone()))
+    async fn agents(&self) -> StoreResult<Agents> {
+        self.run(format_args!("agents"), |state, _| {
+            Ok(Agents { known: state.agents.clone(), ..Agents::default() })
+        })
     }
 
     async fn announce(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
@@ -125,8 +127,8 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        self.run(format_args!("cursors {door}"), |state, _| Ok(state.cursors(door)))
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        self.run(format_args!("cursors {door} {of:?}"), |state, _| Ok(state.cursors(door, of)))
     }
 
     async fn relay(

@@ -8,7 +8,7 @@ use crate::{
         AgentDeclaration, AgentName, Body, Door, Durability, Millis, Partition, Pool, Settings, StreamId,
         WorkerId,
     },
-    store::{Configured, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply},
+    store::{Configured, Cursors, DeadLetter, Declared, Ingress, IngressEntry, Member, OutReply},
 };
 
 /// The fields of an entry of the plain door.
@@ -89,9 +89,10 @@ impl State {
         Ingress { entries, last: stream.last() }
     }
 
-    pub(super) fn cursors(&self, door: Door) -> BTreeMap<Partition, StreamId> {
-        let cursor = |keys: &Keyspace| keys.cursors.get(&cursor_of(door)).copied();
-        self.partitions.iter().filter_map(|(partition, keys)| Some((*partition, cursor(keys)?))).collect()
+    pub(super) fn cursors(&self, door: Door, of: &[Partition]) -> Cursors {
+        let cursor = |of: &Partition| self.partitions.get(of)?.cursors.get(&cursor_of(door)).copied();
+        let taken = of.iter().filter_map(|partition| Some((*partition, cursor(partition)?))).collect();
+        Cursors { taken, ..Cursors::default() }
     }
 
     pub(super) fn deliver(&mut self, partition: Partition, replies: &[OutReply], now: Millis) {

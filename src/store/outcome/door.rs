@@ -1,7 +1,13 @@
 //! Doors: how messages come in, and what becomes of them.
 
-use crate::model::{
-    Body, Durability, IdempotencyKey, Message, MessageId, NewMessage, Pool, ReplyTo, SessionId, StreamId,
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{
+        Body, Durability, IdempotencyKey, Message, MessageId, NewMessage, Partition, Pool, ReplyTo,
+        SessionId, StreamId,
+    },
+    store::{StoreError, StoreResult},
 };
 
 /// What became of a message at a door.
@@ -97,6 +103,25 @@ pub struct IngressEntry {
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// How far partitions are with a plain door.
+#[derive(Debug, Default)]
+pub struct Cursors {
+    /// The last entry that each took; those that took none are left out.
+    pub taken: BTreeMap<Partition, StreamId>,
+    /// Those that gave no answer, or none that can be read, and why.
+    pub unknown: BTreeMap<Partition, StoreError>,
+}
+
+impl Cursors {
+    /// The last entry that `partition` took, if it took any. An error if that is not known.
+    pub fn of(&mut self, partition: Partition) -> StoreResult<Option<StreamId>> {
+        match self.unknown.remove(&partition) {
+            Some(error) => Err(error),
+            None => Ok(self.taken.get(&partition).copied()),
+        }
+    }
+}
+
 /// An entry of the plain door, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relayed {
@@ -137,7 +162,7 @@ pub struct Refused {
     pub reply_to: Option<ReplyTo>,
     /// What it asked for over its agent's class, where that could be read.
     pub durability: Durability,
-    /// `malformed`, `ambiguous` or `durability`.
+    /// `malformed`, `ambiguous`, `durability` or `unreadable`.
     pub reason: String,
     /// A sentence.
     pub sentence: String,

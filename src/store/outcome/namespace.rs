@@ -1,10 +1,13 @@
 //! The namespace: its settings and who is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AgentDeclaration, AgentName, Millis, Pool, Settings, WorkerId};
+use crate::{
+    model::{AgentDeclaration, AgentName, Millis, Pool, Settings, WorkerId},
+    store::{StoreError, StoreResult},
+};
 
 /// What `configure` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,28 @@ pub enum Configured {
     Agreed,
     /// It has others; nothing was changed.
     Differs(Settings),
+}
+
+/// The declared agents, each by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// How they are served.
+    pub known: BTreeMap<AgentName, AgentDeclaration>,
+    /// Those of which this version cannot read how. They are never taken for ones that nobody declared.
+    pub unreadable: BTreeSet<AgentName>,
+}
+
+impl Agents {
+    /// How `agent` is served, if anybody declared it. An error where that cannot be read.
+    pub fn of(&self, agent: &AgentName) -> StoreResult<Option<&AgentDeclaration>> {
+        match self.unreadable.contains(agent) {
+            true => Err(StoreError::unreadable(
+                format!("how the agent `{agent}` is served"),
+                "its row is of a newer version, or was set by hand: see `tenure doctor`",
+            )),
+            false => Ok(self.known.get(agent)),
+        }
+    }
 }
 
 /// What `declare` found.

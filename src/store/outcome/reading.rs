@@ -54,6 +54,8 @@ pub enum Look {
     Absent,
     /// It was written by a newer version.
     Unreadable(String),
+    /// Somebody set something else at this key of it.
+    Overwritten(String),
 }
 
 /// A session, looked at.

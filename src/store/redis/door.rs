@@ -1,13 +1,14 @@
 //! Doors: messages in, replies out.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Value;
 
 use super::{
     RedisStore,
     ask::{at_least_a_millisecond, unreadable},
-    errors::is_nothing_there,
+    errors::{again, is_nothing_there},
     keys::reply_list,
     masters::Traffic,
     records::stream,
@@ -17,8 +18,8 @@ use super::{
 use crate::{
     model::{Door, Durability, MessageId, NewMessage, Partition, Pool, ReplyTo, StreamId},
     store::{
-        DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive, Sent,
-        StoreError, StoreResult,
+        Cursors, DeadLetter, Ingress, IngressEntry, Refusal, Refused, Relay, Relayed, RelayedKind, Revive,
+        Sent, StoreError, StoreResult,
     },
 };
 
@@ -164,23 +165,47 @@ impl RedisStore {
         self.shared.masters.call(Traffic::Leases, &call).await.map(drop)
     }
 
-    pub(super) async fn read_cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        let (source, mut cursors) = (door.to_string(), BTreeMap::new());
-        for together in self.shared.masters.groups(self.keys().partitions().all()) {
-            let mut look = redis::pipe();
-            let keys: Vec<_> = together.iter().map(|of| self.keys().partition(*of).cursor()).collect();
-            for key in &keys {
-                look.cmd("HGET").arg(key).arg(&source);
-            }
-            let values = self.shared.masters.all_of(Traffic::Leases, &keys[0], &look).await?;
-            for (partition, value) in together.into_iter().zip(values) {
-                if value != Value::Nil {
-                    let id = text(value).and_then(|cursor| cursor_id(&cursor));
-                    cursors.insert(partition, id.map_err(unreadable("a cursor"))?);
-                }
+    pub(super) async fn read_cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        let groups = self.shared.masters.groups(of.iter().copied()).into_iter();
+        // Side by side: the silence of one master is waited for once, and by nobody else.
+        let read = join_all(groups.map(|together| self.read_cursors_of(door, together))).await;
+        let mut cursors = Cursors::default();
+        for (partition, cursor) in read.into_iter().flatten() {
+            match cursor {
+                Ok(Some(id)) => _ = cursors.taken.insert(partition, id),
+                Ok(None) => (),
+                Err(error) => _ = cursors.unknown.insert(partition, error),
             }
         }
-        Ok(cursors)
+        match cursors.unknown.pop_first() {
+            Some((_, error)) if cursors.unknown.len() + 1 == of.len() => Err(error),
+            unknown => {
+                cursors.unknown.extend(unknown);
+                Ok(cursors)
+            }
+        }
+    }
+
+    /// The cursors of partitions that one pipeline may be about.
+    async fn read_cursors_of(
+        &self,
+        door: Door,
+        together: Vec<Partition>,
+    ) -> Vec<(Partition, StoreResult<Option<StreamId>>)> {
+        let keys: Vec<_> = together.iter().map(|of| self.keys().partition(*of).cursor()).collect();
+        let Some(first) = keys.first() else { return Vec::new() };
+        let (source, mut look) = (door.to_string(), redis::pipe());
+        for key in &keys {
+            look.cmd("HGET").arg(key).arg(&source);
+        }
+        let cursors: Vec<_> = match self.shared.masters.each(Traffic::Leases, first, &look).await {
+            Ok(values) if values.len() == keys.len() => {
+                keys.iter().zip(values).map(|(key, value)| cursor(key, value)).collect()
+            }
+            Ok(_) => keys.iter().map(|_| Err(some_are_gone())).collect(),
+            Err(error) => keys.iter().map(|_| Err(again(&error))).collect(),
+        };
+        together.into_iter().zip(cursors).collect()
     }
 
     pub(super) async fn relay_batch(
@@ -317,6 +342,23 @@ fn sent(reply: &mut Reply) -> StoreResult<Result<Sent, (Reply, String)>> {
 fn refusal(word: &str) -> Option<Refusal> {
     let all = [Refusal::Stopped, Refusal::Full, Refusal::TooLarge, Refusal::Malformed, Refusal::Unreadable];
     all.into_iter().find(|refusal| refusal.as_str() == word)
+}
+
+fn some_are_gone() -> StoreError {
+    StoreError::Unavailable("some answers are gone".into())
+}
+
+/// What the cursor at `key` says; an answer that cannot be read is told with that key.
+fn cursor(key: &str, value: StoreResult<Value>) -> StoreResult<Option<StreamId>> {
+    match value {
+        Ok(Value::Nil) => Ok(None),
+        Ok(value) => {
+            let id = text(value).and_then(|cursor| cursor_id(&cursor));
+            id.map(Some).map_err(|why| StoreError::unreadable(format!("`{key}`"), why))
+        }
+        Err(StoreError::Unreadable { why, .. }) => Err(StoreError::unreadable(format!("`{key}`"), why)),
+        Err(error) => Err(error),
+    }
 }
 
 /// A cursor is the id taken last, and the replication id of the server it was taken from.

@@ -179,6 +179,20 @@ pub(super) fn is_nothing_there(error: &StoreError) -> bool {
     matches!(error, StoreError::Refused(why) if why.ends_with("ERR no such key"))
 }
 
+/// What cannot be read where a server says so of some key, and not of which.
+const A_KEY: &str = "a key of this namespace";
+
+/// The same error, with the first key of what was asked.
+pub(super) fn about(key: &[u8], error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unreadable { what, why } if what == A_KEY => {
+            let key = String::from_utf8_lossy(key);
+            StoreError::unreadable(format!("`{key}`, or a key that is used with it,"), why)
+        }
+        error => error,
+    }
+}
+
 /// An error by its code, as Redis writes it before the text.
 fn answered(address: &str, code: &str, detail: &str) -> StoreError {
     let refused = |what: &str| StoreError::Refused(format!("{address} {what}"));
@@ -193,7 +207,7 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
         "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => of_cluster(redirected(address, code, detail)),
-        "WRONGTYPE" => StoreError::unreadable("a key of this namespace", detail),
+        "WRONGTYPE" => StoreError::unreadable(A_KEY, detail),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
         _ => refused(&format!("answered {code} {detail}")),
     }

@@ -61,7 +61,12 @@ impl Keys {
 
     /// String that expires: whether a member's time is over.
     pub fn alive(&self, worker: &WorkerId) -> String {
-        self.of_namespace(&format!("alive:{worker}"))
+        self.alive_named(worker.as_str())
+    }
+
+    /// The same of whoever stands among the members by that name.
+    pub(super) fn alive_named(&self, name: &str) -> String {
+        self.of_namespace(&format!("alive:{name}"))
     }
 
     /// The channel that a worker is subscribed to as long as its process lives; nothing is published there.

@@ -14,7 +14,7 @@ use super::{
     admin::Admin,
     cluster::Cluster,
     commit_lane::{CommitLane, Written},
-    errors::{again, alone, elsewhere},
+    errors::{about, again, alone, elsewhere},
     keys::Keys,
     lanes::Lane,
     merged::{Job, Merged, Outcome, Piece},
@@ -161,10 +161,11 @@ impl Masters {
     where
         F: Future<Output = StoreResult<T>>,
     {
-        match self {
+        let asked = match self {
             Self::One(master) => ask(master.clone()).await.map_err(alone),
             Self::Cluster(cluster) => cluster.on(key, ask).await,
-        }
+        };
+        asked.map_err(|error| about(key, error))
     }
 
     /// Who answers for `key` on the lane that leases go through.
@@ -189,7 +190,8 @@ impl Masters {
 
     /// Calls a script, and waits for the class.
     pub(super) async fn write(&self, class: Durability, keys: &Keys, call: Call) -> StoreResult<Written> {
-        match self {
+        let key = call.key().to_vec();
+        let written = match self {
             Self::One(master) => master.commits(class, keys).write(Some(call)).await.map_err(alone),
             Self::Cluster(cluster) => {
                 let call = &call;
@@ -198,7 +200,8 @@ impl Masters {
                 };
                 cluster.on(call.key(), ask).await
             }
-        }
+        };
+        written.map_err(|error| about(&key, error))
     }
 
     /// Waits for the class of what was written before where the key `mark` is.
@@ -249,17 +252,6 @@ impl Masters {
             Self::One(_) => vec![places.collect()],
             Self::Cluster(_) => places.map(|place| vec![place]).collect(),
         }
-    }
-
-    /// Runs a pipeline about `key`; a command's error fails it all.
-    pub(super) async fn all_of(
-        &self,
-        traffic: Traffic,
-        key: &str,
-        pipeline: &Pipeline,
-    ) -> StoreResult<Vec<Value>> {
-        let ask = move |master: Arc<Master>| async move { master.lane(traffic).all(pipeline).await };
-        self.on(key.as_bytes(), ask).await
     }
 
     /// Runs a command that nothing waits for, about `key`.

@@ -1,20 +1,20 @@
 //! What belongs to the namespace: settings, agents, members.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use redis::Value;
 use serde::de::DeserializeOwned;
 
 use super::{
     RedisStore,
-    ask::{at_least_a_millisecond, parse_names},
+    ask::{at_least_a_millisecond, unreadable},
     masters::{Master, Masters, Traffic},
     replies::{Reply, text},
     scripts::{Call, Name},
 };
 use crate::{
     model::{AgentDeclaration, AgentName, BadAddress, Settings, WorkerId},
-    store::{Configured, Declared, Member, StoreError, StoreResult},
+    store::{Agents, Configured, Declared, Member, StoreError, StoreResult},
 };
 
 /// The field of `conf` that holds the settings.
@@ -72,7 +72,7 @@ impl RedisStore {
                     let AgentDeclaration { pool, .. } = parse_json("a declared agent", &reply.text()?)?;
                     return Ok(Declared::Elsewhere { pool, workers: by_incarnation(members_of(reply)?) });
                 }
-                "unnamed" => named.extend(members_of(reply)?),
+                "unnamed" => named.extend(names_of(reply)?),
                 other => return Err(reply.unknown(other)),
             }
         }
@@ -84,35 +84,33 @@ impl RedisStore {
         worker: &WorkerId,
         agent: &AgentName,
         how: &AgentDeclaration,
-        named: &[WorkerId],
+        named: &[String],
     ) -> Call {
         let mut names = vec![self.keys().agents(), self.keys().members()];
-        names.extend(named.iter().map(|member| self.keys().alive(member)));
+        names.extend(named.iter().map(|member| self.keys().alive_named(member)));
         let json = serde_json::to_string(how).expect("a declaration is plain data");
         let call = self.script(Name::Declare, &names).arg(agent.as_str()).arg(json);
         let call = call.arg(how.pool.as_str()).arg(worker.as_str());
-        named.iter().fold(call, |call, member| call.arg(member.as_str()))
+        named.iter().fold(call, |call, member| call.arg(member))
     }
 
-    pub(super) async fn declared_agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
-        let table = self.keys().agents();
-        let (agents, unreadable) = self.rows(table.clone()).await?;
+    pub(super) async fn declared_agents(&self) -> StoreResult<Agents> {
+        let (known, unreadable) = self.rows(self.keys().agents()).await?;
         // No session is of an agent without a good name. As for the others: a session made in another pool than its agent's
         // stays there, and what was told below its class is told.
-        match unreadable.iter().find(|row| row.parse::<AgentName>().is_ok()) {
-            Some(row) => Err(StoreError::unreadable(table, format!("the row `{row}`: see `tenure doctor`"))),
-            None => Ok(agents),
-        }
+        let unreadable = unreadable.iter().filter_map(|row| row.parse().ok()).collect();
+        Ok(Agents { known, unreadable })
     }
 
     pub(super) async fn announce_member(&self, member: &Member, ttl: Duration) -> StoreResult<()> {
         let members = self.keys().members();
-        let mut list = redis::cmd("HKEYS");
+        let mut list = redis::cmd("HGETALL");
         list.arg(&members);
         let found = self.shared.masters.run(Traffic::Leases, &members, &list).await?;
-        let others: Vec<WorkerId> = parse_names("the members", found)?;
-        let others: Vec<_> =
-            others.into_iter().filter(|other| *other != member.worker).take(MEMBERS_AT_ONCE).collect();
+        let (readable, unreadable) = self.read_rows::<WorkerId, Member>(&members, found)?;
+        // A newer version's time is over like anybody's, and then its row goes.
+        let others = readable.into_keys().chain(unreadable.iter().filter_map(|row| row.parse().ok()));
+        let others: Vec<_> = others.filter(|other| *other != member.worker).take(MEMBERS_AT_ONCE).collect();
         let mut names = vec![members, self.keys().alive(&member.worker)];
         names.extend(others.iter().map(|other| self.keys().alive(other)));
         let json = serde_json::to_string(member).expect("a member is plain data");
@@ -182,6 +180,12 @@ pub(super) async fn settings(
 fn by_incarnation(mut workers: Vec<WorkerId>) -> Vec<WorkerId> {
     workers.sort();
     workers
+}
+
+/// The names that a reply ends with: whoever wrote among the members by hand may have used any.
+fn names_of(reply: Reply) -> StoreResult<Vec<String>> {
+    let names = reply.rest().map(|name| text(name).map_err(unreadable("the name of a member")));
+    names.collect()
 }
 
 /// The workers that a reply ends with.

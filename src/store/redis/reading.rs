@@ -9,7 +9,7 @@ use super::{
     ask::{at_least_a_millisecond, unreadable, unreadable_in},
     masters::Traffic,
     records::{Fields, dead_letter, entry, session_record, stream},
-    replies::{bytes, names},
+    replies::{bytes, names, text},
     scripts::Name,
 };
 use crate::{
@@ -31,6 +31,9 @@ impl RedisStore {
         let mut reply =
             self.ask(Traffic::Reads, self.script(Name::Look, &[keys.meta(), keys.inbox()])).await?;
         let (meta, waiting) = (reply.list()?, reply.parse()?);
+        if let Some(key) = reply.rest().next() {
+            return Ok(Look::Overwritten(text(key).map_err(unreadable("a key"))?));
+        }
         let bad = |why| StoreError::unreadable(format!("session {session}"), why);
         let meta = Fields::read(Value::Array(meta)).map_err(bad)?;
         if is_nothing(&meta) {

@@ -70,7 +70,6 @@ const SYNCING: &str = "waitaof";
 const READING_SETTINGS: &str = "config|get";
 
 const WORKING: &[&str] = &[
-    "hkeys",
     "lrange",
     "pubsub|shardnumsub",
     "script|load",

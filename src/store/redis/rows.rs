@@ -1,7 +1,8 @@
 //! The rows of the namespace's own tables, agents and members: each by itself.
 //!
 //! One that this version cannot read is of a newer version, or of somebody who tried something by hand. It is told of once. Of members
-//! it is left out, and fails nobody who wants the others. An agent's is never taken for none.
+//! it is left out, and fails nobody who wants the others. An agent's is never taken for none: it fails who must know
+//! that agent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,13 +25,11 @@ use crate::{
 pub(super) struct Unreadable(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Unreadable {
-    /// Remembers which rows of a table cannot be read now; says so of each that could be before.
-    fn saw(&self, table: String, rows: BTreeSet<String>) {
+    /// Remembers which rows of a table cannot be read now; those that were not among them at the last look.
+    fn news(&self, table: &str, rows: &BTreeSet<String>) -> Vec<String> {
         let mut all = self.0.lock().expect("nobody panics with the lock held");
-        let known = all.insert(table.clone(), rows.clone()).unwrap_or_default();
-        for row in rows.difference(&known) {
-            warn!(table, row, "a row cannot be read: see `tenure doctor`");
-        }
+        let known = all.insert(table.to_owned(), rows.clone()).unwrap_or_default();
+        rows.difference(&known).cloned().collect()
     }
 }
 
@@ -42,8 +41,19 @@ impl RedisStore {
         T: DeserializeOwned,
     {
         let found = self.shared.masters.administer(&table, redis::cmd("HGETALL").arg(&table)).await?;
-        let (rows, unreadable) = read(found).map_err(|why| StoreError::unreadable(table.as_str(), why))?;
-        self.shared.unreadable.saw(table, unreadable.clone());
+        self.read_rows(&table, found)
+    }
+
+    /// The same of a table that was read. Each row that cannot be is told of once.
+    pub(super) fn read_rows<K, T>(&self, table: &str, found: Value) -> StoreResult<Read<K, T>>
+    where
+        K: FromStr + Ord,
+        T: DeserializeOwned,
+    {
+        let (rows, unreadable) = read(found).map_err(|why| StoreError::unreadable(table, why))?;
+        for row in self.shared.unreadable.news(table, &unreadable) {
+            warn!(table, row, "a row cannot be read: see `tenure doctor`");
+        }
         Ok((rows, unreadable))
     }
 
@@ -71,4 +81,20 @@ fn read<K: FromStr + Ord, T: DeserializeOwned>(found: Value) -> Result<Read<K, T
         }
     }
     Ok((rows, unreadable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_told_of_once_until_it_could_be_read_again() {
+        let (unreadable, rows) =
+            (Unreadable::default(), |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(unreadable.news("members", &rows(&["a"])), ["a"]);
+        assert_eq!(unreadable.news("members", &rows(&["a", "b"])), ["b"]);
+        assert_eq!(unreadable.news("agents", &rows(&["a"])), ["a"], "another table");
+        assert!(unreadable.news("members", &rows(&["b"])).is_empty());
+        assert_eq!(unreadable.news("members", &rows(&["a", "b"])), ["a"]);
+    }
 }

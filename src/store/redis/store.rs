@@ -1,6 +1,6 @@
 //! The [`Store`] contract, bound method by method.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{RedisListener, RedisStore, workers::Renewing};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
-        OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal, Revive, Run,
-        Sent, Store, StoreResult, Survey, Vitals,
+        Agents, Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete,
+        Deliverer, Fire, FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member,
+        Mend, Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Relay, Relayed, Release, Renewal,
+        Revive, Run, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -52,7 +52,7 @@ impl Store for RedisStore {
         self.lack_of(partition, class).await
     }
 
-    async fn agents(&self) -> StoreResult<BTreeMap<AgentName, AgentDeclaration>> {
+    async fn agents(&self) -> StoreResult<Agents> {
         self.declared_agents().await
     }
 
@@ -92,8 +92,8 @@ impl Store for RedisStore {
         self.advance_ingress_past(door, past).await
     }
 
-    async fn cursors(&self, door: Door) -> StoreResult<BTreeMap<Partition, StreamId>> {
-        self.read_cursors(door).await
+    async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        self.read_cursors(door, of).await
     }
 
     async fn relay(

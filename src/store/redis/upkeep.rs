@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     model::{AgentName, Millis, Partition, Pool, SessionId, WorkerId},
-    store::{Delete, Fire, FirstMessage, Free, Mail, Mend, Offer, OutReply, Proceed, StoreResult, Survey},
+    store::{
+        Delete, Fire, FirstMessage, Free, Mail, Mend, Offer, OutReply, Proceed, StoreError, StoreResult,
+        Survey,
+    },
 };
 
 /// How many waiting messages one call of `delete` gives up on.
@@ -227,8 +230,11 @@ impl RedisStore {
     async fn waiting_mail(&self, inbox: &str) -> StoreResult<Vec<Mail>> {
         let mut look = redis::cmd("LRANGE");
         look.arg(inbox).arg(0).arg(DELETED_AT_ONCE - 1);
-        let Value::Array(elements) = self.shared.masters.run(Traffic::Leases, inbox, &look).await? else {
-            return Ok(Vec::new());
+        let elements = match self.shared.masters.run(Traffic::Leases, inbox, &look).await {
+            Ok(Value::Array(elements)) => elements,
+            // It is no list: what is there goes with the session.
+            Ok(_) | Err(StoreError::Unreadable { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         let mails: Result<_, String> =
             elements.into_iter().map(|element| Ok(mail(&bytes(element)?))).collect();

@@ -1,6 +1,6 @@
 //! The contract, with seals: what holds bodies or states goes through them, and all else straight on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{Sealed, SealedListener};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
         Partitions, Pool, ReplyTo, SessionId, Settings, StreamId, WorkerId, seal::Content,
     },
     store::{
-        Boundary, Bury, Claim, Claimant, Commit, Configured, DeadLetter, Declared, Delete, Deliverer, Fire,
-        FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member, Mend, Offer,
-        OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release, Renewal, Revive,
-        Run, Sent, Store, StoreResult, Survey, Vitals,
+        Agents, Boundary, Bury, Claim, Claimant, Commit, Configured, Cursors, DeadLetter, Declared, Delete,
+        Deliverer, Fire, FirstMessage, Free, Ground, HistoryRange, Ingress, Lack, Leaving, Look, Member,
+        Mend, Offer, OutReply, Presence, Proceed, Reach, Reap, Refresh, Refusal, Relay, Relayed, Release,
+        Renewal, Revive, Run, Sent, Store, StoreResult, Survey, Vitals,
     },
 };
 
@@ -130,7 +130,7 @@ impl<S: Store> Store for Sealed<S> {
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
-        fn agents() -> BTreeMap<AgentName, AgentDeclaration>;
+        fn agents() -> Agents;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;
@@ -138,7 +138,7 @@ impl<S: Store> Store for Sealed<S> {
         fn post(door: Door, fields: &[(Vec<u8>, Vec<u8>)]) -> StreamId;
         fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
         fn advance_ingress(door: Door, past: StreamId) -> ();
-        fn cursors(door: Door) -> BTreeMap<Partition, StreamId>;
+        fn cursors(door: Door, of: &[Partition]) -> Cursors;
         fn join(partition: Partition, presence: &Presence) -> Renewal;
         fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;
