@@ -67,6 +67,9 @@ for _ = 1, tonumber(ARGV[3]) do
     if id and not ids then
       return { "more" }
     end
+    if ids and is_foreign("HLEN", ids) then
+      call("DEL", ids)
+    end
     write_dead(KEYS[10], session, header.message, "deleted", 0, at, body_of(element), reply_to, asked_by(element))
     local payload = error_envelope(session, header.message, id, "deleted", "the session was deleted")
     answer(KEYS[9], ids, session, header.message, reply_to, payload, "", at)

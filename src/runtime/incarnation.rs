@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     model::{
-        AgentDeclaration, AgentName, Durability, Epoch, Millis, Partition, Pool, TurnPolicy, WorkerConfig,
-        WorkerId,
+        AgentDeclaration, AgentName, Durability, Epoch, Millis, Partition, Pool, SessionId, TurnPolicy,
+        WorkerConfig, WorkerId,
     },
     planted::{Bug, planted},
     store::{Lapsed, Store},
@@ -98,6 +98,8 @@ pub(super) struct Incarnation<S> {
     pub(super) tasks: TaskTracker,
     /// Sessions that are being passed on to other workers: a drain waits for these.
     pub(super) passing: TaskTracker,
+    /// Those that were passed on, or are being.
+    pub(super) passed_on: Mutex<BTreeSet<SessionId>>,
     pub(super) commands: mpsc::Sender<Command>,
 }
 

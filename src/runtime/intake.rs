@@ -53,9 +53,12 @@ impl<S: Store> Incarnation<S> {
         None
     }
 
-    /// Offers a session, which was offered to us as we began to drain, to somebody else. One that is lost here is offered
-    /// by the duty, which looks ten times a second.
+    /// Offers a session, which was offered to us as we began to drain, to somebody else; once, so that two who drain do not
+    /// pass it to and fro. One that is lost here is offered by the duty, which looks ten times a second.
     pub(super) fn pass_on(self: &Arc<Self>, session: SessionId) {
+        if !self.passed_on.lock().expect("nobody panics with the lock held").insert(session.clone()) {
+            return;
+        }
         let (shared, under_way) = (self.clone(), self.passing.token());
         self.spawn(async move {
             let _under_way = under_way;

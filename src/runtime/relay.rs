@@ -54,7 +54,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Relays from `door` whenever this worker has the duty of its partition, until the incarnation is over.
 pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
-    let mut left = Left { in_doubt: None, batch: BATCH, is_full: false };
+    let mut left = Left { in_doubt: None, cursors: BTreeMap::new(), batch: BATCH, is_full: false };
     let away = Away::nobody();
     loop {
         tokio::select! {
@@ -109,6 +109,8 @@ struct Left {
     /// The stream's ids went back: of entries up to here, those behind a cursor may or may not have been taken. The stream
     /// itself does not tell any more.
     in_doubt: Option<StreamId>,
+    /// How far each partition is, as far as we know; also of those that are away, for the ids may go back meanwhile.
+    cursors: BTreeMap<Partition, StreamId>,
     /// How many entries to read next: more by those that had to stay, to see what is behind them.
     batch: usize,
     /// Whether as many stay as may, so that those behind them wait.
@@ -143,9 +145,7 @@ type Batches = BTreeMap<Partition, Vec<Relayed>>;
 struct View<'a, S: Store> {
     shared: &'a Incarnation<S>,
     door: Door,
-    /// How far each partition is, as far as we know.
-    cursors: BTreeMap<Partition, StreamId>,
-    /// Those of which the server said so, and nothing went wrong since.
+    /// Those of whose cursors the server said so, and nothing went wrong since.
     known: BTreeSet<Partition>,
     agents: Agents,
     away: &'a Away,
@@ -155,8 +155,7 @@ struct View<'a, S: Store> {
 impl<'a, S: Store> View<'a, S> {
     /// A view that knows nothing yet.
     fn of(shared: &'a Incarnation<S>, door: Door, away: &'a Away, left: &'a mut Left) -> Self {
-        let (cursors, known, agents) = (BTreeMap::new(), BTreeSet::new(), Agents::default());
-        Self { shared, door, cursors, known, agents, away, left }
+        Self { shared, door, known: BTreeSet::new(), agents: Agents::default(), away, left }
     }
 
     /// Relays as long as the duty is ours.
@@ -190,14 +189,14 @@ impl<'a, S: Store> View<'a, S> {
     /// Does what it can with what was read; how many entries are gone then.
     async fn look(&mut self, read: Ingress) -> StoreResult<usize> {
         self.agents = self.shared.store.agents().await?;
-        let (many, largest) = (read.entries.len(), largest(&read.entries));
+        let (many, mean) = (read.entries.len(), mean(&read.entries));
         let mut batches = self.by_partition(read.entries);
         let away = self.away.list();
         batches.retain(|partition, _| !away.contains(partition));
         self.find_out(read.last, &batches, &away).await?;
         batches.retain(|partition, _| self.known.contains(partition));
         let gone = self.take(batches).await?;
-        self.keep(many - gone, largest);
+        self.keep(many - gone, mean);
         Ok(gone)
     }
 
@@ -215,7 +214,7 @@ impl<'a, S: Store> View<'a, S> {
             // What is behind is removed: so it is the server that says so, and not what we remember.
             let doubted = batches.iter().filter(|(partition, batch)| {
                 let first = batch.first().map(|entry| entry.id);
-                !self.known.contains(partition) || self.cursors.get(partition).copied() >= first
+                !self.known.contains(partition) || self.left.cursors.get(partition).copied() >= first
             });
             self.ask(doubted.map(|(partition, _)| *partition).collect()).await?;
         }
@@ -230,14 +229,21 @@ impl<'a, S: Store> View<'a, S> {
     }
 
     fn furthest(&self) -> StreamId {
-        self.cursors.values().max().copied().unwrap_or_default()
+        self.left.cursors.values().max().copied().unwrap_or_default()
     }
 
     async fn ask(&mut self, partitions: Vec<Partition>) -> StoreResult<()> {
         if partitions.is_empty() {
             return Ok(());
         }
-        let mut found = self.shared.store.cursors(self.door, &partitions).await?;
+        let mut found = match self.shared.store.cursors(self.door, &partitions).await {
+            // Others still go on.
+            Err(err) if !self.known.is_empty() => {
+                partitions.iter().for_each(|partition| self.lost(*partition, &err, Duration::ZERO));
+                return Ok(());
+            }
+            found => found?,
+        };
         for partition in partitions {
             match found.of(partition) {
                 Ok(cursor) => self.knows(partition, cursor),
@@ -250,8 +256,8 @@ impl<'a, S: Store> View<'a, S> {
     fn knows(&mut self, partition: Partition, cursor: Option<StreamId>) {
         self.known.insert(partition);
         match cursor {
-            Some(cursor) => _ = self.cursors.insert(partition, cursor),
-            None => _ = self.cursors.remove(&partition),
+            Some(cursor) => _ = self.left.cursors.insert(partition, cursor),
+            None => _ = self.left.cursors.remove(&partition),
         }
     }
 
@@ -279,9 +285,9 @@ impl<'a, S: Store> View<'a, S> {
     }
 
     /// Takes in how many entries had to stay.
-    fn keep(&mut self, kept: usize, largest: usize) {
-        self.left.batch = next_batch(largest, kept.min(KEPT_AT_MOST));
-        let was_full = std::mem::replace(&mut self.left.is_full, kept >= KEPT_AT_MOST);
+    fn keep(&mut self, kept: usize, mean: usize) {
+        self.left.batch = next_batch(mean, kept.min(KEPT_AT_MOST));
+        let was_full = std::mem::replace(&mut self.left.is_full, self.left.batch <= kept);
         if self.left.is_full && !was_full {
             let away = self.away.list();
             warn!(door = %self.door, kept, ?away, "so many entries have to stay that those behind them wait");
@@ -309,7 +315,7 @@ impl<'a, S: Store> View<'a, S> {
     /// Has one partition take its part, as far as that goes.
     async fn take_part(&self, partition: Partition, batch: Vec<Relayed>) -> Part {
         let began = self.shared.env.now();
-        let (done, doubtful, cursor) = (Vec::new(), Vec::new(), self.cursors.get(&partition).copied());
+        let (done, doubtful, cursor) = (Vec::new(), Vec::new(), self.left.cursors.get(&partition).copied());
         let mut part = Part { partition, cursor, done, doubtful, class: Durability::MEMORY, failed: None };
         let (new, placed) = self.place_all(&mut part, batch).await;
         let taken = self.take_batch(&mut part, new).await;
@@ -337,16 +343,19 @@ impl<'a, S: Store> View<'a, S> {
     /// What the partition is still to take, up to where that cannot be said, and why not.
     async fn place_all(&self, part: &mut Part, batch: Vec<Relayed>) -> (Vec<Relayed>, StoreResult<()>) {
         let (mut beyond, mut new) = (Beyond::new(&self.shared.store, &self.agents.known), Vec::new());
+        let mut stays = Ok(());
         for entry in batch {
             let id = entry.id;
             match self.place(part.partition, entry, &mut beyond).await {
                 Ok(Placed::New(entry)) => new.push(entry),
                 Ok(Placed::Taken(Durability::MEMORY)) => part.done.push(id),
                 Ok(Placed::Taken(class)) => part.doubt(id, class),
+                // It was taken, so what is behind it need not wait for it.
+                Err(err) if part.cursor >= Some(id) => stays = stays.and(Err(err)),
                 Err(err) => return (new, Err(err)),
             }
         }
-        (new, Ok(()))
+        (new, stays)
     }
 
     /// Has a partition take what is new to it, chunk by chunk.
@@ -370,7 +379,7 @@ impl<'a, S: Store> View<'a, S> {
             RelayedKind::Message(message) => self.agents.of(&message.session.agent()).err(),
             RelayedKind::Refuse(_) => None,
         };
-        let behind = self.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
+        let behind = self.left.cursors.get(&partition).is_some_and(|cursor| id <= *cursor);
         let in_doubt = self.left.in_doubt.is_some_and(|last| id <= last);
         let what = match (behind, in_doubt, unread) {
             (false, _, None) => beyond.refuse(partition, what).await?,
@@ -444,16 +453,16 @@ fn refused(what: RelayedKind, reason: &str, sentence: String) -> RelayedKind {
     RelayedKind::Refuse(Box::new(Refused { reason: reason.to_owned(), sentence, ..refused }))
 }
 
-/// The bytes of the largest of these entries.
-fn largest(entries: &[IngressEntry]) -> usize {
-    let bytes = |entry: &IngressEntry| entry.fields.iter().map(|(_, value)| value.len()).sum();
-    entries.iter().map(bytes).max().unwrap_or_default()
+/// The bytes of one of these entries, in the mean.
+fn mean(entries: &[IngressEntry]) -> usize {
+    let bytes = |entry: &IngressEntry| entry.fields.iter().map(|(_, value)| value.len()).sum::<usize>();
+    entries.iter().map(bytes).sum::<usize>() / entries.len().max(1)
 }
 
 /// How many entries to read next behind the `kept`, which are read once more: as many as are likely to stay within the bytes of
 /// one look; and of the kept within four times that.
-fn next_batch(largest: usize, kept: usize) -> usize {
-    let likely = BATCH_BYTES / largest.max(1);
+fn next_batch(mean: usize, kept: usize) -> usize {
+    let likely = BATCH_BYTES / mean.max(1);
     likely.clamp(1, BATCH) + kept.min(likely.saturating_mul(4))
 }
 
@@ -515,10 +524,13 @@ mod tests {
     #[test]
     fn fewer_entries_are_read_when_they_are_large() {
         let of = |bytes| IngressEntry { id: StreamId::default(), fields: vec![(Vec::new(), vec![0; bytes])] };
-        assert_eq!(next_batch(largest(&[of(10)]), 0), BATCH);
-        assert_eq!(next_batch(largest(&[of(10), of(1 << 20)]), 0), 16);
-        assert_eq!(next_batch(largest(&[of(1 << 28)]), 0), 1);
-        assert_eq!(next_batch(largest(&[]), 0), BATCH);
+        assert_eq!(next_batch(mean(&[of(10)]), 0), BATCH);
+        assert_eq!(next_batch(mean(&[of(1 << 20), of(1 << 20)]), 0), 16);
+        assert_eq!(next_batch(mean(&[of(1 << 28)]), 0), 1);
+        assert_eq!(next_batch(mean(&[]), 0), BATCH);
+        let mut mixed: Vec<_> = (0..300).map(|_| of(1_000)).collect();
+        mixed.push(of(1 << 20));
+        assert_eq!(next_batch(mean(&mixed), 600), BATCH + 600, "a large one among many closes no door");
         assert_eq!(next_batch(10, 300), BATCH + 300, "what stays at the door is read once more");
         assert_eq!(next_batch(1 << 20, 16), 16 + 16, "and what is behind it too, however large it is");
         assert_eq!(next_batch(1 << 20, 4_096), 16 + 64, "within bounds");

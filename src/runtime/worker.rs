@@ -1,6 +1,9 @@
 //! A worker: built, started, drained; one incarnation after the other.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -434,6 +437,7 @@ impl<S: Store> Parts<S> {
             duties: Duties::default(),
             tasks: TaskTracker::new(),
             passing: TaskTracker::new(),
+            passed_on: Mutex::default(),
             commands,
             lapses,
         });

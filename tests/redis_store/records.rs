@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
-    model::{AgentDeclaration, Body, Door, Group, Millis, Pool, StreamId},
+    model::{AgentDeclaration, Body, Door, Group, IdempotencyKey, Millis, NewMessage, Pool, StreamId},
     store::{
         Commit, Declared, Delete, Look, Mail, Member, MemberState, Refusal, Relay, Relayed, RelayedKind,
         Sent, Store, StoreError, Tally,
@@ -263,6 +263,21 @@ async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_del
         assert_eq!(dead.len(), usize::from(kind == "meta"), "what could be read of its mail is kept");
         assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Absent);
     }
+}
+
+#[tokio::test]
+async fn a_session_whose_id_somebody_wrote_over_is_deleted_and_its_message_given_up_on_once() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let mut connection = by_hand(&server).await;
+    let spoilt = session("echo/a");
+    let id: IdempotencyKey = "order-7".parse().unwrap();
+    send(&store, &NewMessage { id: Some(id.clone()), ..message(&spoilt, 1) }).await;
+    connection.set::<_, _, ()>(store.keys().session(&spoilt).ids(&id), "by hand").await.unwrap();
+    assert_eq!(store.delete(&spoilt, &Pool::default(), None).await.unwrap(), Delete::Deleted);
+    let partition = store.partitions().of(&spoilt);
+    assert_eq!(store.dead(partition, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.delete(&spoilt, &Pool::default(), None).await.unwrap(), Delete::Absent);
 }
 
 #[tokio::test]

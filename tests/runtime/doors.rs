@@ -6,7 +6,7 @@ use tenure::{
     Home, Worker, WorkerHandle,
     agents::Echo,
     model::{Door, Partition, ReplyTo, SessionId, Settings, StreamId, WorkerConfig},
-    store::{MemoryStore, Relayed, RelayedKind, Store},
+    store::{MemoryStore, Relay, Relayed, RelayedKind, Store},
 };
 
 use crate::{
@@ -199,4 +199,28 @@ async fn while_a_partition_is_silent_its_entries_stay_in_order_and_those_of_othe
     fleet.until(MINUTE * 3, async || fleet.texts("count/a").await == said(310)).await;
     fleet.until(MINUTE, async || left().await == 0).await;
     assert_eq!(fleet.texts(&other).await, said(310), "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_taken_and_of_whose_agent_nobody_can_read_stays_and_those_behind_it_go_on() {
+    let fleet = Fleet::new(9);
+    let partition = |name: &str| fleet.store.partitions().of(&name.parse().unwrap());
+    let beside = (0..).map(|n| format!("count/{n}")).find(|name| partition(name) == partition("other/a"));
+    let beside = beside.unwrap();
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    cable.spoil_row("other".parse().unwrap());
+    post(&fleet, &[("to", b"other/a"), ("body", b"x")]).await;
+    // Its partition took it, and who relayed it got no further.
+    let id = fleet.store.ingress(Door::MAIN, 1, Duration::ZERO).await.unwrap().last;
+    let what = RelayedKind::Message(Box::new(fleet.message("other/a", "x")));
+    let taken =
+        fleet.store.relay(partition("other/a"), Door::MAIN, None, &[Relayed { id, what }]).await.unwrap();
+    assert!(matches!(taken, Relay::Taken(_)), "{taken:?}");
+    let _worker = fleet.start(store, WorkerConfig::named("w".parse().unwrap()), Home::Own).await.unwrap();
+    for n in 0..3 {
+        post(&fleet, &[("to", beside.as_bytes()), ("body", n.to_string().as_bytes())]).await;
+    }
+    fleet.until(MINUTE, async || fleet.texts(&beside).await == ["0", "1", "2"]).await;
+    let left = fleet.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries;
+    assert_eq!(left.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id]);
 }

@@ -38,6 +38,8 @@ pub struct Flaky {
     lost_after_ms: Arc<AtomicU64>,
     /// Partitions that take nothing of a plain door, and do not tell how far they are.
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    /// Agents of which nobody can read how they are served.
+    unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
     lost_in_1000: Arc<AtomicU64>,
     cut: watch::Receiver<bool>,
@@ -53,6 +55,7 @@ pub struct Cable {
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
 }
 
 impl Cable {
@@ -83,6 +86,11 @@ impl Cable {
     /// From now on this partition does not answer a relay.
     pub fn silence(&self, partition: Partition) {
         self.silent.lock().unwrap().insert(partition);
+    }
+
+    /// From now on nobody can read how this agent is served.
+    pub fn spoil_row(&self, agent: AgentName) {
+        self.unreadable.lock().unwrap().insert(agent);
     }
 
     /// From now on all partitions answer.
@@ -124,6 +132,7 @@ impl Flaky {
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
         let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let silent = Arc::<Mutex<BTreeSet<_>>>::default();
+        let unreadable = Arc::<Mutex<BTreeSet<_>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
             cut: sender,
@@ -134,6 +143,7 @@ impl Flaky {
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
             silent: silent.clone(),
+            unreadable: unreadable.clone(),
         };
         (
             Self {
@@ -145,6 +155,7 @@ impl Flaky {
                 calls,
                 lost_after_ms,
                 silent,
+                unreadable,
                 lost_in_1000,
                 cut,
             },
@@ -249,6 +260,13 @@ impl Store for Flaky {
         Ok(cursors)
     }
 
+    async fn agents(&self) -> StoreResult<Agents> {
+        let mut agents = self.through("agents", self.server().agents()).await?;
+        let unreadable = self.unreadable.lock().unwrap().clone();
+        agents.known.retain(|agent, _| !unreadable.contains(agent));
+        Ok(Agents { unreadable, ..agents })
+    }
+
     async fn relay(
         &self,
         partition: Partition,
@@ -269,7 +287,6 @@ impl Store for Flaky {
         fn declare(worker: &WorkerId, agent: &AgentName, how: &AgentDeclaration) -> Declared;
         fn reach(partition: Partition, class: Durability) -> Reach;
         fn lacks(partition: Partition, class: Durability) -> Option<Lack>;
-        fn agents() -> Agents;
         fn announce(member: &Member, ttl: Duration) -> ();
         fn retire(worker: &WorkerId) -> ();
         fn members() -> Vec<Member>;

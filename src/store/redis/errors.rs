@@ -96,7 +96,7 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
         // The client library's words for what the server answered to SELECT.
-        ErrorKind::Server(_) => no_database(address, error.detail().unwrap_or_default()),
+        ErrorKind::Server(_) => no_database(address, error),
         _ => unanswered(address, error),
     }
 }
@@ -156,12 +156,16 @@ fn refused_login(address: &str) -> StoreError {
 }
 
 /// The answer to SELECT, of which the code is not known any more.
-fn no_database(address: &str, said: &str) -> StoreError {
+fn no_database(address: &str, error: RedisError) -> StoreError {
+    let said = error.detail().unwrap_or_default();
     if said.starts_with("Authentication required") {
         return refused_login(address);
     }
     if said.contains("no permissions") {
         return forbidden(address, said);
+    }
+    if !said.contains("DB index") {
+        return unanswered(address, error);
     }
     StoreError::Refused(format!(
         "{address} has no such database ({said}): mend the number at the end of --redis (TENURE_REDIS)"
