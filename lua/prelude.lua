@@ -29,7 +29,7 @@ local SENTENCES = {
   full = "the session's inbox is full",
   too_large = "the body is larger than the limit",
   malformed = "the entry is not a message",
-  unreadable = "the session was written by a newer version",
+  unreadable = "the session was written by a newer version, or by hand",
 }
 
 local function now()

@@ -135,7 +135,7 @@ impl<S: Store> Incarnation<S> {
                 self.trust.extend(partition, attempt, self.trusted_until(attempt));
             }
         }
-        let mut failed = None;
+        let (mut answered, mut failed) = (false, None);
         let give_up = attempt.plus(every);
         loop {
             self.lapse();
@@ -145,13 +145,20 @@ impl<S: Store> Incarnation<S> {
                 () = self.stops.lost.cancelled() => return give_up,
                 answer = renewals.next() => match answer {
                     None => break,
-                    Some((partition, Ok(renewal))) => self.renewed(partition, attempt, renewal),
+                    Some((partition, Ok(renewal))) => {
+                        answered = true;
+                        self.renewed(partition, attempt, renewal);
+                    }
                     Some((partition, Err(err))) => failed = Some((partition, err)),
                 },
                 // Dropped renewals may still take effect; that lengthens a lease we do not trust.
                 () = self.env.sleep_until(until) => {
                     if self.env.now() >= give_up {
                         warn!(worker = %self.worker, "renewals are not answered");
+                        drop(renewals);
+                        if answered {
+                            self.announce_until(give_up.plus(every / 10)).await;
+                        }
                         return self.env.now();
                     }
                 }

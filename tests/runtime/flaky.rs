@@ -36,7 +36,7 @@ pub struct Flaky {
     /// How often each operation was called.
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
-    /// Partitions that take nothing of a plain door, and do not tell how far they are.
+    /// Partitions that renew nothing, take nothing of a plain door, and do not tell how far they are.
     silent: Arc<Mutex<BTreeSet<Partition>>>,
     /// Agents of which nobody can read how they are served.
     unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
@@ -83,7 +83,7 @@ impl Cable {
         *self.lost_next.lock().unwrap() = Some(operation);
     }
 
-    /// From now on this partition does not answer a relay.
+    /// From now on this partition answers neither a relay nor a renewal.
     pub fn silence(&self, partition: Partition) {
         self.silent.lock().unwrap().insert(partition);
     }
@@ -260,6 +260,14 @@ impl Store for Flaky {
         Ok(cursors)
     }
 
+    async fn renew(&self, partition: Partition, presence: &Presence) -> StoreResult<Renewal> {
+        if self.is_silent(partition) {
+            self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
+            return Err(lost());
+        }
+        self.through("renew", self.server().renew(partition, presence)).await
+    }
+
     async fn agents(&self) -> StoreResult<Agents> {
         let mut agents = self.through("agents", self.server().agents()).await?;
         let unreadable = self.unreadable.lock().unwrap().clone();
@@ -297,7 +305,6 @@ impl Store for Flaky {
         fn remove_ingress(door: Door, ids: &[StreamId]) -> ();
         fn advance_ingress(door: Door, past: StreamId) -> ();
         fn join(partition: Partition, presence: &Presence) -> Renewal;
-        fn renew(partition: Partition, presence: &Presence) -> Renewal;
         fn bury(partition: Partition, worker: &WorkerId, ground: Ground) -> Bury;
         fn vital(workers: &[WorkerId]) -> Vitals;
         fn tell_to_drain(worker: &WorkerId) -> bool;

@@ -6,11 +6,11 @@ use tenure::{
     Home, StartError, Worker, WorkerHandle,
     agents::Echo,
     client::{Client, Outgoing},
-    model::{Cause, Limits, Settings, WorkerConfig},
+    model::{Cause, Limits, Partition, Settings, WorkerConfig},
     store::MemoryStore,
 };
 
-use crate::{faults::flaky_worker, fleet::Fleet};
+use crate::{faults::flaky_worker, flaky::Flaky, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(10);
@@ -198,4 +198,20 @@ async fn a_restarted_worker_of_the_same_name_is_another_and_inherits_nothing() {
     );
     let members = client(&fleet).workers().await.unwrap();
     assert_eq!(members.iter().map(|member| &member.worker).collect::<Vec<_>>(), [&second.id()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_stays_on_the_list_while_one_of_several_servers_is_silent() {
+    let fleet = Fleet::new(7);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let config = WorkerConfig::named("w".parse().unwrap());
+    let lease = config.lease.ttl();
+    let _worker = fleet.start(store, config, Home::Own).await.unwrap();
+    cable.silence(Partition(3));
+    // It neither answers nor breaks off while a renewal may last.
+    cable.give_up_after(lease);
+    for _ in 0..30 {
+        fleet.env.sleep(lease / 5).await;
+        assert_eq!(names(&fleet).await, ["w"]);
+    }
 }

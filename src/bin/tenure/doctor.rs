@@ -120,9 +120,12 @@ async fn rows(store: &RedisStore) -> Option<Check> {
         check: "rows",
         status: if is_needed { CheckStatus::Fail } else { CheckStatus::Warn },
         found: format!("cannot be read: {}", named.join(", ")),
-        advice: Some(
-            "HDEL it there if no newer version of tenure wrote it: no message is taken for such an agent, and no worker of it starts",
-        ),
+        advice: Some(match is_needed {
+            true => {
+                "HDEL it there if no newer version of tenure wrote it: no message is taken for such an agent, and no worker of it starts"
+            }
+            false => "HDEL it there if no newer version of tenure wrote it",
+        }),
     })
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn advice(session: &SessionId, status: Status, cause: Option<Cause>) 
             "nothing: it goes on when others of its group or agent have ended their turns".to_owned()
         }
         (_, Some(Cause::Unreadable)) => {
-            format!("use the version that wrote it; once it can be read, `tenure unquarantine {session}`; `tenure show {session} --mail` shows what waits")
+            format!("use the version that wrote it, or put back what was set by hand; once it can be read, `tenure unquarantine {session}`; `tenure show {session} --mail` shows what waits")
         }
         (_, Some(Cause::Poison)) => format!(
             "see its first message in `tenure show {session} --mail`, and its workers' logs; then `tenure unquarantine {session}`, with --drop-message to give up on its first message"

@@ -145,7 +145,7 @@ fn way_out(reason: Refusal) -> &'static str {
         Refusal::Full => "send again when it has taken some of its messages (`tenure show`)",
         Refusal::TooLarge => "send less, or a reference to it",
         Refusal::Malformed => "send a JSON object or text",
-        Refusal::Unreadable => "use the version that wrote it",
+        Refusal::Unreadable => "use the version that wrote it, or put back what was set by hand",
     }
 }
 

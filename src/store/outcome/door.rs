@@ -69,7 +69,7 @@ impl Refusal {
             Self::Full => "the session's inbox is full",
             Self::TooLarge => "the body is larger than the limit",
             Self::Malformed => "the entry is not a message",
-            Self::Unreadable => "the session was written by a newer version",
+            Self::Unreadable => "the session was written by a newer version, or by hand",
         }
     }
 }
