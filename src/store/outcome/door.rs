@@ -113,7 +113,7 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// The last entry that `partition` took, if it took any. An error if that is not known.
+    /// The last entry that `partition` took, if it took any. An error if that is not known, which is given once.
     pub fn of(&mut self, partition: Partition) -> StoreResult<Option<StreamId>> {
         match self.unknown.remove(&partition) {
             Some(error) => Err(error),

@@ -58,6 +58,12 @@ impl Scene<'_> {
             |exchange: &&Exchange| exchange.answered >= restarted.began && exchange.sent <= restarted.ended;
         let added = |exchange: &Exchange| exchange.took().saturating_sub(usual);
         let mut measured = Measured::of(exchanges.iter().filter(during).map(added).collect());
+        if measured.samples.len() < self.sessions {
+            return Err(Failure::new(
+                Exit::Failed,
+                "too few messages during the restart, which was soon over: take a shorter --turn",
+            ));
+        }
         measured.bars = vec![
             Bar::within("added_max_ms", measured.percentile(100), self.args.turn),
             Bar::exactly("failed", failed, 0),
