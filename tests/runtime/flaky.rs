@@ -29,8 +29,8 @@ pub struct Flaky {
     partitions: MemoryStore,
     inner: Arc<Mutex<MemoryStore>>,
     env: Env,
-    /// The operation whose next request is lost.
-    lost_next: Arc<Mutex<Option<&'static str>>>,
+    /// The operation of which a request is lost, and how many arrive before.
+    lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     /// The operation that next meets a server which is just back.
     loading_next: Arc<Mutex<Option<&'static str>>>,
     /// How often each operation was called.
@@ -49,7 +49,7 @@ pub struct Flaky {
 pub struct Cable {
     cut: watch::Sender<bool>,
     inner: Arc<Mutex<MemoryStore>>,
-    lost_next: Arc<Mutex<Option<&'static str>>>,
+    lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     loading_next: Arc<Mutex<Option<&'static str>>>,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
@@ -80,7 +80,12 @@ impl Cable {
 
     /// The next request of this operation is lost.
     pub fn lose_next(&self, operation: &'static str) {
-        *self.lost_next.lock().unwrap() = Some(operation);
+        self.lose_after(0, operation);
+    }
+
+    /// So many requests of this operation arrive, and the one after them is lost.
+    pub fn lose_after(&self, arrive: usize, operation: &'static str) {
+        *self.lost_next.lock().unwrap() = Some((operation, arrive));
     }
 
     /// From now on this partition answers neither a relay nor a renewal.
@@ -171,6 +176,17 @@ impl Flaky {
         self.silent.lock().unwrap().contains(&partition)
     }
 
+    /// Whether this is the request that is to be lost.
+    fn is_lost_now(&self, operation: &'static str) -> bool {
+        let mut next = self.lost_next.lock().unwrap();
+        match next.as_mut().filter(|(lost, _)| *lost == operation) {
+            Some((_, arrive @ 1..)) => *arrive -= 1,
+            Some(_) => return next.take().is_some(),
+            None => (),
+        }
+        false
+    }
+
     /// Passes a call on, or loses it on its way there or back.
     async fn through<T>(
         &self,
@@ -179,7 +195,7 @@ impl Flaky {
     ) -> StoreResult<T> {
         *self.calls.lock().unwrap().entry(operation).or_default() += 1;
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
-        if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+        if self.is_lost_now(operation) {
             self.env.sleep(patience()).await;
             return Err(lost());
         }
@@ -248,6 +264,9 @@ impl Store for Flaky {
     }
 
     async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        if of.len() == self.partitions().all().count() {
+            *self.calls.lock().unwrap().entry("cursors of all").or_default() += 1;
+        }
         let (silent, there): (Vec<_>, Vec<_>) = of.iter().partition(|partition| self.is_silent(**partition));
         if !silent.is_empty() {
             self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
