@@ -237,7 +237,7 @@ impl<'a, S: Store> View<'a, S> {
         if partitions.is_empty() {
             return Ok(());
         }
-        let mut found = match self.shared.store.cursors(self.door, &partitions).await {
+        let found = match self.shared.store.cursors(self.door, &partitions).await {
             // Others still go on.
             Err(err) if !self.known.is_empty() => {
                 partitions.iter().for_each(|partition| self.lost(*partition, &err, Duration::ZERO));
@@ -248,7 +248,7 @@ impl<'a, S: Store> View<'a, S> {
         for partition in partitions {
             match found.of(partition) {
                 Ok(cursor) => self.knows(partition, cursor),
-                Err(err) => self.lost(partition, &err, Duration::ZERO),
+                Err(err) => self.lost(partition, err, Duration::ZERO),
             }
         }
         Ok(())
@@ -333,7 +333,8 @@ impl<'a, S: Store> View<'a, S> {
             return Ok(());
         }
         let reached = self.shared.store.reach(part.partition, part.class).await?;
-        let cursor = self.shared.store.cursors(self.door, &[part.partition]).await?.of(part.partition)?;
+        let cursor =
+            self.shared.store.cursors(self.door, &[part.partition]).await?.into_one(part.partition)?;
         if reached == Reach::Unknown || cursor < part.cursor {
             return Err(unacknowledged());
         }
