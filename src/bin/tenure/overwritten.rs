@@ -34,7 +34,7 @@ async fn look(store: &RedisStore) -> StoreResult<Vec<String>> {
     for partition in store.partitions().all() {
         for some in store.sessions(partition, None, SESSIONS).await?.chunks(AT_ONCE) {
             for looked in join_all(some.iter().map(|session| store.look(session))).await {
-                if let Look::Overwritten(key) = looked? {
+                if let Look::Overwritten { key, .. } = looked? {
                     keys.push(key);
                 }
             }
