@@ -311,9 +311,11 @@ async fn ids_that_went_back_are_noticed_by_the_cursor_of_a_partition_that_is_awa
         Relayed { id: last().await, what: RelayedKind::Message(Box::new(fleet.message("count/a", "1"))) };
     let partition = silence_a(&fleet, &cable);
     behind.relay(partition, Door::MAIN, Some(before), &[taken]).await.unwrap();
-    cable.lose_next("ingress");
-    fleet.until(MINUTE, async || cable.has_lost()).await;
+    // Whatever door it looks at, it begins anew there.
+    cable.cut();
+    fleet.env.sleep(MINUTE / 30).await;
     cable.replace(behind.clone());
+    cable.heal();
     let after = Fleet { store: behind, env: fleet.env.clone() };
     let left = async || after.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries.len();
     post_text(&after, "count/a", "in doubt").await;
@@ -346,4 +348,20 @@ async fn a_partition_that_fails_when_it_is_asked_by_itself_does_not_have_all_oth
     fleet.until(MINUTE, async || fleet.texts("count/a").await == ["0", "1"]).await;
     assert!(cable.has_lost(), "it was asked by itself");
     assert_eq!(cable.calls("cursors of all"), all_asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_answers_and_never_takes_costs_the_others_half_of_the_time_at_most() {
+    let fleet = Fleet::new(15);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    let patience = Duration::from_secs(10);
+    cable.give_up_after(patience);
+    cable.deafen(fleet.store.partitions().of(&"count/a".parse().unwrap()));
+    post_text(&fleet, "count/a", "stays").await;
+    let (began, looks) = (fleet.env.now(), 20);
+    fleet.until(MINUTE * 60, async || cable.calls("relay in vain") == looks).await;
+    let lost = patience * u32::try_from(looks).unwrap();
+    assert!(fleet.env.now().since(began) >= lost * 2 - patience * 3, "{:?}", fleet.env.now().since(began));
+    post_text(&fleet, &other, "0").await;
+    fleet.until(patience * 2, async || fleet.texts(&other).await == ["0"]).await;
 }

@@ -38,6 +38,8 @@ pub struct Flaky {
     lost_after_ms: Arc<AtomicU64>,
     /// Partitions that renew nothing, take nothing of a plain door, and do not tell how far they are.
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    /// Partitions that tell how far they are, and take nothing of a plain door.
+    deaf: Arc<Mutex<BTreeSet<Partition>>>,
     /// Agents of which nobody can read how they are served.
     unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
@@ -55,6 +57,7 @@ pub struct Cable {
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    deaf: Arc<Mutex<BTreeSet<Partition>>>,
     unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
 }
 
@@ -91,6 +94,11 @@ impl Cable {
     /// From now on this partition answers neither a relay nor a renewal.
     pub fn silence(&self, partition: Partition) {
         self.silent.lock().unwrap().insert(partition);
+    }
+
+    /// From now on this partition gives no answer to a relay, and to everything else it does.
+    pub fn deafen(&self, partition: Partition) {
+        self.deaf.lock().unwrap().insert(partition);
     }
 
     /// From now on nobody can read how this agent is served.
@@ -137,6 +145,7 @@ impl Flaky {
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
         let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let silent = Arc::<Mutex<BTreeSet<_>>>::default();
+        let deaf = Arc::<Mutex<BTreeSet<_>>>::default();
         let unreadable = Arc::<Mutex<BTreeSet<_>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
@@ -148,6 +157,7 @@ impl Flaky {
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
             silent: silent.clone(),
+            deaf: deaf.clone(),
             unreadable: unreadable.clone(),
         };
         (
@@ -160,6 +170,7 @@ impl Flaky {
                 calls,
                 lost_after_ms,
                 silent,
+                deaf,
                 unreadable,
                 lost_in_1000,
                 cut,
@@ -301,7 +312,8 @@ impl Store for Flaky {
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        if self.is_silent(partition) {
+        if self.is_silent(partition) || self.deaf.lock().unwrap().contains(&partition) {
+            *self.calls.lock().unwrap().entry("relay in vain").or_default() += 1;
             self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
             return Err(lost());
         }
