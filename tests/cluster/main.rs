@@ -1,10 +1,14 @@
 //! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
 
+mod beside;
+#[path = "../redis_store/desk.rs"]
+mod desk;
 mod doors;
 #[path = "../load/mod.rs"]
 mod load;
 mod many;
 mod replies;
+mod scene;
 #[path = "../support/mod.rs"]
 mod support;
 
