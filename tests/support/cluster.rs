@@ -181,6 +181,14 @@ impl RedisCluster {
         }
     }
 
+    /// Has the node itself move a slot as a whole, while it goes on serving it.
+    pub fn migrate_slot(&self, slot: usize, from: usize, to: usize) {
+        let (slot, id) = (slot.to_string(), self.id(to));
+        let moves = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id];
+        let _: () = ask(&self.nodes[from], &moves);
+        wait_until("the slot is there", AGREED_WITHIN, || self.slots_of(to).contains(&slot.parse().unwrap()));
+    }
+
     /// Waits until so many nodes are masters with slots, and all is well.
     pub fn wait_until_whole(&self, masters: usize) {
         let masters = masters.to_string();
