@@ -298,7 +298,7 @@ async fn who_gives_up_a_session_with_a_key_of_another_type_takes_it_out_of_its_p
     send(&store, &message(&owned, 2)).await;
     claim(&store, &owned).await;
     let partition = store.partitions().of(&owned);
-    assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), [owned.clone()]);
+    assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), std::slice::from_ref(&owned));
     connection.set::<_, _, ()>(store.keys().session(&owned).inbox(), "by hand").await.unwrap();
     let shown = client.session(&owned).await.unwrap();
     assert_eq!((shown.owner, shown.pool), (Some(worker()), Some(Pool::default())));

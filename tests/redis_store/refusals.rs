@@ -88,18 +88,21 @@ async fn a_server_that_is_busy_as_a_database_is_chosen_is_told_to_be_busy() {
     let (mut looking, mut held_up) = (by_hand(&server).await, by_hand(&server).await);
     redis::cmd("CONFIG").arg(&["SET", "lua-time-limit", "10"]).exec_async(&mut looking).await.unwrap();
     held_up.set_response_timeout(BOUND * 6);
-    let script = tokio::spawn(async move {
-        redis::cmd("EVAL").arg("while true do end").arg(0).exec_async(&mut held_up).await
-    });
-    let is_busy = async || {
-        let pong = redis::cmd("PING").exec_async(&mut looking.clone()).await;
-        pong.is_err_and(|error| error.code() == Some("BUSY"))
+    let mut endless = redis::cmd("EVAL");
+    endless.arg("while true do end").arg(0);
+    let meanwhile = async {
+        let is_busy = async || {
+            let pong = redis::cmd("PING").exec_async(&mut looking.clone()).await;
+            pong.is_err_and(|error| error.code() == Some("BUSY"))
+        };
+        eventually("the script is over its time", BOUND, is_busy).await;
+        let said = refusal(&format!("{}/3", server.url())).await;
+        redis::cmd("SCRIPT").arg("KILL").exec_async(&mut looking.clone()).await.unwrap();
+        said
     };
-    eventually("the script is over its time", BOUND, is_busy).await;
-    let said = refusal(&format!("{}/3", server.url())).await;
+    let (ended, said) = tokio::join!(endless.exec_async(&mut held_up), meanwhile);
+    assert!(ended.is_err(), "it was killed");
     assert!(said.contains("is busy with somebody's script"), "{said}");
-    redis::cmd("SCRIPT").arg("KILL").exec_async(&mut looking).await.unwrap();
-    assert!(script.await.unwrap().is_err(), "it was killed");
     RedisStore::connect(options(&format!("{}/3", server.url()))).await.unwrap();
 }
 
