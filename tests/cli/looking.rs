@@ -408,11 +408,60 @@ fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doct
     wait_until("it is claimed", SOON, || shown().contains("running"));
     let shown = shown();
     assert!(shown.contains("waits for replicas:1: 0 replicas follow"), "{shown}");
-    assert!(shown.contains("given up on"), "{shown}");
+    assert!(shown.contains("more than its agent's memory") && shown.contains("given up on"), "{shown}");
     let (code, messages) = check(&server, "messages");
     let messages = messages.expect("it names one");
     assert_eq!((code, &messages["status"]), (0, &json!("warn")));
-    assert!(messages["found"].as_str().unwrap().contains("echo/a"), "{messages}");
+    let found = messages["found"].as_str().unwrap();
+    assert!(found.contains("of echo/a waits") && found.contains("(of 1 sessions looked at)"), "{messages}");
+}
+
+#[test]
+fn a_turn_whose_message_asks_for_more_than_its_agent_is_shown_to_wait_and_doctor_warns_of_it() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let _worker = RunningWorker::start(&server, &["--lease", "2s"]);
+    let shown = |session: &str| end(on(&server, &["show", session])).well();
+    for session in ["echo/a", "echo/b", "echo/c"] {
+        end(on(&server, &["send", session, "before", "--wait"])).well();
+    }
+    assert_eq!(check(&server, "unacknowledged"), (0, None));
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let mut post = |fields: &[&str]| {
+        redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(fields).exec(&mut conn).unwrap();
+    };
+    post(&["to", "echo/a", "body", "hello", "durability", "replicas:1", "reply_to", "my:replies"]);
+    post(&["to", "echo/b", "body", "hello", "durability", "replicas:1"]);
+    wait_until("its owner tells", SOON, || {
+        shown("echo/b").contains("what it wrote is not acknowledged since")
+    });
+    wait_until("the replica is silent", SOON, || {
+        shown("echo/b").contains("0 of 1 replicas that follow answer")
+    });
+    wait_until("a reply waits", SOON, || shown("echo/a").contains("1 reply waits in `out` since"));
+    for session in ["echo/a", "echo/b"] {
+        let shown = shown(session);
+        assert!(
+            shown.contains(
+                ", for replicas:1, which is more than its agent's memory: its message asks for it: 0 of"
+            ),
+            "{shown}"
+        );
+        assert!(!shown.contains("nothing to do") && shown.contains("look at the replicas"), "{shown}");
+    }
+    let said = end(on(&server, &["show", "echo/b", "--json"])).json().remove(0)["unacknowledged"].take();
+    assert_eq!((members(&said), &said["class"]), (vec!["class", "since"], &json!("replicas:1")));
+    assert!(shown("echo/c").contains("there is nothing to do"), "its own messages ask for nothing");
+    let found = || check(&server, "unacknowledged").1.expect("it names them")["found"].to_string();
+    wait_until("both are told of", SOON, || found().contains("what 2 sessions wrote"));
+    assert!(found().contains("echo/b for replicas:1 since") && found().contains("0 of 1 replicas"));
+    replica.resume();
+    wait_until("all is told", SOON, || {
+        ["echo/a", "echo/b"].iter().all(|session| shown(session).contains("there is nothing to do"))
+    });
+    wait_until("doctor too", SOON, || check(&server, "unacknowledged") == (0, None));
 }
 
 #[test]
@@ -442,7 +491,7 @@ fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do()
     let undelivered = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0)["undelivered"].take();
     assert_eq!((members(&undelivered), &undelivered["replies"]), (vec!["replies", "since"], &json!(1)));
     let b = shown("echo/b");
-    assert!(b.contains("what it writes now is not acknowledged, for replicas:1: "), "{b}");
+    assert!(b.contains(" is not acknowledged") && b.contains(", for replicas:1: "), "{b}");
     for shown in [a, b] {
         assert!(!shown.contains("nothing to do"), "{shown}");
     }

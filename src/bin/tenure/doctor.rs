@@ -23,7 +23,7 @@ use crate::{
     output::{self, or_dash},
     overwritten,
     table::table,
-    values,
+    unacknowledged, values,
 };
 
 /// Check whether a Redis is fit for a fleet
@@ -52,6 +52,7 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 losses(&store).await,
                 keys_in_use::check(&store, &keyring).await,
                 asked_for::check(&store).await,
+                unacknowledged::check(&store).await,
                 rows(&store).await,
                 doors(&store).await,
                 overwritten::check(&store).await,
