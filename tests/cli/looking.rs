@@ -288,6 +288,7 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_but_who_must_know_that_ag
         redis::cmd("HSET").arg(key).arg(row).arg(r#"{"v":9}"#).exec(&mut conn).unwrap();
     };
     write("members", "Odd Member");
+    write("members", "");
     write("agents", "No Name");
     // Each logs a warning.
     let quietly = |args: &[&str]| {
@@ -330,7 +331,9 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_but_who_must_know_that_ag
     let rows = rows.expect("it names them");
     let found = rows["found"].as_str().unwrap();
     assert_eq!((code, &rows["status"]), (1, &json!("fail")));
-    for row in ["Odd Member in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
+    for row in
+        [r#""Odd Member" in tenure:{default}:members"#, r#""newer" in tenure:{default}:agents"#, r#""" in"#]
+    {
         assert!(found.contains(row), "{found}");
     }
 
@@ -364,8 +367,18 @@ fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_ca
     let shown = &end(on(&server, &["show", "echo/b", "--json"])).json()[0];
     let reason = shown["reason"].as_str().unwrap();
     assert!(reason.contains(&keys[0]) && reason.contains("tenure delete echo/b"), "{reason}");
-    let refused = end(on(&server, &["send", "echo/b", "again"]));
-    assert!(refused.stderr.contains(&keys[0]), "{}", refused.stderr);
+    for command in [
+        &["send", "echo/b", "again"][..],
+        &["send", "echo/b", "again", "--id", "k"],
+        &["unquarantine", "echo/b"],
+    ] {
+        let refused = end(on(&server, command)).stderr;
+        assert!(
+            refused.contains(&format!("`{}`", keys[0])) && refused.contains("tenure delete echo/b"),
+            "{refused}"
+        );
+        assert!(!refused.contains("script") && refused.contains("a string, not a hash"), "{refused}");
+    }
     let top = &end(on(&server, &["top", "--json", "--count", "1"])).json()[0];
     assert_eq!(top["problem"], Value::Null, "{top}");
     let (code, found) = check(&server, "sessions");
@@ -376,6 +389,36 @@ fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_ca
     assert_eq!(check(&server, "sessions").1, None);
     assert_eq!(end(on(&server, &["sessions", "--json"])).json().len(), 2);
     assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json().len(), 1, "its mail is not lost");
+}
+
+#[test]
+fn a_key_of_the_namespace_or_of_a_partition_of_another_type_is_named_with_its_type_and_what_to_do() {
+    let server = RedisServer::start();
+    // It declares its agent.
+    drop(RunningWorker::start(&server, &[]));
+    end(on(&server, &["send", "echo/b", "hello"])).well();
+    assert_eq!(check(&server, "keys"), (0, None));
+    let mut conn = server.client().get_connection().unwrap();
+    let meta: Vec<String> = redis::cmd("KEYS").arg("*:meta:echo/b").query(&mut conn).unwrap();
+    let at = |kind: &str| meta[0].replace("meta:echo/b", kind);
+    let mut run = |command: &str, args: &[&str]| redis::cmd(command).arg(args).exec(&mut conn).unwrap();
+    let of_partition = ["index", "out", "timers", "dead", "ready:default:echo"].map(at);
+    for key in of_partition.into_iter().chain(["tenure:{default}:members".to_owned()]) {
+        run("DEL", &[&key]);
+        run("RPUSH", &[&key, "by hand"]);
+        let (code, found) = check(&server, "keys");
+        let found = found.expect("it names it");
+        assert_eq!((code, &found["status"]), (1, &json!("fail")), "{key}");
+        assert!(found["found"].as_str().unwrap().contains(&format!("{key} is a list, not a")), "{found}");
+        assert!(found["advice"].as_str().unwrap().contains("RENAME"), "{found}");
+        if [at("index"), at("ready:default:echo")].contains(&key) {
+            // In the same partition.
+            let said = end(on(&server, &["send", "echo/{echo/b}2", "hello"])).stderr;
+            assert!(said.contains(&format!("`{key}`")) && said.contains("RENAME"), "{said}");
+        }
+        run("DEL", &[&key]);
+    }
+    assert_eq!(check(&server, "keys").1, None);
 }
 
 #[test]

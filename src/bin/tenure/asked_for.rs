@@ -91,7 +91,11 @@ async fn look(store: &RedisStore) -> StoreResult<Found> {
     let agents = store.agents().await?;
     let (mut found, mut known) = (Found::default(), BTreeMap::new());
     for partition in store.partitions().all() {
-        let sessions = store.sessions(partition, None, SESSIONS).await?;
+        let sessions = match store.sessions(partition, None, SESSIONS).await {
+            // What is wrong with an index is another check's.
+            Err(StoreError::Unreadable { .. }) => continue,
+            sessions => sessions?,
+        };
         found.looked_at += sessions.len();
         for asks in join_all(sessions.iter().map(|session| first(store, &agents, session))).await {
             let asks = match asks {

@@ -56,6 +56,7 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 rows(&store).await,
                 doors(&store).await,
                 overwritten::check(&store).await,
+                overwritten::keys(&store).await,
             ];
             (declared(&store).await, found.into_iter().flatten().collect())
         }
@@ -115,7 +116,7 @@ async fn losses(store: &impl Store) -> Option<Check> {
 /// What of agents and members cannot be read. It is left out, but for an agent's: nobody sends to that one, or starts to serve it.
 async fn rows(store: &RedisStore) -> Option<Check> {
     let rows = store.unreadable_rows().await.ok().filter(|rows| !rows.is_empty())?;
-    let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
+    let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row:?} in {table}")).collect();
     let is_needed = store.agents().await.is_ok_and(|agents| !agents.unreadable.is_empty());
     Some(Check {
         check: "rows",

@@ -74,6 +74,7 @@ impl From<StoreError> for Failure {
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
             }
+            StoreError::Unreadable { .. } if err.is_overwritten() => Self::new(Exit::Failed, line),
             StoreError::Unreadable { .. } => Self::new(
                 Exit::Failed,
                 format!("{line}: it was left alone; use the version that wrote it, or see `tenure doctor`"),
