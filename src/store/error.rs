@@ -18,6 +18,10 @@ pub enum StoreError {
     /// The server said no and changed nothing: it is a replica, say. Try again later or tell the operator.
     #[error("the server refused: {0}")]
     Refused(String),
+    /// Nobody was found to ask: the two sides do not agree on TLS, or no sentinel knows a primary. Nothing was changed. Repeating
+    /// helps nobody: the address or the certificates want mending.
+    #[error("no connection to the server: {0}")]
+    Unconnected(String),
     /// The server does not let this user in, or not do this, and changed nothing. Repeating helps nobody: the user needs the right.
     #[error("the server refused: {0}")]
     Forbidden(String),

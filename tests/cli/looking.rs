@@ -266,7 +266,7 @@ fn doctor_and_worker_refuse_a_replica() {
     let checks = end(on(&replica, &["doctor", "--json"]));
     checks.badly(1);
     assert!(checks.stdout.contains("replica"), "{checks:?}");
-    assert!(end(on(&replica, &["worker"])).badly(5).contains("primary"));
+    assert!(end(on(&replica, &["worker"])).badly(4).contains("primary"));
 }
 
 /// What `doctor` says by that name, and how it ended.

@@ -110,6 +110,7 @@ pub(super) fn again(error: &StoreError) -> StoreError {
         },
         StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
+        StoreError::Unconnected(why) => StoreError::Unconnected(why.clone()),
         StoreError::Forbidden(why) => StoreError::Forbidden(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
