@@ -508,6 +508,25 @@ fn a_turn_whose_message_asks_for_more_than_its_agent_is_shown_to_wait_and_doctor
 }
 
 #[test]
+fn a_reply_that_a_dead_worker_left_names_the_class_that_its_message_asks_for() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let worker = RunningWorker::start(&server, &["--lease", "1s"]);
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let entry = ["to", "echo/a", "body", "hello", "durability", "replicas:1", "reply_to", "my:replies"];
+    redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(&entry).exec(&mut conn).unwrap();
+    let shown = || end(on(&server, &["show", "echo/a"]));
+    wait_until("its reply waits", SOON, || shown().stdout.contains("1 reply waits in `out` since"));
+    drop(worker);
+    wait_until("nobody tells any more", SOON, || end(on(&server, &["workers", "--json"])).json().is_empty());
+    let shown = shown().well();
+    assert!(shown.contains("1 reply waits") && shown.contains("more than its agent's memory"), "{shown}");
+    replica.resume();
+}
+
+#[test]
 fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do() {
     let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
     let replica = RedisServer::builder().replica_of(&server).start();
