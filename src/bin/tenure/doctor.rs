@@ -56,7 +56,7 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 rows(&store).await,
                 doors(&store).await,
                 overwritten::check(&store).await,
-                overwritten::keys(&store).await,
+                overwritten::keys(&store, role).await,
             ];
             (declared(&store).await, found.into_iter().flatten().collect())
         }

@@ -1,16 +1,25 @@
 //! Keys at which somebody set something else by hand. A server's error does not name them: each is read as what it should be.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
 use redis::{Arg, Cmd};
 
 use super::{
     RedisStore,
     errors::{is_one_of_several, is_some_key},
-    keys::kind_of,
+    keys::{PartitionKeys, kind_of},
     masters::Traffic,
     replies::text,
     scripts::Call,
 };
-use crate::store::{StoreError, StoreResult};
+use crate::{
+    model::{AgentDeclaration, AgentName},
+    store::{StoreError, StoreResult},
+};
+
+/// At how many partitions a look goes at once.
+const AT_ONCE: usize = 16;
 
 /// A key at which something else stands than belongs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,29 +84,26 @@ fn reader(key: &str) -> Option<(&'static str, Cmd)> {
     Some((wanted, read))
 }
 
+/// A partition's own keys.
+fn keys_at(of: &PartitionKeys, agents: &BTreeMap<AgentName, AgentDeclaration>) -> Vec<String> {
+    let queues =
+        agents.iter().flat_map(|(agent, how)| [of.ready(&how.pool, agent), of.idle(&how.pool, agent)]);
+    let own = [of.workers(), of.timers(), of.index(), of.out(), of.dead(), of.cursor(), of.mark(), of.duty()];
+    own.into_iter().chain(queues).collect()
+}
+
 impl RedisStore {
-    /// Those among the namespace's keys and the partitions' own that this user can read. Sessions' are left out: there are too many.
+    /// Those among the namespace's keys and the partitions' own that this user can read, where a master answers. Sessions' are left
+    /// out: there are too many.
     pub async fn overwritten(&self) -> StoreResult<Vec<Overwritten>> {
         let keys = self.keys();
         let mut found = self.overwritten_of(&[keys.conf(), keys.members(), keys.agents()]).await?;
         // Where they cannot be read that is found already.
         let agents = self.declared_agents().await.unwrap_or_default().known;
-        for partition in keys.partitions().all() {
-            let of = keys.partition(partition);
-            let mut all = vec![
-                of.workers(),
-                of.timers(),
-                of.index(),
-                of.out(),
-                of.dead(),
-                of.cursor(),
-                of.mark(),
-                of.duty(),
-            ];
-            for (agent, how) in &agents {
-                all.extend([of.ready(&how.pool, agent), of.idle(&how.pool, agent)]);
-            }
-            found.extend(self.overwritten_of(&all).await?);
+        let all: Vec<_> = keys.partitions().all().map(|at| keys_at(&keys.partition(at), &agents)).collect();
+        for some in all.chunks(AT_ONCE) {
+            let looked = join_all(some.iter().map(|keys| self.overwritten_of(keys))).await;
+            found.extend(looked.into_iter().flatten().flatten());
         }
         Ok(found)
     }
