@@ -1,9 +1,9 @@
-#!lua flags=allow-oom
+#!lua flags=allow-oom,allow-cross-slot-keys
 -- commit: make one boundary of a session durable, if the writer still owns it.
 --
 -- KEYS   1 meta  2 own  3 hist  4 in  5 workers  6 state  7 timers  8 out  9 dead
 --       10 ids (session and id; only where the message that is done has an id)
---     last its reply_to, if the reply goes there in this step: at class memory, where one server has all keys
+--     last its reply_to, if the reply goes there in this step: at class memory, where one server has all keys (see 25)
 -- ARGV   1 session   2 token   3 commit id   4 after: number of the last entry the writer knows
 --        5 turn   6 turns   7 tries   8 backoff in ms, or empty   9 TTL of own in ms   10 page
 --       11 state: keep | set | clear   12 the state   13 cause of a quarantine, or empty   14 its reason
@@ -11,15 +11,16 @@
 --       17 its reply_to, or empty   18 its answer   19 reason if it is given up on, else empty   20 tries it had
 --       21 done | empty   22 boundaries of its turn that the writer knows of
 --       23 how far that turn got if it goes on: <boundaries>/<eager | lazy>, or empty
---       24 how long the list that is the last key is kept after a push, in ms, or empty: then there is none
---       25… entries, three each: kind, message or empty, body
+--       24 how long the list of the reply is kept after a push in this step, in ms, or empty: then there is none
+--       25 that list, if it is not the last key: on a cluster, in another slot of this node, as far as the caller knows
+--       26… entries, three each: kind, message or empty, body
 -- Reply  {"done", {id, to, …} written to out, mail…}   {"fenced"}   {"lost"}   {"behind", seq}
 --        {"unreadable", layout version}
 -- A repeat with the session's last commit id is {"done", {}, mail…}, also to an owner fenced since, and pushes nothing;
 -- it writes that id once more, so that a WAIT behind it has something to wait for. A list that does not take the
--- reply: into out, as without a list.
+-- reply, or is not here: into out, as without a list.
 
-local list = some(ARGV[24]) and table.remove(KEYS)
+local list = some(ARGV[24]) and (some(ARGV[25]) or table.remove(KEYS))
 local meta, inbox = KEYS[1], KEYS[4]
 local token, commit, page = ARGV[2], ARGV[3], tonumber(ARGV[10])
 
@@ -65,7 +66,7 @@ end
 -- First what may be refused: the history takes no epoch older than the last claim's.
 local epoch = string.match(token, "|(%d+)|")
 local seq = tonumber(last)
-for i = 25, #ARGV, 3 do
+for i = 26, #ARGV, 3 do
   seq = seq + 1
   last = int(seq)
   local id = epoch .. "-" .. last

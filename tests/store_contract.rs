@@ -283,8 +283,8 @@ macro_rules! sizes_contract {
     };
 }
 
-/// The claims about stores whose sessions and lists are on one server.
-macro_rules! one_server_contract {
+/// The claims about replies whose list is where their session is.
+macro_rules! at_once_contract {
     ($store:ident, $ground:expr) => {
         mod $store {
             use super::*;
@@ -323,10 +323,11 @@ store_contract!(simulated, ground::Simulated::start());
 store_contract!(under_seal, ground::UnderSeal::start());
 store_contract!(redis, contract::on_redis::OnRedis::start());
 store_contract!(cluster, contract::on_redis::OnRedis::start_clustered());
-one_server_contract!(memory_at_once, ground::Memory::start());
-one_server_contract!(simulated_at_once, ground::Simulated::start());
-one_server_contract!(under_seal_at_once, ground::UnderSeal::start());
-one_server_contract!(redis_at_once, contract::on_redis::OnRedis::start());
+at_once_contract!(memory_at_once, ground::Memory::start());
+at_once_contract!(simulated_at_once, ground::Simulated::start());
+at_once_contract!(under_seal_at_once, ground::UnderSeal::start());
+at_once_contract!(redis_at_once, contract::on_redis::OnRedis::start());
+at_once_contract!(cluster_at_once, contract::on_redis::OnRedis::start_clustered());
 /// Stores that believe to have replicas, without any server.
 macro_rules! classes_contract {
     ($store:ident, $ground:expr) => {
@@ -341,13 +342,6 @@ macro_rules! classes_contract {
 classes_contract!(memory_classes, ground::Memory::start());
 classes_contract!(simulated_classes, ground::Simulated::start());
 classes_contract!(under_seal_classes, ground::UnderSeal::start());
-mod cluster_at_once {
-    use super::*;
-
-    claims! { contract::on_redis::OnRedis::start_clustered() =>
-        at_once: [a_reply_whose_list_may_be_on_another_server_is_left_in_out],
-    }
-}
 sizes_contract!(memory_sizes, ground::Memory::start());
 sizes_contract!(simulated_sizes, ground::Simulated::start());
 sizes_contract!(redis_sizes, contract::on_redis::OnRedis::start());

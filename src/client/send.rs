@@ -148,7 +148,7 @@ impl<S: Store> Client<S> {
     /// `reply_to` is replaced by a list of this call's own.
     pub async fn ask(&self, message: Outgoing, wait: Duration) -> ClientResult<Answer> {
         let until = self.env.now().plus(wait);
-        let list = self.private_list();
+        let list = self.private_list(&message.session);
         let id = message.id.clone().unwrap_or_else(|| self.new_id());
         let message = message.id(id.clone()).reply_to(list.clone());
         let Receipt { message: name, repeat, answer, .. } = self.send(message.clone()).await?;
@@ -170,8 +170,11 @@ impl<S: Store> Client<S> {
         self.env.uuid().to_string().parse().expect("a UUID is a good id")
     }
 
-    fn private_list(&self) -> ReplyTo {
-        format!("reply:{}", self.env.uuid()).parse().expect("short, and not one of ours")
+    /// A list of its own in the slot of the session, so that on a cluster too a commit can push to it.
+    fn private_list(&self, session: &SessionId) -> ReplyTo {
+        let partitions = self.store.partitions();
+        let tag = partitions.tag(partitions.of(session));
+        format!("reply:{{{tag}}}:{}", self.env.uuid()).parse().expect("short, and not one of ours")
     }
 
     /// Sends until it is accepted or refused, to the pool that the session turns out to belong to.

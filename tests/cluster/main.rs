@@ -1,10 +1,14 @@
 //! Workers and clients on a cluster of several masters: as slots move, masters die and others come.
 
+mod beside;
+#[path = "../redis_store/desk.rs"]
+mod desk;
 mod doors;
 #[path = "../load/mod.rs"]
 mod load;
 mod many;
 mod replies;
+mod scene;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -350,6 +354,33 @@ async fn half_of_the_slots_move_to_a_new_master_and_no_turn_is_lost_or_made_twic
     });
     let moved = moved.await.expect("slots can be moved");
     assert!(moved > 30, "{moved}");
+    load.go_on(2).await;
+    assert!(load.end().await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_the_server_moves_as_a_whole_lose_no_turn_and_no_reply() {
+    let cluster = RedisCluster::start(2, 0);
+    if !cluster.nodes()[0].knows_migrateslots() {
+        return;
+    }
+    let url = cluster.url();
+    let _workers = [WorkerProcess::start(&url, &WORKER), WorkerProcess::start(&url, &WORKER)];
+    let load = Load::start(&url).await.with_doors();
+    load.go_on(1).await;
+    // The slots of sessions, and with them those of the lists that they name; some of plain lists as well.
+    let used = used_slots(&load.client);
+    let moving = tokio::task::spawn_blocking(move || {
+        let of = |node: usize| cluster.slots_of(node).into_iter().filter(|slot| used.contains(slot));
+        let there: Vec<_> = [0, 1]
+            .into_iter()
+            .flat_map(|from| of(from).step_by(4).map(move |slot| (slot, from)).collect::<Vec<_>>())
+            .collect();
+        there.iter().for_each(|(slot, from)| cluster.migrate_slot(*slot, *from, 1 - from));
+        (cluster, there.len())
+    });
+    let (_cluster, moved) = moving.await.expect("slots can be moved");
+    assert!(moved > 12, "{moved}");
     load.go_on(2).await;
     assert!(load.end().await > 0);
 }

@@ -1,4 +1,4 @@
-//! `commit` at class `memory` on one server: the reply is in its list with it.
+//! `commit` at class `memory`, with a list on the session's own server: the reply is in the list with it.
 
 use std::time::Duration;
 
@@ -120,15 +120,6 @@ async fn asked_for_again(w: &World<impl Ground>) -> (Claimed, Boundary) {
         w.sent(&NewMessage { reply_to: Some(key(list)), ..w.message_with_id(&session("a"), "k") }).await;
     }
     about
-}
-
-pub async fn a_reply_whose_list_may_be_on_another_server_is_left_in_out(w: World<impl Ground>) {
-    let (claimed, end) = asked_for_again(&w).await;
-    let (out, _) = w.committed(&claimed.lease, &end).await;
-    assert_eq!(to(&out), ["r", "a", "z"], "each list once, the sender's own first");
-    assert_eq!(w.takes_reply("r").await, None);
-    w.hands_out(&session("a"), &out).await;
-    assert_eq!(w.takes_reply("r").await.as_deref(), Some(ANSWER));
 }
 
 pub async fn a_reply_at_any_other_class_is_left_in_out(w: World<impl Ground>) {

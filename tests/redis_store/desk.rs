@@ -1,4 +1,5 @@
 //! Short words for a store on a server of the test's own.
+#![allow(dead_code, reason = "every test binary takes what it needs")]
 
 use std::time::Duration;
 

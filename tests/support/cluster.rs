@@ -149,12 +149,18 @@ impl RedisCluster {
         self.finish_moving(slot, from, to);
     }
 
-    /// The same up to where all keys are there, and the slot is not.
-    pub fn begin_to_move(&self, slot: usize, from: usize, to: usize) {
+    /// The same up to where both nodes know, and no key has gone yet.
+    pub fn open_to_move(&self, slot: usize, from: usize, to: usize) {
         let (slot, source, target) = (slot.to_string(), &self.nodes[from], &self.nodes[to]);
         let (from_id, to_id) = (self.id(from), self.id(to));
         let _: () = ask(target, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
         let _: () = ask(source, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+    }
+
+    /// The same up to where all keys are there, and the slot is not.
+    pub fn begin_to_move(&self, slot: usize, from: usize, to: usize) {
+        self.open_to_move(slot, from, to);
+        let (slot, source, target) = (slot.to_string(), &self.nodes[from], &self.nodes[to]);
         let port = target.port().to_string();
         loop {
             let keys: Vec<String> = ask(source, &["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
@@ -173,6 +179,14 @@ impl RedisCluster {
         for node in [&self.nodes[to], &self.nodes[from]] {
             let _: () = ask(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
         }
+    }
+
+    /// Has the node itself move a slot as a whole, while it goes on serving it.
+    pub fn migrate_slot(&self, slot: usize, from: usize, to: usize) {
+        let (slot, id) = (slot.to_string(), self.id(to));
+        let moves = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id];
+        let _: () = ask(&self.nodes[from], &moves);
+        wait_until("the slot is there", AGREED_WITHIN, || self.slots_of(to).contains(&slot.parse().unwrap()));
     }
 
     /// Waits until so many nodes are masters with slots, and all is well.

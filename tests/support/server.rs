@@ -191,12 +191,24 @@ impl RedisServer {
 
     /// Whether it can wait for a disk. The test that is not run where it cannot is named.
     pub fn knows_waitaof(&self) -> bool {
+        self.knows("WAITAOF", "the server has no WAITAOF (TENURE_TEST_SERVER names one of 7.2 or later)")
+    }
+
+    /// Whether it moves slots by itself, as a whole. The test that is not run where it does not is named.
+    pub fn knows_migrateslots(&self) -> bool {
+        self.knows(
+            "CLUSTER|MIGRATESLOTS",
+            "the server has no CLUSTER MIGRATESLOTS (TENURE_TEST_SERVER names a Valkey 9)",
+        )
+    }
+
+    fn knows(&self, command: &str, why_not: &str) -> bool {
         let mut conn = self.client().get_connection().expect("the server answers");
         let mut ask = redis::cmd("COMMAND");
-        let known: Vec<redis::Value> = ask.arg("INFO").arg("WAITAOF").query(&mut conn).expect("it answers");
+        let known: Vec<redis::Value> = ask.arg("INFO").arg(command).query(&mut conn).expect("it answers");
         let knows = known[0] != redis::Value::Nil;
         if !knows {
-            not_run::note("the server has no WAITAOF (TENURE_TEST_SERVER names one of 7.2 or later)");
+            not_run::note(why_not);
         }
         knows
     }

@@ -156,6 +156,14 @@ impl Masters {
         }
     }
 
+    /// Whether one server is believed to have both keys.
+    pub(super) fn are_on_one(&self, key: &str, other: &str) -> bool {
+        match (self.of(key), self.of(other)) {
+            (Ok(one), Ok(other)) => Arc::ptr_eq(&one, &other),
+            _ => false,
+        }
+    }
+
     /// Asks the master that has `key`.
     async fn on<T, F>(&self, key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
     where

@@ -13,9 +13,36 @@ use super::{
     scripts::{Call, Name},
 };
 use crate::{
-    model::{Lease, ReplyTo, millis},
+    model::{Lease, millis},
     store::{Boundary, Commit, Done, OutReply, Reach, StateChange, StoreResult},
 };
+
+/// How a reply gets to its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Push<'a> {
+    /// With the commit; the list is one of its keys.
+    Key(&'a str),
+    /// With the commit; the list is in another slot of the same node, as far as this process knows.
+    Beside(&'a str),
+    /// By way of `out`.
+    Later,
+}
+
+impl<'a> Push<'a> {
+    fn key(self) -> Option<&'a str> {
+        match self {
+            Self::Key(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    fn beside(self) -> Option<&'a str> {
+        match self {
+            Self::Beside(list) => Some(list),
+            _ => None,
+        }
+    }
+}
 
 impl RedisStore {
     pub(super) async fn commit_boundary(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<Commit> {
@@ -34,21 +61,36 @@ impl RedisStore {
         }
     }
 
-    /// The call, with its reply pushed in the same step where that may be. A list that this user may not touch goes the
-    /// way of all others: nothing was written then.
+    /// The call, with its reply pushed in the same step where that may be.
     async fn write_boundary(&self, lease: &Lease, boundary: &Boundary) -> StoreResult<(Reply, Reach)> {
-        let list = boundary.replies_at_once_to().filter(|_| !self.shared.masters.is_cluster());
-        if let Some(list) = list {
-            let call = self.commit_call(lease, boundary, Some(list));
-            if let Some(value) = self.shared.masters.call_if_allowed(&call).await? {
-                return Ok((Reply::of(call.name, value)?, Reach::Reached));
+        let push = self.push_with(lease, boundary);
+        let call = self.commit_call(lease, boundary, push);
+        let Push::Key(_) = push else {
+            return self.ask_at(boundary.class, Traffic::Turns, call).await;
+        };
+        match self.shared.masters.call_if_allowed(&call).await? {
+            Some(value) => Ok((Reply::of(call.name, value)?, Reach::Reached)),
+            // A list that this user may not touch goes the way of all others: nothing was written.
+            None => {
+                let call = self.commit_call(lease, boundary, Push::Later);
+                self.ask_at(boundary.class, Traffic::Turns, call).await
             }
         }
-        self.ask_at(boundary.class, Traffic::Turns, self.commit_call(lease, boundary, None)).await
     }
 
-    /// The script's call; `list` gets the reply in the same step.
-    fn commit_call(&self, lease: &Lease, boundary: &Boundary, list: Option<&ReplyTo>) -> Call {
+    fn push_with<'a>(&self, lease: &Lease, boundary: &'a Boundary) -> Push<'a> {
+        let masters = &self.shared.masters;
+        match boundary.replies_at_once_to().map(reply_list) {
+            Some(list) if !masters.is_cluster() => Push::Key(list),
+            Some(list) if masters.are_on_one(&self.keys().session(lease.session()).meta(), list) => {
+                Push::Beside(list)
+            }
+            _ => Push::Later,
+        }
+    }
+
+    /// The script's call.
+    fn commit_call(&self, lease: &Lease, boundary: &Boundary, push: Push<'_>) -> Call {
         let session = lease.session();
         let keys = self.keys().session(session);
         let partition = keys.partition();
@@ -65,7 +107,7 @@ impl RedisStore {
         ];
         let id = boundary.done.as_ref().and_then(|done| done.id.as_ref());
         names.extend(id.map(|id| keys.ids(id)));
-        names.extend(list.map(|list| reply_list(list).to_owned()));
+        names.extend(push.key().map(str::to_owned));
         let (change, state) = match &boundary.state {
             StateChange::Keep => ("keep", ""),
             StateChange::Set(state) => ("set", state.as_str()),
@@ -95,7 +137,8 @@ impl RedisStore {
             .arg(if boundary.done.is_some() { "done" } else { "" })
             .arg(boundary.boundaries)
             .maybe(boundary.unfinished)
-            .maybe(list.map(|_| millis(REPLY_KEPT)));
+            .maybe((push != Push::Later).then(|| millis(REPLY_KEPT)))
+            .maybe(push.beside());
         boundary.entries.iter().fold(call, |call, entry| {
             call.arg(entry.kind.as_str()).maybe(entry.message).arg(entry.body.as_json())
         })

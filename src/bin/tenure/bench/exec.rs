@@ -16,7 +16,7 @@ use super::{
     bare,
     figures::Figures,
     fleet::Fleet,
-    load::{Load, Plan},
+    load::{Lists, Load, Plan},
     server::Server,
     turns::{Interrupt, measure_load},
 };
@@ -184,11 +184,11 @@ async fn measure(
     let store = connect::store(global).await?;
     let mut meter = Server::connect(global).await?;
     let mut replies = Server::connect(global).await?;
-    let load = Load::new(&store, env, list);
+    let load = Load::new(&store, env, Lists::One(list.clone()));
     let rounds = async {
         tokio::select! {
             biased;
-            failed = load.hand_out(&mut replies) => match failed { Err(failure) => Err(failure) },
+            failed = load.hand_out(&mut replies, list) => match failed { Err(failure) => Err(failure) },
             rounds = rounds(args, &load, env, &fleet, &mut meter, &program) => rounds,
         }
     };

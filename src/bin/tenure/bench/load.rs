@@ -1,4 +1,4 @@
-//! The load: so many messages in flight, each answered at one shared list.
+//! The load: so many messages in flight, answered at shared lists.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 use serde::Deserialize;
 use tenure::{
     Env,
-    model::{Body, Durability, MessageId, NewMessage, Pool, ReplyTo, SessionId},
+    model::{Body, Durability, MessageId, NewMessage, Partition, Pool, ReplyTo, SessionId},
     store::{Sent, Store},
 };
 use tokio::sync::oneshot;
@@ -36,23 +36,39 @@ pub(super) struct Plan {
     pub(super) class: Durability,
 }
 
+/// Where replies go.
+#[derive(Debug, Clone)]
+pub(super) enum Lists {
+    /// All to one.
+    One(ReplyTo),
+    /// By the partition of their session.
+    Of(BTreeMap<Partition, ReplyTo>),
+}
+
 /// Messages under way.
 pub(super) struct Load<'a, S> {
     store: &'a S,
     env: &'a Env,
-    list: &'a ReplyTo,
+    lists: Lists,
     waiting: Mutex<BTreeMap<MessageId, oneshot::Sender<()>>>,
 }
 
 impl<'a, S: Store> Load<'a, S> {
-    /// Nothing under way; replies come at `list`.
-    pub(super) fn new(store: &'a S, env: &'a Env, list: &'a ReplyTo) -> Self {
-        Self { store, env, list, waiting: Mutex::default() }
+    /// Nothing under way; replies come at `lists`.
+    pub(super) fn new(store: &'a S, env: &'a Env, lists: Lists) -> Self {
+        Self { store, env, lists, waiting: Mutex::default() }
+    }
+
+    fn list_of(&self, session: &SessionId) -> &ReplyTo {
+        match &self.lists {
+            Lists::One(list) => list,
+            Lists::Of(lists) => &lists[&self.store.partitions().of(session)],
+        }
     }
 
     /// Sends all messages of `plan`; how long each took to be answered. `done` counts the answers.
     ///
-    /// [`hand_out`](Self::hand_out) must run beside it.
+    /// [`hand_out`](Self::hand_out) must run beside it, for each list.
     pub(super) async fn run(&self, plan: &Plan, done: &AtomicUsize) -> Result<Vec<Duration>, Failure> {
         let next = AtomicUsize::new(0);
         let slots = (0..plan.in_flight.min(plan.messages)).map(|_| self.slot(plan, &next, done));
@@ -79,7 +95,7 @@ impl<'a, S: Store> Load<'a, S> {
     }
 
     async fn turn(&self, session: &SessionId, plan: &Plan) -> Result<Duration, Failure> {
-        let message = message(self.env, session, plan, Some(self.list.clone()));
+        let message = message(self.env, session, plan, Some(self.list_of(session).clone()));
         let (answered, answer) = oneshot::channel();
         self.waiting.lock().expect("nobody panics while waiting").insert(message.message, answered);
         let began = self.env.now();
@@ -95,16 +111,16 @@ impl<'a, S: Store> Load<'a, S> {
         }
     }
 
-    /// Hands out replies to whom they belong; ends only by failing.
+    /// Hands out the replies of `list` to whom they belong; ends only by failing.
     ///
     /// One of these serves all runs: a look for replies that is broken off may have taken some.
-    pub(super) async fn hand_out(&self, server: &mut Server) -> Result<Infallible, Failure> {
+    pub(super) async fn hand_out(&self, server: &mut Server, list: &ReplyTo) -> Result<Infallible, Failure> {
         #[derive(Deserialize)]
         struct Named {
             message: MessageId,
         }
         loop {
-            for reply in server.replies(self.list).await? {
+            for reply in server.replies(list).await? {
                 let Named { message } = serde_json::from_str(&reply).map_err(std::io::Error::from)?;
                 let waiter = self.waiting.lock().expect("nobody panics while waiting").remove(&message);
                 // A reply may come twice, and its waiter may have given up.

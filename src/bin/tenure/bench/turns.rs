@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     figures::{Figures, Measured},
     fleet::Fleet,
-    load::{Load, Plan},
+    load::{Lists, Load, Plan},
     raw::Raw,
     server::Server,
 };
@@ -265,10 +265,10 @@ async fn with_workers<S: Store>(
     meter: &mut Server,
     replies: &mut Server,
 ) -> Result<Figures, Failure> {
-    let (load, plan) = (Load::new(store, env, list), args.plan("echo"));
+    let (load, plan) = (Load::new(store, env, Lists::One(list.clone())), args.plan("echo"));
     tokio::select! {
         biased;
-        failed = load.hand_out(replies) => match failed { Err(failure) => Err(failure) },
+        failed = load.hand_out(replies, list) => match failed { Err(failure) => Err(failure) },
         figures = measure_load(&load, &plan, env, fleet, meter) => figures,
     }
 }

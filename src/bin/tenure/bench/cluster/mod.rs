@@ -6,9 +6,10 @@ mod report;
 
 use std::{path::PathBuf, sync::atomic::AtomicUsize};
 
+use futures_util::future::try_join_all;
 use tenure::{
     Env,
-    model::{Body, Durability, ReplyTo},
+    model::{Body, Durability},
     store::Store,
 };
 
@@ -164,15 +165,15 @@ impl Args {
         env: &Env,
     ) -> Result<Cost, Failure> {
         let global = Global { redis: place.url.clone(), redis_url_file: None, ..global.clone() };
-        let list: ReplyTo = format!("reply:{:08x}", env.random_u32()).parse().expect("not one of ours");
         let fleet = Fleet::start_with(1, &WORKER, &global).await?;
         let store = connect::store(&global).await?;
-        let mut replies = place.who_has(&list, &global).await?;
+        let (lists, mut replies) = place.lists(store.partitions(), &global).await?;
         let mut meters = place.meters(&global).await?;
-        let (load, plan) = (Load::new(&store, env, &list), self.plan(in_flight));
+        let (load, plan) = (Load::new(&store, env, lists), self.plan(in_flight));
+        let hand_out = try_join_all(replies.iter_mut().map(|(list, server)| load.hand_out(server, list)));
         let cost = tokio::select! {
             biased;
-            failed = load.hand_out(&mut replies) => match failed { Err(failure) => Err(failure) },
+            failed = hand_out => Err(failed.expect_err("no list is read to its end")),
             cost = measured(&load, &plan, env, &fleet, &mut meters) => cost,
         };
         fleet.end().await?;

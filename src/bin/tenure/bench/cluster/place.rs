@@ -1,11 +1,15 @@
 //! Where turns are measured: servers of the benchmark's own.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use tenure::{Env, model::ReplyTo};
+use tenure::{
+    Env,
+    model::{Partitions, ReplyTo},
+};
 
 use super::super::{
     failover::own_server::{Keeps, OwnServer},
+    load::Lists,
     own_cluster::OwnCluster,
     server::Server,
 };
@@ -28,11 +32,31 @@ impl Place {
         Ok(Self { url: cluster.url(), servers: cluster.into_masters() })
     }
 
-    /// A connection to the server that has this list: any other sends away who asks for it.
-    pub(super) async fn who_has(&self, list: &ReplyTo, global: &Global) -> Result<Server, Failure> {
-        for server in &self.servers {
+    /// A list at each server, for the replies of the sessions that it has: a commit can push to these. Each with a
+    /// connection to its server, as any other sends away who asks for it.
+    pub(super) async fn lists(
+        &self,
+        partitions: &Partitions,
+        global: &Global,
+    ) -> Result<(Lists, Vec<(ReplyTo, Server)>), Failure> {
+        let (mut of, mut by_server) = (BTreeMap::new(), BTreeMap::new());
+        for partition in partitions.all() {
+            let own = format!("reply:{{{}}}", partitions.tag(partition)).parse().expect("not one of ours");
+            let list = by_server.entry(self.who_has(&own).await?).or_insert(own);
+            of.insert(partition, list.clone());
+        }
+        let mut lists = Vec::new();
+        for (server, list) in by_server {
+            lists.push((list, Server::connect(&at(&self.servers[server], global)).await?));
+        }
+        Ok((Lists::Of(of), lists))
+    }
+
+    /// The number of the server that has this list.
+    async fn who_has(&self, list: &ReplyTo) -> Result<usize, Failure> {
+        for (number, server) in self.servers.iter().enumerate() {
             if server.ask::<u64>(&["EXISTS", list.as_str()]).await.is_ok() {
-                return Server::connect(&at(server, global)).await;
+                return Ok(number);
             }
         }
         Err(self.servers[0].unusable("no master has the replies"))
