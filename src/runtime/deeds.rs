@@ -8,19 +8,20 @@ use std::{
     },
 };
 
-use super::{env::Moment, lag::Lag};
+use super::{env::Moment, lag::Lag, unacknowledged::Unreached};
 use crate::{
     model::{Millis, WorkerId},
     store::{Burial, Tally},
 };
 
-/// Counts that only grow.
+/// Counts that only grow, and what stands now.
 #[derive(Debug, Default)]
 pub(super) struct Deeds {
     turns: AtomicU64,
     reaped: AtomicU64,
     buried: Mutex<VecDeque<Burial>>,
     pub(super) lag: Lag,
+    pub(super) unreached: Unreached,
 }
 
 impl Deeds {
@@ -55,6 +56,7 @@ impl Deeds {
             reaped: self.reaped.load(Ordering::Relaxed),
             buried: buried.iter().cloned().collect(),
             upkeep: self.lag.at(now),
+            unacknowledged: self.unreached.tally(),
             ..Tally::default()
         }
     }

@@ -31,6 +31,7 @@ mod strays;
 mod supervisor;
 mod trust;
 mod turn;
+mod unacknowledged;
 mod watchdog;
 mod worker;
 

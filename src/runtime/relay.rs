@@ -81,7 +81,10 @@ pub(super) async fn run<S: Store>(shared: Arc<Incarnation<S>>, door: Door) {
 /// How long to wait after an error.
 pub(super) fn pause_after(err: &StoreError) -> Duration {
     match err {
-        StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } => REFUSED_PAUSE,
+        StoreError::Refused(_)
+        | StoreError::Unconnected(_)
+        | StoreError::Forbidden(_)
+        | StoreError::Unreadable { .. } => REFUSED_PAUSE,
         _ => PAUSE,
     }
 }
@@ -89,7 +92,11 @@ pub(super) fn pause_after(err: &StoreError) -> Duration {
 /// Says why entries stay at a door: all of them, or a partition's.
 fn tell(door: Door, partition: Option<Partition>, err: &StoreError) {
     let partition = partition.map(tracing::field::display);
-    if let StoreError::Refused(_) | StoreError::Forbidden(_) | StoreError::Unreadable { .. } = err {
+    if let StoreError::Refused(_)
+    | StoreError::Unconnected(_)
+    | StoreError::Forbidden(_)
+    | StoreError::Unreadable { .. } = err
+    {
         warn!(%door, partition, error = %err, "not relayed");
     } else {
         debug!(%door, partition, error = %err, "relaying again");

@@ -24,7 +24,7 @@ impl Said {
             Ok(answer) => answer.said(),
             Err(StoreError::Unavailable(_)) => Self::word("unavailable"),
             Err(StoreError::Loading(_)) => Self::word("loading"),
-            Err(StoreError::Refused(_)) => Self::word("refused"),
+            Err(StoreError::Refused(_) | StoreError::Unconnected(_)) => Self::word("refused"),
             Err(StoreError::Forbidden(_)) => Self::word("forbidden"),
             Err(StoreError::OutOfMemory) => Self::word("out of memory"),
             Err(StoreError::Unreadable { .. }) => Self::word("unreadable"),

@@ -143,10 +143,26 @@ fn a_database_that_is_not_there_is_no_server_that_is_away() {
     };
     for user in ["", "ann@"] {
         let url = format!("redis://{user}127.0.0.1:{}/99", server.port());
-        assert!(said(url, 5).contains("no such database"));
+        assert!(said(url, 4).contains("no such database"));
     }
     let url = format!("redis://ann@127.0.0.1:{}/99", shut.port());
     assert!(said(url, 4).contains("user name and password"));
+}
+
+#[test]
+fn a_server_that_says_no_ends_in_4_and_one_that_cannot_be_agreed_with_in_5() {
+    let server = RedisServer::start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    let said = |scheme: &str, server: &RedisServer, code| {
+        let url = format!("{scheme}://127.0.0.1:{}", server.port());
+        end(tenure(&["show", "echo/a", "--timeout", "1s", "--redis", &url])).badly(code).to_owned()
+    };
+    assert!(said("redis", &replica, 4).contains("is a replica"));
+    assert!(said("redis+cluster", &server, 4).contains("cluster support disabled"));
+    // Sentinels that are none know no primary.
+    let url = format!("redis+sentinel://127.0.0.1:{}/mymaster", server.port());
+    let ended = end(tenure(&["show", "echo/a", "--timeout", "1s", "--redis", &url]));
+    assert!(ended.badly(5).contains("doctor"), "{ended:?}");
 }
 
 #[test]

@@ -266,7 +266,7 @@ fn doctor_and_worker_refuse_a_replica() {
     let checks = end(on(&replica, &["doctor", "--json"]));
     checks.badly(1);
     assert!(checks.stdout.contains("replica"), "{checks:?}");
-    assert!(end(on(&replica, &["worker"])).badly(5).contains("primary"));
+    assert!(end(on(&replica, &["worker"])).badly(4).contains("primary"));
 }
 
 /// What `doctor` says by that name, and how it ended.
@@ -288,6 +288,7 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_but_who_must_know_that_ag
         redis::cmd("HSET").arg(key).arg(row).arg(r#"{"v":9}"#).exec(&mut conn).unwrap();
     };
     write("members", "Odd Member");
+    write("members", "");
     write("agents", "No Name");
     // Each logs a warning.
     let quietly = |args: &[&str]| {
@@ -330,7 +331,9 @@ fn a_row_that_cannot_be_read_is_named_and_fails_nobody_but_who_must_know_that_ag
     let rows = rows.expect("it names them");
     let found = rows["found"].as_str().unwrap();
     assert_eq!((code, &rows["status"]), (1, &json!("fail")));
-    for row in ["Odd Member in tenure:{default}:members", "newer in tenure:{default}:agents", "No Name"] {
+    for row in
+        [r#""Odd Member" in tenure:{default}:members"#, r#""newer" in tenure:{default}:agents"#, r#""" in"#]
+    {
         assert!(found.contains(row), "{found}");
     }
 
@@ -364,8 +367,18 @@ fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_ca
     let shown = &end(on(&server, &["show", "echo/b", "--json"])).json()[0];
     let reason = shown["reason"].as_str().unwrap();
     assert!(reason.contains(&keys[0]) && reason.contains("tenure delete echo/b"), "{reason}");
-    let refused = end(on(&server, &["send", "echo/b", "again"]));
-    assert!(refused.stderr.contains(&keys[0]), "{}", refused.stderr);
+    for command in [
+        &["send", "echo/b", "again"][..],
+        &["send", "echo/b", "again", "--id", "k"],
+        &["unquarantine", "echo/b"],
+    ] {
+        let refused = end(on(&server, command)).stderr;
+        assert!(
+            refused.contains(&format!("`{}`", keys[0])) && refused.contains("tenure delete echo/b"),
+            "{refused}"
+        );
+        assert!(!refused.contains("script") && refused.contains("a string, not a hash"), "{refused}");
+    }
     let top = &end(on(&server, &["top", "--json", "--count", "1"])).json()[0];
     assert_eq!(top["problem"], Value::Null, "{top}");
     let (code, found) = check(&server, "sessions");
@@ -376,6 +389,36 @@ fn a_session_with_a_key_of_another_type_is_named_the_others_are_listed_and_it_ca
     assert_eq!(check(&server, "sessions").1, None);
     assert_eq!(end(on(&server, &["sessions", "--json"])).json().len(), 2);
     assert_eq!(end(on(&server, &["dead", "ls", "--json"])).json().len(), 1, "its mail is not lost");
+}
+
+#[test]
+fn a_key_of_the_namespace_or_of_a_partition_of_another_type_is_named_with_its_type_and_what_to_do() {
+    let server = RedisServer::start();
+    // It declares its agent.
+    drop(RunningWorker::start(&server, &[]));
+    end(on(&server, &["send", "echo/b", "hello"])).well();
+    assert_eq!(check(&server, "keys"), (0, None));
+    let mut conn = server.client().get_connection().unwrap();
+    let meta: Vec<String> = redis::cmd("KEYS").arg("*:meta:echo/b").query(&mut conn).unwrap();
+    let at = |kind: &str| meta[0].replace("meta:echo/b", kind);
+    let mut run = |command: &str, args: &[&str]| redis::cmd(command).arg(args).exec(&mut conn).unwrap();
+    let of_partition = ["index", "out", "timers", "dead", "ready:default:echo"].map(at);
+    for key in of_partition.into_iter().chain(["tenure:{default}:members".to_owned()]) {
+        run("DEL", &[&key]);
+        run("RPUSH", &[&key, "by hand"]);
+        let (code, found) = check(&server, "keys");
+        let found = found.expect("it names it");
+        assert_eq!((code, &found["status"]), (1, &json!("fail")), "{key}");
+        assert!(found["found"].as_str().unwrap().contains(&format!("{key} is a list, not a")), "{found}");
+        assert!(found["advice"].as_str().unwrap().contains("RENAME"), "{found}");
+        if [at("index"), at("ready:default:echo")].contains(&key) {
+            // In the same partition.
+            let said = end(on(&server, &["send", "echo/{echo/b}2", "hello"])).stderr;
+            assert!(said.contains(&format!("`{key}`")) && said.contains("RENAME"), "{said}");
+        }
+        run("DEL", &[&key]);
+    }
+    assert_eq!(check(&server, "keys").1, None);
 }
 
 #[test]
@@ -408,11 +451,79 @@ fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doct
     wait_until("it is claimed", SOON, || shown().contains("running"));
     let shown = shown();
     assert!(shown.contains("waits for replicas:1: 0 replicas follow"), "{shown}");
-    assert!(shown.contains("given up on"), "{shown}");
+    assert!(shown.contains("more than its agent's memory") && shown.contains("given up on"), "{shown}");
     let (code, messages) = check(&server, "messages");
     let messages = messages.expect("it names one");
     assert_eq!((code, &messages["status"]), (0, &json!("warn")));
-    assert!(messages["found"].as_str().unwrap().contains("echo/a"), "{messages}");
+    let found = messages["found"].as_str().unwrap();
+    assert!(found.contains("of echo/a waits") && found.contains("(of 1 sessions looked at)"), "{messages}");
+}
+
+#[test]
+fn a_turn_whose_message_asks_for_more_than_its_agent_is_shown_to_wait_and_doctor_warns_of_it() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let _worker = RunningWorker::start(&server, &["--lease", "2s"]);
+    let shown = |session: &str| end(on(&server, &["show", session])).well();
+    for session in ["echo/a", "echo/b", "echo/c"] {
+        end(on(&server, &["send", session, "before", "--wait"])).well();
+    }
+    assert_eq!(check(&server, "unacknowledged"), (0, None));
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let mut post = |fields: &[&str]| {
+        redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(fields).exec(&mut conn).unwrap();
+    };
+    post(&["to", "echo/a", "body", "hello", "durability", "replicas:1", "reply_to", "my:replies"]);
+    post(&["to", "echo/b", "body", "hello", "durability", "replicas:1"]);
+    wait_until("its owner tells", SOON, || {
+        shown("echo/b").contains("what it wrote is not acknowledged since")
+    });
+    wait_until("the replica is silent", SOON, || {
+        shown("echo/b").contains("0 of 1 replicas that follow answer")
+    });
+    wait_until("a reply waits", SOON, || shown("echo/a").contains("1 reply waits in `out` since"));
+    for session in ["echo/a", "echo/b"] {
+        let shown = shown(session);
+        assert!(
+            shown.contains(
+                ", for replicas:1, which is more than its agent's memory: its message asks for it: 0 of"
+            ),
+            "{shown}"
+        );
+        assert!(!shown.contains("nothing to do") && shown.contains("look at the replicas"), "{shown}");
+    }
+    let said = end(on(&server, &["show", "echo/b", "--json"])).json().remove(0)["unacknowledged"].take();
+    assert_eq!((members(&said), &said["class"]), (vec!["class", "since"], &json!("replicas:1")));
+    assert!(shown("echo/c").contains("there is nothing to do"), "its own messages ask for nothing");
+    let found = || check(&server, "unacknowledged").1.expect("it names them")["found"].to_string();
+    wait_until("both are told of", SOON, || found().contains("what 2 sessions wrote"));
+    assert!(found().contains("echo/b for replicas:1 since") && found().contains("0 of 1 replicas"));
+    replica.resume();
+    wait_until("all is told", SOON, || {
+        ["echo/a", "echo/b"].iter().all(|session| shown(session).contains("there is nothing to do"))
+    });
+    wait_until("doctor too", SOON, || check(&server, "unacknowledged") == (0, None));
+}
+
+#[test]
+fn a_reply_that_a_dead_worker_left_names_the_class_that_its_message_asks_for() {
+    let server = RedisServer::builder().option("repl-diskless-sync-delay", "0").start();
+    let replica = RedisServer::builder().replica_of(&server).start();
+    server.wait_for_replicas(1);
+    let worker = RunningWorker::start(&server, &["--lease", "1s"]);
+    replica.pause();
+    let mut conn = server.client().get_connection().unwrap();
+    let entry = ["to", "echo/a", "body", "hello", "durability", "replicas:1", "reply_to", "my:replies"];
+    redis::cmd("XADD").arg("tenure:default:ingress").arg("*").arg(&entry).exec(&mut conn).unwrap();
+    let shown = || end(on(&server, &["show", "echo/a"]));
+    wait_until("its reply waits", SOON, || shown().stdout.contains("1 reply waits in `out` since"));
+    drop(worker);
+    wait_until("nobody tells any more", SOON, || end(on(&server, &["workers", "--json"])).json().is_empty());
+    let shown = shown().well();
+    assert!(shown.contains("1 reply waits") && shown.contains("more than its agent's memory"), "{shown}");
+    replica.resume();
 }
 
 #[test]
@@ -442,7 +553,7 @@ fn what_has_not_reached_its_class_is_shown_and_not_that_there_is_nothing_to_do()
     let undelivered = end(on(&server, &["show", "echo/a", "--json"])).json().remove(0)["undelivered"].take();
     assert_eq!((members(&undelivered), &undelivered["replies"]), (vec!["replies", "since"], &json!(1)));
     let b = shown("echo/b");
-    assert!(b.contains("what it writes now is not acknowledged, for replicas:1: "), "{b}");
+    assert!(b.contains(" is not acknowledged") && b.contains(", for replicas:1: "), "{b}");
     for shown in [a, b] {
         assert!(!shown.contains("nothing to do"), "{shown}");
     }

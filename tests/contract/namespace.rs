@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tenure::{
     model::{AgentDeclaration, Durability, Resume, Settings},
-    store::{Burial, Configured, Declared, Member, MemberState, Store, Tally, UpkeepLag},
+    store::{
+        Burial, Configured, Declared, Member, MemberState, Store, Tally, Unacknowledged, UpkeepLag, Waiting,
+    },
 };
 
 use super::{
@@ -62,6 +64,14 @@ fn member(w: &World<impl Ground>, name: &str) -> Member {
             servers: vec![w.now()],
             buried: vec![Burial { worker: worker("dead"), at: w.now() }],
             upkeep: UpkeepLag { round_ms: 101, pass_ms: Some(7) },
+            unacknowledged: Unacknowledged {
+                sessions: 2,
+                longest: vec![Waiting {
+                    session: "echo/a".parse().unwrap(),
+                    class: "replicas:1".parse().unwrap(),
+                    since: w.now(),
+                }],
+            },
         },
     }
 }

@@ -134,6 +134,7 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::Unavailable(_) => "unavailable",
         StoreError::Loading(_) => "loading",
         StoreError::Refused(_) => "refused",
+        StoreError::Unconnected(_) => "unconnected",
         StoreError::Forbidden(_) => "forbidden",
         StoreError::OutOfMemory => "out of memory",
         StoreError::Unreadable { .. } => "unreadable",

@@ -23,7 +23,7 @@ use crate::{
     output::{self, or_dash},
     overwritten,
     table::table,
-    values,
+    unacknowledged, values,
 };
 
 /// Check whether a Redis is fit for a fleet
@@ -52,9 +52,11 @@ pub(crate) async fn run(Args { role }: Args, global: &Global) -> Result<(), Fail
                 losses(&store).await,
                 keys_in_use::check(&store, &keyring).await,
                 asked_for::check(&store).await,
+                unacknowledged::check(&store).await,
                 rows(&store).await,
                 doors(&store).await,
                 overwritten::check(&store).await,
+                overwritten::keys(&store, role).await,
             ];
             (declared(&store).await, found.into_iter().flatten().collect())
         }
@@ -114,7 +116,7 @@ async fn losses(store: &impl Store) -> Option<Check> {
 /// What of agents and members cannot be read. It is left out, but for an agent's: nobody sends to that one, or starts to serve it.
 async fn rows(store: &RedisStore) -> Option<Check> {
     let rows = store.unreadable_rows().await.ok().filter(|rows| !rows.is_empty())?;
-    let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row} in {table}")).collect();
+    let named: Vec<_> = rows.iter().map(|(table, row)| format!("{row:?} in {table}")).collect();
     let is_needed = store.agents().await.is_ok_and(|agents| !agents.unreadable.is_empty());
     Some(Check {
         check: "rows",

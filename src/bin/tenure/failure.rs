@@ -69,11 +69,15 @@ impl From<StoreError> for Failure {
                 format!("{line}: check that Redis runs, and --redis (TENURE_REDIS)"),
             ),
             StoreError::Loading(_) => Self::new(Exit::Unavailable, format!("{line}: try again in a moment")),
-            StoreError::Refused(_) => Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`")),
+            StoreError::Unconnected(_) => {
+                Self::new(Exit::Unavailable, format!("{line}: see `tenure doctor`"))
+            }
+            StoreError::Refused(_) => Self::new(Exit::Refused, format!("{line}: see `tenure doctor`")),
             StoreError::Forbidden(_) => Self::new(Exit::Refused, line),
             StoreError::OutOfMemory => {
                 Self::new(Exit::Refused, format!("{line}: raise `maxmemory` or delete sessions"))
             }
+            StoreError::Unreadable { .. } if err.is_overwritten() => Self::new(Exit::Failed, line),
             StoreError::Unreadable { .. } => Self::new(
                 Exit::Failed,
                 format!("{line}: it was left alone; use the version that wrote it, or see `tenure doctor`"),

@@ -6,7 +6,7 @@ use tenure::{
     Env,
     client::{Client, SessionView},
     model::{Durability, Millis, SessionId, StreamId},
-    store::{Lack, RedisStore, Store, StoreResult},
+    store::{Lack, RedisStore, Store, StoreResult, Waiting},
 };
 
 use crate::{connect::Connected, output::Time};
@@ -17,9 +17,13 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// What is held back, and by what.
 pub(crate) struct HeldBack {
     /// What its agent asks for.
-    class: Durability,
+    declared: Durability,
+    /// What is waited for: that, or more where its message asks for more.
+    pub(crate) class: Durability,
     /// Replies in `out`, and when the first of them was written.
     pub(crate) replies: Option<(usize, Millis)>,
+    /// Since when its owner has known that what it wrote is not acknowledged; none where it does not say so.
+    pub(crate) since: Option<Millis>,
     /// What keeps the class from being reached, where that can be seen.
     lack: Option<Lack>,
 }
@@ -31,18 +35,35 @@ pub(crate) async fn look(client: &Client<Connected>, view: &SessionView) -> Opti
         return None;
     }
     let store = client.store().inner();
-    let class = store.agents().await.ok()?.known.get(&view.session.agent()).map(|how| how.durability);
-    let class = class.unwrap_or_default();
-    let replies = standing(store, &view.session).await.ok()?;
-    let replies = replies.first().map(|first| (replies.len(), Millis(first.millis)));
+    let declared = store.agents().await.ok()?.known.get(&view.session.agent()).map(|how| how.durability);
+    let declared = declared.unwrap_or_default();
+    let written = unacknowledged(store, view).await.ok()?;
+    let standing = standing(store, &view.session).await.ok()?;
+    let classes = standing.iter().map(|(_, class)| class.unwrap_or(declared));
+    let class = classes.chain(written.as_ref().map(|written| written.class)).reduce(Durability::with);
+    let class = class.unwrap_or(declared);
     let lack = store.held_up(store.partitions().of(&view.session), class).await.ok()?;
+    let replies = standing.first().map(|(first, _)| (standing.len(), Millis(first.millis)));
+    let since = written.map(|written| written.since);
     // Who has no owner has written nothing that anybody waits for, but replies.
-    let unacknowledged = lack.is_some() && view.owner.is_some();
-    (replies.is_some() || unacknowledged).then_some(HeldBack { class, replies, lack })
+    let is_held_back = replies.is_some() || since.is_some() || (lack.is_some() && view.owner.is_some());
+    is_held_back.then_some(HeldBack { declared, class, replies, since, lack })
 }
 
-/// Replies that are in `out` and still there a moment later, oldest first.
-async fn standing(store: &RedisStore, session: &SessionId) -> StoreResult<Vec<StreamId>> {
+/// What the session's owner says of it: its last boundary may ask for more than its agent, and nothing else tells of that
+/// once its message is taken.
+async fn unacknowledged(store: &RedisStore, view: &SessionView) -> StoreResult<Option<Waiting>> {
+    let Some(owner) = &view.owner else { return Ok(None) };
+    let owner = store.members().await?.into_iter().find(|member| member.worker == *owner);
+    let waiting = owner.map(|owner| owner.tally.unacknowledged.longest).unwrap_or_default();
+    Ok(waiting.into_iter().find(|waiting| waiting.session == view.session))
+}
+
+/// Replies that are in `out` and still there a moment later, oldest first, with the classes they name.
+async fn standing(
+    store: &RedisStore,
+    session: &SessionId,
+) -> StoreResult<Vec<(StreamId, Option<Durability>)>> {
     let mut replies = store.undelivered(session).await?;
     if !replies.is_empty() {
         Env::system().sleep(MOMENT).await;
@@ -69,14 +90,20 @@ impl HeldBack {
 
 impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { class, replies, lack } = self;
-        match replies {
-            Some((1, since)) => write!(f, "1 reply waits in `out` since {}", Time(*since))?,
-            Some((replies, since)) => write!(f, "{replies} replies wait in `out` since {}", Time(*since))?,
-            None => f.write_str("what it writes now is not acknowledged")?,
+        let Self { declared, class, replies, since, lack } = self;
+        match (replies, since) {
+            (Some((1, since)), _) => write!(f, "1 reply waits in `out` since {}", Time(*since))?,
+            (Some((replies, since)), _) => {
+                write!(f, "{replies} replies wait in `out` since {}", Time(*since))?;
+            }
+            (None, Some(since)) => write!(f, "what it wrote is not acknowledged since {}", Time(*since))?,
+            (None, None) => f.write_str("what it writes now is not acknowledged")?,
         }
         if *class != Durability::MEMORY {
             write!(f, ", for {class}")?;
+        }
+        if class > declared {
+            write!(f, ", which is more than its agent's {declared}: its message asks for it")?;
         }
         lack.as_ref().map_or(Ok(()), |lack| write!(f, ": {}", lack.found))
     }

@@ -79,7 +79,10 @@ async fn go_on<S: Store>(mut added: Follow<'_, S>, json: bool) -> Result<Infalli
                 print(&entries, json)?;
             }
             Err(ClientError::Store(
-                err @ (StoreError::Unavailable(_) | StoreError::Loading(_) | StoreError::Refused(_)),
+                err @ (StoreError::Unavailable(_)
+                | StoreError::Loading(_)
+                | StoreError::Refused(_)
+                | StoreError::Unconnected(_)),
             )) => {
                 gone(&mut away, &err);
                 env.sleep(AGAIN).await;

@@ -42,6 +42,7 @@ mod sim;
 mod table;
 mod tally;
 mod top;
+mod unacknowledged;
 mod unquarantine;
 mod usage;
 mod values;

@@ -170,6 +170,7 @@ fn error_reply(err: &ClientError) -> ErrorReply {
         ClientError::Beyond { .. } => Lack::REASON,
         ClientError::Unknown(_) | ClientError::NotReached(_) => "unknown",
         ClientError::Store(StoreError::OutOfMemory) => "out_of_memory",
+        ClientError::Store(StoreError::Refused(_)) => "refused",
         ClientError::Store(StoreError::Forbidden(_)) => "forbidden",
         ClientError::Store(StoreError::Unreadable { .. }) => "unreadable",
         _ => "unavailable",

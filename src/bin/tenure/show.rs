@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use tenure::{
     client::{Client, ClientError, SessionView},
-    model::{AgentName, Cause, Crash, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId},
+    model::{
+        AgentName, Cause, Crash, Durability, Epoch, Group, Loss, Millis, Pool, SessionId, Status, WorkerId,
+    },
 };
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     explain::{advice, meaning},
     failure::{Exit, Failure},
     global::Global,
-    held_back,
+    held_back::{self, HeldBack},
     inbox::{Inbox, Waiting},
     output::{self, Time, or_dash},
     table::facts,
@@ -47,8 +49,11 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
     };
     // A session that cannot be read has no history that can.
     let losses = client.losses(&session).await.unwrap_or_default();
-    let lack = asked_for::lack_of(&client, &view).await;
-    let held = if lack.is_none() { held_back::look(&client, &view).await } else { None };
+    let held = held_back::look(&client, &view).await;
+    // A message whose turn wrote something waits for that, and is not given up on any more.
+    let has_written = held.as_ref().is_some_and(|held| held.since.is_some());
+    let lack = if has_written { None } else { asked_for::lack_of(&client, &view).await };
+    let held = held.filter(|_| lack.is_none());
     let said = lack.as_ref().map(ToString::to_string).or(held.as_ref().map(ToString::to_string));
     view.reason = said.or(view.reason);
     let inbox = if mail { Some(Inbox::of(&client, &session).await?) } else { None };
@@ -57,7 +62,8 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
             session: Report::of(&view),
             crashes: view.crashes.iter().map(Death::of).collect(),
             losses: losses.iter().map(Lost::of).collect(),
-            undelivered: held.and_then(|held| held.replies).map(Undelivered::of),
+            undelivered: held.as_ref().and_then(|held| held.replies).map(Undelivered::of),
+            unacknowledged: held.and_then(|held| Unacknowledged::of(&held)),
             mail: inbox.as_ref().map(Inbox::reports),
         });
     }
@@ -106,6 +112,8 @@ struct Whole<'v> {
     #[serde(skip_serializing_if = "Option::is_none")]
     undelivered: Option<Undelivered>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    unacknowledged: Option<Unacknowledged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Vec<Waiting<'v>>>,
 }
 
@@ -148,6 +156,19 @@ struct Undelivered {
 impl Undelivered {
     fn of((replies, since): (usize, Millis)) -> Self {
         Self { replies, since: Time(since) }
+    }
+}
+
+/// What was written and has not reached its class, as its owner tells.
+#[derive(Serialize)]
+struct Unacknowledged {
+    class: Durability,
+    since: Time,
+}
+
+impl Unacknowledged {
+    fn of(held: &HeldBack) -> Option<Self> {
+        Some(Self { class: held.class, since: Time(held.since?) })
     }
 }
 

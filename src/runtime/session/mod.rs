@@ -343,7 +343,7 @@ impl<S: Store> Owner<S> {
         boundary.page = page;
         boundary.class = boundary.class.with(self.hosted.class);
         let session = self.lease.session();
-        let (mut warned, mut written) = (false, Vec::new());
+        let (mut warned, mut written, mut waits) = (false, Vec::new(), None);
         loop {
             let answer = tokio::select! {
                 biased;
@@ -373,6 +373,8 @@ impl<S: Store> Owner<S> {
                         warn!(%session, class = %boundary.class, "{UNACKNOWLEDGED}: its reply waits");
                         warned = true;
                     }
+                    let (unreached, env) = (&self.shared.counts.deeds.unreached, &self.shared.env);
+                    waits.get_or_insert_with(|| unreached.add(session, boundary.class, env.wall()));
                     if !out.is_empty() {
                         written = out;
                     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{AgentDeclaration, AgentName, Millis, Pool, Settings, WorkerId},
+    model::{AgentDeclaration, AgentName, Durability, Millis, Pool, SessionId, Settings, WorkerId},
     store::{StoreError, StoreResult},
 };
 
@@ -104,6 +104,39 @@ pub struct Tally {
     /// How late its upkeep is.
     #[serde(default)]
     pub upkeep: UpkeepLag,
+    /// What its sessions wrote that has not reached its class.
+    #[serde(default, skip_serializing_if = "Unacknowledged::is_empty")]
+    pub unacknowledged: Unacknowledged,
+}
+
+/// Sessions of which a boundary is written and has not reached its class: nothing of it is told before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unacknowledged {
+    /// How many there are.
+    pub sessions: usize,
+    /// Those that have waited longest, these first; at most [`Self::NAMED`].
+    pub longest: Vec<Waiting>,
+}
+
+impl Unacknowledged {
+    /// How many are named.
+    pub const NAMED: usize = 32;
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.sessions == 0
+    }
+}
+
+/// A session whose last boundary waits for its class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The session.
+    pub session: SessionId,
+    /// What is to be reached.
+    pub class: Durability,
+    /// When it was noticed first that it is not, by its owner's clock.
+    pub since: Millis,
 }
 
 /// How late the upkeep is that a worker does, in milliseconds: what no hint told of waits so long at most.

@@ -8,6 +8,7 @@ use super::{
     RedisStore,
     commit_lane::Written,
     masters::{Master, Traffic},
+    overwritten::keys_of,
     replies::{Reply, names},
     scripts::{Call, Name},
     target::Server,
@@ -25,12 +26,18 @@ impl RedisStore {
 
     /// Calls a script; its reply.
     pub(super) async fn ask(&self, traffic: Traffic, call: Call) -> StoreResult<Reply> {
-        Reply::of(call.name, self.shared.masters.call(traffic, &call).await?)
+        match self.shared.masters.call(traffic, &call).await {
+            Ok(value) => Reply::of(call.name, value),
+            Err(error) => Err(self.naming(&keys_of(&call), error).await),
+        }
     }
 
     /// Calls a script if this start of its server answers (any, if none is named); its reply.
     pub(super) async fn ask_under(&self, run: Option<Run>, call: Call) -> StoreResult<Option<Reply>> {
-        let answered = self.shared.masters.call_under(run, &call).await?;
+        let answered = match self.shared.masters.call_under(run, &call).await {
+            Ok(answered) => answered,
+            Err(error) => return Err(self.naming(&keys_of(&call), error).await),
+        };
         answered.map(|value| Reply::of(call.name, value)).transpose()
     }
 

@@ -182,7 +182,11 @@ impl Cluster {
                 let same = self.master(slot).is_ok_and(|now| Arc::ptr_eq(&now, master));
                 // Refused is not done: whoever has it now may be asked. Without an answer only the caller may repeat.
                 match error {
-                    StoreError::Refused(_) | StoreError::Forbidden(_) if !same => Next::Again(error),
+                    StoreError::Refused(_) | StoreError::Unconnected(_) | StoreError::Forbidden(_)
+                        if !same =>
+                    {
+                        Next::Again(error)
+                    }
                     error => Next::GiveUp(error),
                 }
             }
@@ -309,7 +313,13 @@ impl Cluster {
 
 /// Whether an error may come of asking one who is no master any more.
 fn is_reason_to_look(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_) | StoreError::Forbidden(_))
+    matches!(
+        error,
+        StoreError::Unavailable(_)
+            | StoreError::Refused(_)
+            | StoreError::Unconnected(_)
+            | StoreError::Forbidden(_)
+    )
 }
 
 fn same(one: &[Option<Arc<Master>>], other: &[Option<Arc<Master>>]) -> bool {

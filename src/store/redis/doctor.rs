@@ -76,7 +76,7 @@ pub async fn checks(
                     "give its nodes all slots: redis-cli --cluster create, or fix"
                 }
                 // It is there, and its sentence says what is to be mended.
-                StoreError::Refused(_) | StoreError::Forbidden(_) => {
+                StoreError::Refused(_) | StoreError::Unconnected(_) | StoreError::Forbidden(_) => {
                     "mend what it says: the server is there, and does not take this connection"
                 }
                 _ => "start a server there, or name another with --redis",

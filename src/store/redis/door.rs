@@ -53,7 +53,10 @@ impl RedisStore {
             .maybe(new.group.as_ref())
             .maybe(new.resume)
             .maybe(asked(new.durability));
-        let (mut reply, reach) = self.ask_at(new.class, Traffic::Turns, call).await?;
+        let (mut reply, reach) = match self.ask_at(new.class, Traffic::Turns, call).await {
+            Ok(answered) => answered,
+            Err(error) => return Err(self.naming(&names, error).await),
+        };
         let sent = sent(&mut reply)?.map_err(|(reply, word)| reply.unknown(&word))?;
         Ok(sent.acknowledged(reach))
     }

@@ -110,6 +110,7 @@ pub(super) fn again(error: &StoreError) -> StoreError {
         },
         StoreError::Loading(address) => StoreError::Loading(address.clone()),
         StoreError::Refused(why) => StoreError::Refused(why.clone()),
+        StoreError::Unconnected(why) => StoreError::Unconnected(why.clone()),
         StoreError::Forbidden(why) => StoreError::Forbidden(why.clone()),
         StoreError::OutOfMemory => StoreError::OutOfMemory,
         StoreError::Unreadable { what, why } => StoreError::unreadable(what.clone(), why),
@@ -187,12 +188,25 @@ pub(super) fn is_nothing_there(error: &StoreError) -> bool {
 /// What cannot be read where a server says so of some key, and not of which.
 const A_KEY: &str = "a key of this namespace";
 
+/// What is said behind the key of which nobody knows whether it is that one.
+const OR_ANOTHER: &str = ", or a key that is used with it,";
+
+/// Whether a server says of some key that it cannot be read.
+pub(super) fn is_some_key(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unreadable { what, .. } if what == A_KEY)
+}
+
+/// Whether it is known only that it is one of several.
+pub(super) fn is_one_of_several(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unreadable { what, .. } if what.ends_with(OR_ANOTHER))
+}
+
 /// The same error, with the first key of what was asked.
 pub(super) fn about(key: &[u8], error: StoreError) -> StoreError {
     match error {
         StoreError::Unreadable { what, why } if what == A_KEY => {
             let key = String::from_utf8_lossy(key);
-            StoreError::unreadable(format!("`{key}`, or a key that is used with it,"), why)
+            StoreError::unreadable(format!("`{key}`{OR_ANOTHER}"), why)
         }
         error => error,
     }
@@ -212,10 +226,15 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "NOREPLICAS" => refused("has fewer replicas than it demands, and takes no writes: start them again"),
         "BUSY" => refused("is busy with somebody's script: wait, or end that with SCRIPT KILL"),
         "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => of_cluster(redirected(address, code, detail)),
-        "WRONGTYPE" => StoreError::unreadable(A_KEY, detail),
+        "WRONGTYPE" => StoreError::unreadable(A_KEY, without_place(detail)),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
         _ => refused(&format!("answered {code} {detail}")),
     }
+}
+
+/// What a script failed of, without where in it: that leads nowhere.
+fn without_place(detail: &str) -> &str {
+    detail.split_once(" script: ").map_or(detail, |(detail, _)| detail)
 }
 
 /// `MOVED` and `ASK` name the slot and who has it.

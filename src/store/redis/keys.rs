@@ -89,6 +89,11 @@ impl Keys {
     }
 }
 
+/// What stands behind the slot tag of a key of ours: its kind, and of whom it is.
+pub(super) fn kind_of(key: &str) -> Option<&str> {
+    Some(key.strip_prefix("tenure:{")?.split_once("}:")?.1)
+}
+
 impl PartitionKeys {
     /// Hash: incarnation → its lease, or when it was buried.
     pub fn workers(&self) -> String {

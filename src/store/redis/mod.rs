@@ -30,6 +30,7 @@ mod listener;
 mod masters;
 mod merged;
 mod namespace;
+mod overwritten;
 mod ownership;
 mod pulse;
 mod reading;
@@ -71,6 +72,7 @@ pub use self::{
     errors::lacks_master,
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
+    overwritten::Overwritten,
     pulse::{Pulse, Queue, ServerPulse},
     rights::{REPLIES, Rights, Role},
     scripts::Scripts,

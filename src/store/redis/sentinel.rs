@@ -102,7 +102,7 @@ impl Sentinels {
     /// Why none of them names one.
     fn nobody(&self, said: Vec<(&Sentinel, Said)>) -> StoreError {
         if said.iter().any(|(_, said)| said.is_ok()) {
-            return StoreError::Refused(format!(
+            return StoreError::Unconnected(format!(
                 "no sentinel knows a primary `{}`: check the name behind the sentinels in --redis",
                 self.name
             ));
@@ -114,7 +114,7 @@ impl Sentinels {
         }
         match said.iter().any(|(_, said)| matches!(said, Err(StoreError::Forbidden(_)))) {
             true => StoreError::Forbidden(reasons.join("; ")),
-            false => StoreError::Refused(reasons.join("; ")),
+            false => StoreError::Unconnected(reasons.join("; ")),
         }
     }
 }
@@ -138,7 +138,7 @@ fn in_order(mut named: Vec<Elected>, sentinels: usize, known: &Elected) -> Vec<E
 /// An error of the store without the words that it has in common with others of its kind.
 fn reason(error: &StoreError) -> String {
     match error {
-        StoreError::Refused(why) | StoreError::Forbidden(why) => why.clone(),
+        StoreError::Refused(why) | StoreError::Unconnected(why) | StoreError::Forbidden(why) => why.clone(),
         StoreError::Unavailable(source) => source.to_string(),
         other => other.to_string(),
     }

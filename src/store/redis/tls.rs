@@ -122,7 +122,7 @@ pub(super) fn refusal(address: &str, error: &RedisError) -> Option<StoreError> {
         }
         other => format!("and this side do not agree on TLS: {other}"),
     };
-    Some(StoreError::Refused(format!("{address} {why}")))
+    Some(StoreError::Unconnected(format!("{address} {why}")))
 }
 
 fn mistrust(why: &CertificateError) -> String {
@@ -174,7 +174,7 @@ mod tests {
     fn refused(error: rustls::Error) -> String {
         let error = io::Error::new(io::ErrorKind::InvalidData, error);
         match refusal("h:1", &error.into()) {
-            Some(StoreError::Refused(why)) => why,
+            Some(StoreError::Unconnected(why)) => why,
             other => panic!("{other:?}"),
         }
     }

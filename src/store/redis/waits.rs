@@ -5,10 +5,10 @@ use redis::Value;
 use super::{
     RedisStore,
     ask::unreadable,
-    records::{mails, stream},
+    records::{Fields, mails, stream},
 };
 use crate::{
-    model::{SessionId, StreamId},
+    model::{Durability, Envelope, SessionId, StreamId},
     store::{Mail, StoreResult},
 };
 
@@ -28,8 +28,9 @@ impl RedisStore {
         mails(found.into_iter().take_while(|element| *element != Value::Nil)).map_err(unreadable("`in`"))
     }
 
-    /// The replies to a session's messages that are not delivered, of the oldest 1,000 of its partition. Each says when it was written.
-    pub async fn undelivered(&self, session: &SessionId) -> StoreResult<Vec<StreamId>> {
+    /// The replies to a session's messages that are not delivered, of the oldest 1,000 of its partition. Each says when it was
+    /// written, and the class that it waits for, if it names one.
+    pub async fn undelivered(&self, session: &SessionId) -> StoreResult<Vec<(StreamId, Option<Durability>)>> {
         let out = self.keys().partition(self.keys().partitions().of(session)).out();
         let (mut replies, mut from) = (Vec::new(), "-".to_owned());
         for _ in 0..PAGES {
@@ -41,8 +42,13 @@ impl RedisStore {
             from = format!("({last}");
             let of_session = |name: &[u8]| name == session.as_str().as_bytes();
             let ours = page.iter().filter(|(_, reply)| reply.get("session").is_some_and(of_session));
-            replies.extend(ours.filter_map(|(id, _)| id.parse::<StreamId>().ok()));
+            replies.extend(ours.filter_map(|(id, reply)| Some((id.parse().ok()?, class_of(reply)))));
         }
         Ok(replies)
     }
+}
+
+/// What a reply has to reach before it is told, by its own word.
+fn class_of(reply: &Fields) -> Option<Durability> {
+    serde_json::from_slice::<Envelope>(reply.get("payload")?).ok()?.class
 }
