@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::{Client, ClientError, ClientResult, Pages, SessionView};
 use crate::{
-    model::{Pool, SessionId, WorkerId},
+    model::{Pool, SessionId, SessionRecord, WorkerId},
     store::{Delete, FirstMessage, Free, Look, Member, Proceed, Store, StoreResult},
 };
 
@@ -103,8 +103,12 @@ impl<S: Store> Client<S> {
     /// The pool and the owner of a session, as `delete` wants them named.
     async fn whereabouts(&self, session: &SessionId) -> ClientResult<(Pool, Option<WorkerId>)> {
         match self.insist(|| self.store.look(session)).await.map_err(ClientError::reading)? {
-            Look::Here(sight) => Ok((sight.record.pool, sight.record.owner.map(|token| token.worker))),
-            Look::Unreadable(_) | Look::Overwritten(_) => Ok((Pool::default(), None)),
+            Look::Here(sight) => Ok(place_of(sight.record)),
+            Look::Overwritten { record: Some(record), .. } => Ok(place_of(*record)),
+            // As likely as not it is where new ones belong.
+            Look::Unreadable(_) | Look::Overwritten { record: None, .. } => {
+                Ok((self.served(&session.agent()).await.unwrap_or_default().0, None))
+            }
             Look::Absent => Err(ClientError::NoSession(session.clone())),
         }
     }
@@ -118,10 +122,17 @@ impl<S: Store> Client<S> {
         Ok(match self.insist(|| self.store.look(&session)).await? {
             Look::Here(sight) => Some(SessionView::of(session, *sight, members)),
             Look::Unreadable(why) => Some(SessionView::unreadable(session, &why)),
-            Look::Overwritten(key) => Some(SessionView::overwritten(session, &key)),
+            Look::Overwritten { key, record } => {
+                Some(SessionView::overwritten(session, &key, record.map(|record| *record)))
+            }
             Look::Absent => None,
         })
     }
+}
+
+/// The pool and the owner of a session.
+fn place_of(record: SessionRecord) -> (Pool, Option<WorkerId>) {
+    (record.pool, record.owner.map(|token| token.worker))
 }
 
 /// How far a walk over all sessions has come; the default is its beginning.

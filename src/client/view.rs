@@ -47,16 +47,21 @@ impl SessionView {
         let reach = reach(&session.agent(), &record.pool, members);
         let (status, cause) = record.status(waiting, reach);
         let reason = reason(&session, &record, cause, members);
+        Self { status, cause, reason, waiting, ..Self::recorded(session, record) }
+    }
+
+    /// What its record says by itself.
+    fn recorded(session: SessionId, record: SessionRecord) -> Self {
         let crashes = record.crashes_at_claim();
         Self {
             session,
-            status,
-            cause,
-            reason,
+            status: Status::Quarantined,
+            cause: None,
+            reason: None,
             owner: record.owner.map(|token| token.worker),
             epoch: record.epoch,
             turns: record.turns,
-            waiting,
+            waiting: 0,
             crashes,
             group: record.group,
             pool: Some(record.pool),
@@ -70,12 +75,18 @@ impl SessionView {
         Self::set_aside(session, format!("{why}; it is left alone: use the version that wrote it"))
     }
 
-    /// A session at one of whose keys somebody set something else.
-    pub(super) fn overwritten(session: SessionId, key: &str) -> Self {
+    /// A session at one of whose keys somebody set something else; with its record, if that can be read.
+    pub(super) fn overwritten(session: SessionId, key: &str, record: Option<SessionRecord>) -> Self {
         let reason = format!(
             "`{key}` was set to something else by hand: put back what was there, or give the session up (`tenure delete {session}`)"
         );
-        Self::set_aside(session, reason)
+        match record {
+            Some(record) => {
+                let (cause, reason) = (Some(Cause::Unreadable), Some(reason));
+                Self { cause, reason, ..Self::recorded(session, record) }
+            }
+            None => Self::set_aside(session, reason),
+        }
     }
 
     /// A session that cannot be read, and why.

@@ -90,5 +90,5 @@ async fn until_back<S: Store>(
 }
 
 async fn ask_once<S: Store>(shared: &Incarnation<S>, door: Door, partition: Partition) -> StoreResult<()> {
-    shared.store.cursors(door, &[partition]).await?.of(partition).map(drop)
+    shared.store.cursors(door, &[partition]).await?.into_one(partition).map(drop)
 }

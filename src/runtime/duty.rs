@@ -98,6 +98,8 @@ pub(super) struct Duty<S: Store> {
     /// Whose time may be over.
     lapsed: mpsc::Receiver<Lapsed>,
     agents: BTreeMap<AgentName, AgentDeclaration>,
+    /// Of which nobody can read how they are served by now.
+    unreadable: BTreeSet<AgentName>,
     /// What the workers that are there serve: an agent may have workers in more pools than the one declared last.
     served: BTreeSet<(Pool, AgentName)>,
     /// Who was there at the last refresh.
@@ -127,6 +129,7 @@ impl<S: Store> Duty<S> {
             shared,
             lapsed,
             agents: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             served: BTreeSet::new(),
             members: BTreeSet::new(),
             told: BTreeMap::new(),
@@ -254,6 +257,7 @@ impl<S: Store> Duty<S> {
             // Of those that cannot be read what was known before stands.
             self.agents.retain(|agent, _| unreadable.contains(agent));
             self.agents.extend(known);
+            self.unreadable = unreadable;
         }
         if let Ok(members) = self.shared.store.members().await {
             self.members = members.iter().map(|member| member.worker.clone()).collect();
@@ -331,7 +335,18 @@ impl<S: Store> Duty<S> {
             return class;
         }
         let agent = envelope.and_then(|envelope| envelope.session).map(|session| session.agent());
-        agent.and_then(|agent| self.agents.get(&agent)).map(|how| how.durability).unwrap_or_default()
+        agent.map_or(Durability::MEMORY, |agent| self.class_declared(&agent))
+    }
+
+    /// What an agent declares; of one of which nobody can read that, what covers all that others declare.
+    fn class_declared(&self, agent: &AgentName) -> Durability {
+        match self.agents.get(agent) {
+            Some(how) => how.durability,
+            None if self.unreadable.contains(agent) => {
+                self.agents.values().map(|how| how.durability).fold(Durability::MEMORY, Durability::with)
+            }
+            None => Durability::MEMORY,
+        }
     }
 
     /// Buries those past their deadline, if deadlines count; whom it did.

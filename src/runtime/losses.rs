@@ -93,7 +93,7 @@ impl<S: Store> SessionActor<S> {
         // First the record: it may then only be older than the history.
         let record = match self.shared.store.look(&self.session).await? {
             Look::Here(sight) => sight.record,
-            Look::Unreadable(_) | Look::Overwritten(_) => return Ok(Finding::Well),
+            Look::Unreadable(_) | Look::Overwritten { .. } => return Ok(Finding::Well),
             Look::Absent => {
                 warn!(session = %self.session, "a session is gone: lost with its server, or deleted");
                 self.shared.ledger.found_gone(&self.session);

@@ -170,16 +170,17 @@ impl<'a, S: Store> View<'a, S> {
         let mut changes = self.away.changes();
         while self.shared.duties.has(self.door.partition()) {
             changes.mark_unchanged();
-            let read = self.shared.store.ingress(self.door, self.left.batch, WAIT).await?;
-            let last = read.last;
-            if !read.entries.is_empty() && self.look(read).await? == 0 {
+            let limit = self.left.batch;
+            let read = self.shared.store.ingress(self.door, limit, WAIT).await?;
+            let (last, is_all) = (read.last, read.entries.len() < limit);
+            if !read.entries.is_empty() && self.look(read).await? == 0 && (is_all || self.left.is_full) {
                 self.rest(&changes, last).await?;
             }
         }
         Ok(())
     }
 
-    /// All that is there has to stay: waits until there is more, or somebody who was away is not.
+    /// All that is there, or may be read, has to stay: waits until there is more, or somebody who was away is not.
     async fn rest(&self, changes: &Changes, last: StreamId) -> StoreResult<()> {
         loop {
             self.shared.env.sleep(PAUSE).await;
@@ -243,7 +244,7 @@ impl<'a, S: Store> View<'a, S> {
         if partitions.is_empty() {
             return Ok(());
         }
-        let mut found = match self.shared.store.cursors(self.door, &partitions).await {
+        let found = match self.shared.store.cursors(self.door, &partitions).await {
             // Others still go on.
             Err(err) if !self.known.is_empty() => {
                 partitions.iter().for_each(|partition| self.lost(*partition, &err, Duration::ZERO));
@@ -254,7 +255,7 @@ impl<'a, S: Store> View<'a, S> {
         for partition in partitions {
             match found.of(partition) {
                 Ok(cursor) => self.knows(partition, cursor),
-                Err(err) => self.lost(partition, &err, Duration::ZERO),
+                Err(err) => self.lost(partition, err, Duration::ZERO),
             }
         }
         Ok(())
@@ -339,7 +340,8 @@ impl<'a, S: Store> View<'a, S> {
             return Ok(());
         }
         let reached = self.shared.store.reach(part.partition, part.class).await?;
-        let cursor = self.shared.store.cursors(self.door, &[part.partition]).await?.of(part.partition)?;
+        let cursor =
+            self.shared.store.cursors(self.door, &[part.partition]).await?.into_one(part.partition)?;
         if reached == Reach::Unknown || cursor < part.cursor {
             return Err(unacknowledged());
         }
@@ -469,8 +471,8 @@ fn mean(entries: &[IngressEntry]) -> usize {
 /// How many entries to read next behind the `kept`, which are read once more: as many as are likely to stay within the bytes of
 /// one look; and of the kept within four times that.
 fn next_batch(mean: usize, kept: usize) -> usize {
-    let likely = BATCH_BYTES / mean.max(1);
-    likely.clamp(1, BATCH) + kept.min(likely.saturating_mul(4))
+    let likely = |bytes| bytes / mean.max(1);
+    likely(BATCH_BYTES).clamp(1, BATCH) + kept.min(likely(4 * BATCH_BYTES))
 }
 
 /// Cuts a partition's part into what one operation takes.
@@ -541,5 +543,6 @@ mod tests {
         assert_eq!(next_batch(10, 300), BATCH + 300, "what stays at the door is read once more");
         assert_eq!(next_batch(1 << 20, 16), 16 + 16, "and what is behind it too, however large it is");
         assert_eq!(next_batch(1 << 20, 4_096), 16 + 64, "within bounds");
+        assert_eq!(next_batch(17 << 20, 3), 1 + 3, "one that is larger than a look closes no door either");
     }
 }

@@ -160,7 +160,7 @@ answers! {
     Look: this => match this {
         Look::Here(sight) => Said::number("here, waiting", sight.waiting),
         Look::Absent => Said::word("absent"),
-        Look::Unreadable(_) | Look::Overwritten(_) => Said::word("unreadable"),
+        Look::Unreadable(_) | Look::Overwritten { .. } => Said::word("unreadable"),
     };
     Revive: this => match this {
         Revive::Sent(sent) => sent.said(),

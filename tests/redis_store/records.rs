@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use tenure::{
+    Env,
+    client::Client,
     model::{AgentDeclaration, Body, Door, Group, IdempotencyKey, Millis, NewMessage, Pool, StreamId},
     store::{
         Commit, Declared, Delete, Look, Mail, Member, MemberState, Refusal, Relay, Relayed, RelayedKind,
@@ -110,6 +112,9 @@ async fn a_cursor_that_cannot_be_read_is_unknown_with_its_key_and_the_others_are
     connection.hset::<_, _, _, ()>(key(1), "ingress", "garbage").await.unwrap();
     connection.hset::<_, _, _, ()>(key(2), "ingress", "7-1 0f").await.unwrap();
     let cursors = store.cursors(Door::MAIN, &all).await.unwrap();
+    for _ in 0..2 {
+        assert!(cursors.of(all[0]).unwrap_err().to_string().contains(&key(0)), "each time it is asked for");
+    }
     assert_eq!(cursors.taken, [(all[2], "7-1".parse().unwrap())].into());
     assert_eq!(cursors.unknown.keys().copied().collect::<Vec<_>>(), all[..2]);
     for (n, error) in cursors.unknown.values().enumerate() {
@@ -251,7 +256,8 @@ async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_del
         send(&store, &message(&spoilt, n as u64)).await;
         let key = if kind == "meta" { &meta } else { &inbox };
         connection.set::<_, _, ()>(key, "by hand").await.unwrap();
-        assert_eq!(store.look(&spoilt).await.unwrap(), Look::Overwritten(key.clone()));
+        let Look::Overwritten { key: named, record } = store.look(&spoilt).await.unwrap() else { panic!() };
+        assert_eq!((&named, record.is_some()), (key, kind == "in"), "with its record, where that is not it");
         let refused = store.send(&message(&spoilt, 9)).await.unwrap_err();
         assert!(refused.is_overwritten() && refused.to_string().contains(key.as_str()), "{refused}");
         assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Deleted);
@@ -263,6 +269,41 @@ async fn a_session_with_a_key_of_another_type_is_looked_at_with_that_key_and_del
         assert_eq!(dead.len(), usize::from(kind == "meta"), "what could be read of its mail is kept");
         assert_eq!(store.delete(&spoilt, &pool, None).await.unwrap(), Delete::Absent);
     }
+}
+
+#[tokio::test]
+async fn who_gives_up_a_session_with_a_key_of_another_type_takes_it_out_of_its_pool_and_from_its_owner() {
+    let server = RedisServer::start();
+    let store = store_on(&server).await;
+    let client = Client::new(store.clone(), Env::system());
+    let mut connection = by_hand(&server).await;
+    let big: Pool = "big".parse().unwrap();
+    let how =
+        AgentDeclaration { pool: big.clone(), resume: Default::default(), durability: Default::default() };
+    store.declare(&worker(), &"placed".parse().unwrap(), &how).await.unwrap();
+    // The record of the one tells its pool; of the other only how its agent is served does.
+    for (spoilt, kind) in [(session("echo/a"), "in"), (session("placed/a"), "meta")] {
+        let keys = store.keys().session(&spoilt);
+        send(&store, &NewMessage { pool: big.clone(), ..message(&spoilt, 1) }).await;
+        let waits = async || -> Option<f64> {
+            connection.clone().zscore(keys.ready(&big), spoilt.as_str()).await.unwrap()
+        };
+        assert!(waits().await.is_some());
+        let key = if kind == "meta" { keys.meta() } else { keys.inbox() };
+        connection.clone().set::<_, _, ()>(key, "by hand").await.unwrap();
+        client.delete(&spoilt).await.unwrap();
+        assert_eq!(waits().await, None, "{kind}");
+    }
+    let owned = session("echo/b");
+    send(&store, &message(&owned, 2)).await;
+    claim(&store, &owned).await;
+    let partition = store.partitions().of(&owned);
+    assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), std::slice::from_ref(&owned));
+    connection.set::<_, _, ()>(store.keys().session(&owned).inbox(), "by hand").await.unwrap();
+    let shown = client.session(&owned).await.unwrap();
+    assert_eq!((shown.owner, shown.pool), (Some(worker()), Some(Pool::default())));
+    client.delete(&owned).await.unwrap();
+    assert_eq!(store.held(partition, &worker(), 10).await.unwrap(), []);
 }
 
 #[tokio::test]

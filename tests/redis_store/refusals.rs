@@ -9,8 +9,8 @@ use tenure::{
 };
 
 use crate::{
-    desk::{boundary, by_hand, claim, message, options, send, session, store_on},
-    support::RedisServer,
+    desk::{BOUND, boundary, by_hand, claim, message, options, send, session, store_on},
+    support::{RedisServer, eventually},
 };
 
 async fn refusal(url: &str) -> String {
@@ -70,6 +70,40 @@ async fn a_user_who_may_not_run_scripts_is_told_so() {
             "{found:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_choose_a_database_is_told_of_the_right_and_not_of_the_number() {
+    let server = RedisServer::start();
+    let rules = ["SETUSER", "poor", "on", "nopass", "allkeys", "allchannels", "+@all", "-select"];
+    redis::cmd("ACL").arg(&rules).exec_async(&mut by_hand(&server).await).await.unwrap();
+    let url = format!("redis://poor:x@127.0.0.1:{}/3", server.port());
+    let refused = RedisStore::connect(options(&url)).await.map(drop).unwrap_err();
+    assert!(matches!(&refused, StoreError::Forbidden(why) if why.contains("ACL SETUSER")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_as_a_database_is_chosen_is_told_to_be_busy() {
+    let server = RedisServer::start();
+    let (mut looking, mut held_up) = (by_hand(&server).await, by_hand(&server).await);
+    redis::cmd("CONFIG").arg(&["SET", "lua-time-limit", "10"]).exec_async(&mut looking).await.unwrap();
+    held_up.set_response_timeout(BOUND * 6);
+    let mut endless = redis::cmd("EVAL");
+    endless.arg("while true do end").arg(0);
+    let meanwhile = async {
+        let is_busy = async || {
+            let pong = redis::cmd("PING").exec_async(&mut looking.clone()).await;
+            pong.is_err_and(|error| error.code() == Some("BUSY"))
+        };
+        eventually("the script is over its time", BOUND, is_busy).await;
+        let said = refusal(&format!("{}/3", server.url())).await;
+        redis::cmd("SCRIPT").arg("KILL").exec_async(&mut looking.clone()).await.unwrap();
+        said
+    };
+    let (ended, said) = tokio::join!(endless.exec_async(&mut held_up), meanwhile);
+    assert!(ended.is_err(), "it was killed");
+    assert!(said.contains("is busy with somebody's script"), "{said}");
+    RedisStore::connect(options(&format!("{}/3", server.url()))).await.unwrap();
 }
 
 #[tokio::test]

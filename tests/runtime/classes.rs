@@ -390,3 +390,22 @@ async fn what_another_relay_took_stays_at_the_door_until_it_has_reached_its_clas
     fleet.until(MINUTE, async || left_at_the_door(&fleet).await == 0).await;
     fleet.until(MINUTE, async || fleet.texts("echo/a").await == ["first", "second"]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_an_agent_of_which_nobody_can_read_waits_for_what_covers_all_others() {
+    let fleet = Fleet::new(23);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    cable.spoil_row("other".parse().unwrap());
+    let config = WorkerConfig { durability: REPLICATED, ..WorkerConfig::named("a".parse().unwrap()) };
+    let _worker = fleet.start(store, config, Home::Own).await.unwrap();
+    fleet.store.set_replicas(0);
+    let key: ReplyTo = "my:replies".parse().unwrap();
+    post(&fleet, &[("to", "other/a"), ("body", "x"), ("reply_to", "my:replies")]).await;
+    let partition = fleet.store.partitions().of(&"other/a".parse().unwrap());
+    let dead = async || fleet.store.dead(partition, None, 10).await.unwrap().len();
+    fleet.until(MINUTE, async || dead().await == 1).await;
+    fleet.env.sleep(MINUTE).await;
+    assert_eq!(fleet.store.take_reply(&key, Duration::ZERO).await.unwrap(), None, "no replica has it");
+    fleet.store.set_replicas(1);
+    assert_eq!(fleet.reply(&key).await.error.unwrap().reason, "unreadable");
+}

@@ -12,6 +12,7 @@ use tenure::{
 use crate::{
     flaky::{Cable, Flaky},
     fleet::Fleet,
+    log::Log,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -223,4 +224,144 @@ async fn an_entry_that_was_taken_and_of_whose_agent_nobody_can_read_stays_and_th
     fleet.until(MINUTE, async || fleet.texts(&beside).await == ["0", "1", "2"]).await;
     let left = fleet.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries;
     assert_eq!(left.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id]);
+}
+
+/// A worker, the way to its store, and a session in another partition than that of `count/a`.
+async fn worker_beside_a(fleet: &Fleet) -> (WorkerHandle, Cable, String) {
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    let config = WorkerConfig::named("w".parse().unwrap());
+    let worker = fleet.start(store, config, Home::Own).await.unwrap();
+    (worker, cable, elsewhere(fleet, &["count/a"]))
+}
+
+async fn post_text(fleet: &Fleet, to: &str, text: &str) {
+    post(fleet, &[("to", to.as_bytes()), ("body", text.as_bytes())]).await;
+}
+
+/// Puts this partition's entries away: from the next one on all of them stay.
+fn silence_a(fleet: &Fleet, cable: &Cable) -> Partition {
+    let partition = fleet.store.partitions().of(&"count/a".parse().unwrap());
+    cable.silence(partition);
+    partition
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_entries_have_to_stay_the_one_behind_them_is_found_though_no_other_comes() {
+    let fleet = Fleet::new(10);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    silence_a(&fleet, &cable);
+    for n in 0..1_000 {
+        post_text(&fleet, "count/a", &n.to_string()).await;
+    }
+    post_text(&fleet, &other, "behind").await;
+    fleet.until(MINUTE, async || fleet.texts(&other).await == ["behind"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_entry_among_many_that_have_to_stay_closes_no_door() {
+    let fleet = Fleet::new(11);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    silence_a(&fleet, &cable);
+    post_text(&fleet, "count/a", &"x".repeat(1 << 20)).await;
+    for n in 0..300 {
+        post_text(&fleet, "count/a", &n.to_string()).await;
+    }
+    for n in 0..3 {
+        post_text(&fleet, &other, &n.to_string()).await;
+        fleet.until(MINUTE, async || fleet.texts(&other).await.len() == n + 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_door_is_closed_by_some_80_mib_that_have_to_stay_and_the_log_says_so_once() {
+    let log = Log::of_warnings();
+    let fleet = Fleet::new(12);
+    let other = elsewhere(&fleet, &["count/a"]);
+    let (store, cable) = Flaky::new(fleet.store.clone(), fleet.env.fork());
+    silence_a(&fleet, &cable);
+    for _ in 0..5 {
+        post_text(&fleet, "count/a", &"x".repeat(15 << 20)).await;
+    }
+    let _worker = fleet.start(store, WorkerConfig::named("w".parse().unwrap()), Home::Own).await.unwrap();
+    let closed = || log.lines_with("those behind them wait");
+    fleet.until(MINUTE, async || !closed().is_empty()).await;
+    // There is news, and no room for it.
+    post_text(&fleet, &other, "0").await;
+    fleet.env.sleep(MINUTE / 60).await;
+    assert_eq!(fleet.texts(&other).await, [""; 0], "it waits");
+    assert_eq!(closed().len(), 1, "{:?}", closed());
+    cable.silence_nobody();
+    fleet.until(MINUTE * 3, async || fleet.texts(&other).await == ["0"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_went_back_are_noticed_by_the_cursor_of_a_partition_that_is_away_also_by_who_begins_anew() {
+    let fleet = Fleet::new(13);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    let last = async || fleet.store.ingress(Door::MAIN, 0, Duration::ZERO).await.unwrap().last;
+    post_text(&fleet, "count/a", "0").await;
+    fleet.until(MINUTE, async || fleet.texts("count/a").await == ["0"]).await;
+    // The door's server will come to know nothing of what follows; that of the partition has it.
+    let (before, behind) = (last().await, fleet.store.fork());
+    let ahead = StreamId { millis: fleet.env.wall().plus(MINUTE).0, seq: 0 };
+    fleet.store.advance_ingress(Door::MAIN, ahead).await.unwrap();
+    post_text(&fleet, "count/a", "1").await;
+    fleet.until(MINUTE, async || fleet.texts("count/a").await == ["0", "1"]).await;
+    let taken =
+        Relayed { id: last().await, what: RelayedKind::Message(Box::new(fleet.message("count/a", "1"))) };
+    let partition = silence_a(&fleet, &cable);
+    behind.relay(partition, Door::MAIN, Some(before), &[taken]).await.unwrap();
+    // Whatever door it looks at, it begins anew there.
+    cable.cut();
+    fleet.env.sleep(MINUTE / 30).await;
+    cable.replace(behind.clone());
+    cable.heal();
+    let after = Fleet { store: behind, env: fleet.env.clone() };
+    let left = async || after.store.ingress(Door::MAIN, 10, Duration::ZERO).await.unwrap().entries.len();
+    post_text(&after, "count/a", "in doubt").await;
+    post_text(&after, &other, "0").await;
+    after.until(MINUTE, async || left().await == 1).await;
+    // By now new ids are beyond that cursor, whoever noticed.
+    fleet.env.sleep(MINUTE * 2).await;
+    post_text(&after, &other, "1").await;
+    after.until(MINUTE, async || left().await == 1).await;
+    cable.silence_nobody();
+    after.until(MINUTE * 3, async || left().await == 0).await;
+    let dead = after.store.dead(partition, None, 10).await.unwrap();
+    assert_eq!(dead.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["ambiguous"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_fails_when_it_is_asked_by_itself_does_not_have_all_others_asked_anew() {
+    let fleet = Fleet::new(14);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    for name in ["count/a", &other] {
+        post_text(&fleet, name, "0").await;
+        fleet.until(MINUTE, async || fleet.texts(name).await == ["0"]).await;
+    }
+    let all_asked = cable.calls("cursors of all");
+    // Its relay is lost, it is asked whether it is back, and then how far it is: that is lost again.
+    cable.lose_next("relay");
+    post_text(&fleet, "count/a", "1").await;
+    fleet.until(MINUTE, async || cable.has_lost()).await;
+    cable.lose_after(1, "cursors");
+    fleet.until(MINUTE, async || fleet.texts("count/a").await == ["0", "1"]).await;
+    assert!(cable.has_lost(), "it was asked by itself");
+    assert_eq!(cable.calls("cursors of all"), all_asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_answers_and_never_takes_costs_the_others_half_of_the_time_at_most() {
+    let fleet = Fleet::new(15);
+    let (_worker, cable, other) = worker_beside_a(&fleet).await;
+    let patience = Duration::from_secs(10);
+    cable.give_up_after(patience);
+    cable.deafen(fleet.store.partitions().of(&"count/a".parse().unwrap()));
+    post_text(&fleet, "count/a", "stays").await;
+    let (began, looks) = (fleet.env.now(), 20);
+    fleet.until(MINUTE * 60, async || cable.calls("relay in vain") == looks).await;
+    let lost = patience * u32::try_from(looks).unwrap();
+    assert!(fleet.env.now().since(began) >= lost * 2 - patience * 3, "{:?}", fleet.env.now().since(began));
+    post_text(&fleet, &other, "0").await;
+    fleet.until(patience * 2, async || fleet.texts(&other).await == ["0"]).await;
 }

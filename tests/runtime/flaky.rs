@@ -29,8 +29,8 @@ pub struct Flaky {
     partitions: MemoryStore,
     inner: Arc<Mutex<MemoryStore>>,
     env: Env,
-    /// The operation whose next request is lost.
-    lost_next: Arc<Mutex<Option<&'static str>>>,
+    /// The operation of which a request is lost, and how many arrive before.
+    lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     /// The operation that next meets a server which is just back.
     loading_next: Arc<Mutex<Option<&'static str>>>,
     /// How often each operation was called.
@@ -38,6 +38,8 @@ pub struct Flaky {
     lost_after_ms: Arc<AtomicU64>,
     /// Partitions that renew nothing, take nothing of a plain door, and do not tell how far they are.
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    /// Partitions that tell how far they are, and take nothing of a plain door.
+    deaf: Arc<Mutex<BTreeSet<Partition>>>,
     /// Agents of which nobody can read how they are served.
     unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
     /// Of 1,000 calls, how many lose their request, and how many their reply.
@@ -49,12 +51,13 @@ pub struct Flaky {
 pub struct Cable {
     cut: watch::Sender<bool>,
     inner: Arc<Mutex<MemoryStore>>,
-    lost_next: Arc<Mutex<Option<&'static str>>>,
+    lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     loading_next: Arc<Mutex<Option<&'static str>>>,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
     silent: Arc<Mutex<BTreeSet<Partition>>>,
+    deaf: Arc<Mutex<BTreeSet<Partition>>>,
     unreadable: Arc<Mutex<BTreeSet<AgentName>>>,
 }
 
@@ -80,12 +83,22 @@ impl Cable {
 
     /// The next request of this operation is lost.
     pub fn lose_next(&self, operation: &'static str) {
-        *self.lost_next.lock().unwrap() = Some(operation);
+        self.lose_after(0, operation);
+    }
+
+    /// So many requests of this operation arrive, and the one after them is lost.
+    pub fn lose_after(&self, arrive: usize, operation: &'static str) {
+        *self.lost_next.lock().unwrap() = Some((operation, arrive));
     }
 
     /// From now on this partition answers neither a relay nor a renewal.
     pub fn silence(&self, partition: Partition) {
         self.silent.lock().unwrap().insert(partition);
+    }
+
+    /// From now on this partition gives no answer to a relay, and to everything else it does.
+    pub fn deafen(&self, partition: Partition) {
+        self.deaf.lock().unwrap().insert(partition);
     }
 
     /// From now on nobody can read how this agent is served.
@@ -132,6 +145,7 @@ impl Flaky {
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
         let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let silent = Arc::<Mutex<BTreeSet<_>>>::default();
+        let deaf = Arc::<Mutex<BTreeSet<_>>>::default();
         let unreadable = Arc::<Mutex<BTreeSet<_>>>::default();
         let inner = Arc::new(Mutex::new(inner));
         let cable = Cable {
@@ -143,6 +157,7 @@ impl Flaky {
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
             silent: silent.clone(),
+            deaf: deaf.clone(),
             unreadable: unreadable.clone(),
         };
         (
@@ -155,6 +170,7 @@ impl Flaky {
                 calls,
                 lost_after_ms,
                 silent,
+                deaf,
                 unreadable,
                 lost_in_1000,
                 cut,
@@ -171,6 +187,17 @@ impl Flaky {
         self.silent.lock().unwrap().contains(&partition)
     }
 
+    /// Whether this is the request that is to be lost.
+    fn is_lost_now(&self, operation: &'static str) -> bool {
+        let mut next = self.lost_next.lock().unwrap();
+        match next.as_mut().filter(|(lost, _)| *lost == operation) {
+            Some((_, arrive @ 1..)) => *arrive -= 1,
+            Some(_) => return next.take().is_some(),
+            None => (),
+        }
+        false
+    }
+
     /// Passes a call on, or loses it on its way there or back.
     async fn through<T>(
         &self,
@@ -179,7 +206,7 @@ impl Flaky {
     ) -> StoreResult<T> {
         *self.calls.lock().unwrap().entry(operation).or_default() += 1;
         let patience = || Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed));
-        if self.lost_next.lock().unwrap().take_if(|next| *next == operation).is_some() {
+        if self.is_lost_now(operation) {
             self.env.sleep(patience()).await;
             return Err(lost());
         }
@@ -248,6 +275,9 @@ impl Store for Flaky {
     }
 
     async fn cursors(&self, door: Door, of: &[Partition]) -> StoreResult<Cursors> {
+        if of.len() == self.partitions().all().count() {
+            *self.calls.lock().unwrap().entry("cursors of all").or_default() += 1;
+        }
         let (silent, there): (Vec<_>, Vec<_>) = of.iter().partition(|partition| self.is_silent(**partition));
         if !silent.is_empty() {
             self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
@@ -282,7 +312,8 @@ impl Store for Flaky {
         previous: Option<StreamId>,
         batch: &[Relayed],
     ) -> StoreResult<Relay> {
-        if self.is_silent(partition) {
+        if self.is_silent(partition) || self.deaf.lock().unwrap().contains(&partition) {
+            *self.calls.lock().unwrap().entry("relay in vain").or_default() += 1;
             self.env.sleep(Duration::from_millis(self.lost_after_ms.load(Ordering::Relaxed))).await;
             return Err(lost());
         }

@@ -9,6 +9,7 @@ mod doors;
 mod failures;
 mod faults;
 mod lifeline;
+mod log;
 mod lookup;
 mod membership;
 mod ownership;

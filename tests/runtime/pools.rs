@@ -9,7 +9,7 @@ use tenure::{
     store::{MemoryStore, Store},
 };
 
-use crate::{flaky::Flaky, fleet::Fleet};
+use crate::{faults::flaky_worker, flaky::Flaky, fleet::Fleet};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(10);
@@ -171,4 +171,16 @@ async fn a_home_that_a_failed_start_left_behind_is_set_right_by_those_who_serve_
     fleet.until(MINUTE, async || home(&fleet, "count").await.as_str() == "gpu").await;
     assert_eq!(first.id(), lived, "it was not buried, and did not start anew");
     assert_eq!(asked(&fleet, "count/a").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_agents_row_can_no_longer_be_read_goes_on_with_it_and_leaves_the_row_as_it_is() {
+    let fleet = Fleet::new(31);
+    let (_worker, cable) = flaky_worker(&fleet, "here").await;
+    assert_eq!(asked(&fleet, "count/a").await, "1");
+    cable.spoil_row("count".parse().unwrap());
+    let (looks, declared) = (cable.calls("agents"), cable.calls("declare"));
+    fleet.until(MINUTE, async || cable.calls("agents") > looks + 20).await;
+    assert_eq!(asked(&fleet, "count/a").await, "2");
+    assert_eq!(cable.calls("declare"), declared);
 }

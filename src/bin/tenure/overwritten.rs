@@ -61,7 +61,7 @@ async fn look(store: &RedisStore) -> StoreResult<Vec<String>> {
         };
         for some in sessions.chunks(AT_ONCE) {
             for looked in join_all(some.iter().map(|session| store.look(session))).await {
-                if let Look::Overwritten(key) = looked? {
+                if let Look::Overwritten { key, .. } = looked? {
                     keys.push(key);
                 }
             }

@@ -113,8 +113,16 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// The last entry that `partition` took, if it took any. An error if that is not known, which is given once.
-    pub fn of(&mut self, partition: Partition) -> StoreResult<Option<StreamId>> {
+    /// The last entry that `partition` took, if it took any; why not, if that is not known. A repeat says the same.
+    pub fn of(&self, partition: Partition) -> Result<Option<StreamId>, &StoreError> {
+        match self.unknown.get(&partition) {
+            Some(error) => Err(error),
+            None => Ok(self.taken.get(&partition).copied()),
+        }
+    }
+
+    /// The same for one who wants no other.
+    pub fn into_one(mut self, partition: Partition) -> StoreResult<Option<StreamId>> {
         match self.unknown.remove(&partition) {
             Some(error) => Err(error),
             None => Ok(self.taken.get(&partition).copied()),

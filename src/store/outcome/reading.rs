@@ -54,8 +54,13 @@ pub enum Look {
     Absent,
     /// It was written by a newer version.
     Unreadable(String),
-    /// Somebody set something else at this key of it.
-    Overwritten(String),
+    /// Somebody set something else at one of its keys.
+    Overwritten {
+        /// The key.
+        key: String,
+        /// Its record, where that is not what was set to something else and this version can read it.
+        record: Option<Box<SessionRecord>>,
+    },
 }
 
 /// A session, looked at.

@@ -96,7 +96,7 @@ pub(super) fn store_error(address: &str, error: RedisError) -> StoreError {
             StoreError::Refused(format!("{address} is too old: Redis 7.0 or Valkey 7.2 is needed"))
         }
         // The client library's words for what the server answered to SELECT.
-        ErrorKind::Server(_) => no_database(address, error),
+        ErrorKind::Server(_) => not_selected(address, error.detail().unwrap_or_default()),
         _ => unanswered(address, error),
     }
 }
@@ -157,20 +157,21 @@ fn refused_login(address: &str) -> StoreError {
 }
 
 /// The answer to SELECT, of which the code is not known any more.
-fn no_database(address: &str, error: RedisError) -> StoreError {
-    let said = error.detail().unwrap_or_default();
-    if said.starts_with("Authentication required") {
-        return refused_login(address);
+fn not_selected(address: &str, said: &str) -> StoreError {
+    const CODES: [(&str, &str); 4] = [
+        ("Authentication required", "NOAUTH"),
+        ("no permissions", "NOPERM"),
+        ("is busy", "BUSY"),
+        ("is loading", "LOADING"),
+    ];
+    if let Some((_, code)) = CODES.iter().find(|(words, _)| said.contains(words)) {
+        return answered(address, code, said);
     }
-    if said.contains("no permissions") {
-        return forbidden(address, said);
-    }
-    if !said.contains("DB index") {
-        return unanswered(address, error);
-    }
-    StoreError::Refused(format!(
-        "{address} has no such database ({said}): mend the number at the end of --redis (TENURE_REDIS)"
-    ))
+    let what = match said.contains("DB index") {
+        true => format!("has no such database ({said})"),
+        false => format!("gives no database by its number ({said})"),
+    };
+    StoreError::Refused(format!("{address} {what}: mend the number at the end of --redis (TENURE_REDIS)"))
 }
 
 fn forbidden(address: &str, detail: &str) -> StoreError {
@@ -277,6 +278,24 @@ mod tests {
         };
         assert_eq!((to("3 g:2").as_str(), to("3 :2").as_str()), ("g:2", "h:2"));
         assert!(matches!(of("WRONGTYPE"), StoreError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn an_answer_to_select_is_told_as_what_it_is_and_only_a_number_out_of_range_as_no_database() {
+        let of = |said| not_selected("h:1", said);
+        let is_missing = |error: &StoreError| error.to_string().contains("no such database");
+        for said in ["DB index is out of range", "invalid DB index"] {
+            assert!(matches!(of(said), StoreError::Refused(_)) && is_missing(&of(said)), "{said}");
+        }
+        let forbidden = "User ann has no permissions to run the 'select' command";
+        for said in [forbidden, "Authentication required."] {
+            assert!(matches!(of(said), StoreError::Forbidden(_)), "{said}");
+        }
+        assert!(matches!(of("Redis is loading the dataset in memory"), StoreError::Loading(_)));
+        let busy = "Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+        for said in [busy, "SELECT is not allowed in cluster mode", ""] {
+            assert!(matches!(of(said), StoreError::Refused(_)) && !is_missing(&of(said)), "{said}");
+        }
     }
 
     #[test]

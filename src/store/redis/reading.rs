@@ -31,11 +31,12 @@ impl RedisStore {
         let mut reply =
             self.ask(Traffic::Reads, self.script(Name::Look, &[keys.meta(), keys.inbox()])).await?;
         let (meta, waiting) = (reply.list()?, reply.parse()?);
-        if let Some(key) = reply.rest().next() {
-            return Ok(Look::Overwritten(text(key).map_err(unreadable("a key"))?));
-        }
         let bad = |why| StoreError::unreadable(format!("session {session}"), why);
         let meta = Fields::read(Value::Array(meta)).map_err(bad)?;
+        if let Some(key) = reply.rest().next() {
+            let key = text(key).map_err(unreadable("a key"))?;
+            return Ok(Look::Overwritten { key, record: session_record(&meta).ok().map(Box::new) });
+        }
         if is_nothing(&meta) {
             return Ok(Look::Absent);
         }
