@@ -144,14 +144,19 @@ fn a_benchmark_starts_a_cluster_of_its_own_and_says_what_a_turn_costs_there_and_
     let args = [&["--redis", nowhere, "bench", "cluster", "--json"], &sizes[..]].concat();
     let figures = end(tenure(&args)).json().remove(0);
     assert_eq!((&figures["bench"], &figures["masters"]), (&json!("cluster"), &json!(3)));
-    for place in ["one", "cluster"] {
+    for place in ["server", "one", "cluster"] {
         for figure in ["turns_per_second", "p99_ms", "us_per_turn", "busiest"] {
             let measured = figures[place][figure].as_f64();
             assert!(measured.is_some_and(|figure| figure > 0.0), "{place} {figure}: {figures}");
         }
     }
-    let [one, cluster] = ["one", "cluster"].map(|place| figures[place]["us_per_turn"].as_f64().unwrap());
-    assert!((figures["ratio"].as_f64().unwrap() - cluster / one).abs() < 0.01, "{figures}");
+    let cost = |place: &str| figures[place]["us_per_turn"].as_f64().unwrap();
+    let ratios = ["ratio", "ratio_to_server"].map(|ratio| figures[ratio].as_f64().unwrap());
+    for (ratio, place) in ratios.into_iter().zip(["one", "server"]) {
+        assert!((ratio - cost("cluster") / cost(place)).abs() < 0.01, "{figures}");
+    }
+    let kept = ratios.into_iter().all(|ratio| ratio <= figures["bar"].as_f64().unwrap());
+    assert_eq!(figures["ok"], kept, "the bar counts for both: {figures}");
 }
 
 #[test]

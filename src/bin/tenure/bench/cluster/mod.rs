@@ -42,7 +42,8 @@ use crate::{
 /// which keeps anything, and measures on each, one after the other, what `tenure bench turns` measures. Each figure is
 /// the median of rounds. The costs are processor time for each turn: of all servers, of the worker, and of the
 /// benchmark, which sends and reads replies. A bar says that their sum must not grow by more than 15 % from one
-/// master to several; what it is over a server by itself is told beside it.
+/// master to several, neither from a cluster of one nor from a server by itself. How much a number in flight is for each master
+/// counts as well: three masters with 192 have what one has with 64.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3, value_name = "NUMBER")]
     masters: usize,
     /// How many messages are under way at any time
-    #[arg(long, value_delimiter = ',', default_value = "64,256", value_name = "NUMBER")]
+    #[arg(long, value_delimiter = ',', default_value = "64,192,256", value_name = "NUMBER")]
     in_flight: Vec<usize>,
     /// How many sessions the messages go to, in turn
     #[arg(long, default_value_t = 256, value_name = "NUMBER")]
@@ -139,7 +140,7 @@ impl Args {
             }
         }
         let [server, one, cluster] = costs;
-        let ratio = median_ratio(&cluster, &one);
+        let (ratio, ratio_to_server) = (median_ratio(&cluster, &one), median_ratio(&cluster, &server));
         Ok(Row {
             bench: "cluster",
             masters: self.masters,
@@ -151,8 +152,8 @@ impl Args {
             cluster: Cost::medians(&cluster),
             ratio,
             bar: BAR,
-            ok: ratio <= BAR,
-            ratio_to_server: median_ratio(&cluster, &server),
+            ok: ratio.max(ratio_to_server) <= BAR,
+            ratio_to_server,
         })
     }
 

@@ -23,10 +23,11 @@ pub(super) struct Row {
     pub(super) cluster: Cost,
     /// The cost of a turn on that cluster over that on the cluster of one, in the same round.
     pub(super) ratio: f64,
-    pub(super) bar: f64,
-    pub(super) ok: bool,
     /// The same over the server by itself.
     pub(super) ratio_to_server: f64,
+    /// What neither may exceed.
+    pub(super) bar: f64,
+    pub(super) ok: bool,
 }
 
 pub(super) const HEADER: [&str; 9] = [
@@ -44,7 +45,8 @@ pub(super) const HEADER: [&str; 9] = [
 impl Row {
     pub(super) fn lines(&self) -> [[String; 9]; 3] {
         let missed = if self.ok { "" } else { "MISSED " };
-        let ratio = format!("{missed}{}/{}; {} over a server", self.ratio, self.bar, self.ratio_to_server);
+        let (one, server) = (self.ratio, self.ratio_to_server);
+        let ratio = format!("{missed}{one} over one, {server} over a server; bar {}", self.bar);
         let nothing = output::or_dash(None::<String>);
         [
             self.line("a server".to_owned(), &self.server, nothing.clone()),
