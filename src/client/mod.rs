@@ -28,7 +28,7 @@ use crate::{
         SessionId, WorkerId,
     },
     runtime::{Env, Moment},
-    store::{Agents, HistoryRange, Member, Store, StoreResult},
+    store::{Agents, HistoryRange, Member, Store, StoreError, StoreResult},
 };
 
 /// The answer of one call.
@@ -156,6 +156,28 @@ impl<S: Store> Client<S> {
                 }
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// The same for a write. What an earlier try may have done is not undone by what a later one is told: that is no answer either.
+    async fn insist_writing<T, F: Future<Output = StoreResult<T>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> StoreResult<T> {
+        let doubt = Mutex::new(None);
+        let noted = async || {
+            let outcome = call().await;
+            if let Err(StoreError::Unavailable(cause)) = &outcome {
+                *doubt.lock().expect("nobody panics while noting") = Some(cause.to_string());
+            }
+            outcome
+        };
+        let outcome = self.insist(noted).await;
+        match (outcome, doubt.into_inner().expect("nobody panics while noting")) {
+            (Err(err), Some(earlier)) if !err.may_have_happened() => {
+                Err(StoreError::Unavailable(format!("{earlier}; asked again, {err}").into()))
+            }
+            (outcome, _) => outcome,
         }
     }
 }

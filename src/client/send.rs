@@ -217,8 +217,15 @@ impl<S: Store> Client<S> {
             return self.store.send(message).await;
         }
         let until = self.env.now().plus(self.patience);
+        let mut is_there = false;
         loop {
-            let sent = self.insist(|| self.store.send(message)).await?;
+            let sent = self.insist_writing(|| self.store.send(message)).await;
+            let sent = match sent {
+                // It was there when its class was not reached.
+                Err(_) if is_there => return Ok(Sent::Unknown),
+                sent => sent?,
+            };
+            is_there |= sent == Sent::Unknown;
             if sent != Sent::Unknown || self.env.now().plus(Self::PAUSE) >= until {
                 return Ok(sent);
             }

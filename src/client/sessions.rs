@@ -44,7 +44,7 @@ impl<S: Store> Client<S> {
     pub async fn delete(&self, session: &SessionId) -> ClientResult<()> {
         let (mut pool, mut owner) = self.whereabouts(session).await?;
         loop {
-            let deleted = self.insist(|| self.store.delete(session, &pool, owner.as_ref())).await;
+            let deleted = self.insist_writing(|| self.store.delete(session, &pool, owner.as_ref())).await;
             match deleted.map_err(ClientError::writing)? {
                 // Absent: a first call did it, whose answer was lost.
                 Delete::Deleted | Delete::Absent => return Ok(()),
@@ -63,7 +63,7 @@ impl<S: Store> Client<S> {
         let (mut pool, _) = self.whereabouts(session).await?;
         let mut owned = None;
         for _ in 0..OWNED_LOOKS {
-            let freed = self.insist(|| self.store.free(session, &pool, first)).await;
+            let freed = self.insist_writing(|| self.store.free(session, &pool, first)).await;
             match freed.map_err(ClientError::writing)? {
                 Free::Freed => return Ok(()),
                 Free::NotQuarantined => return Err(ClientError::NotQuarantined(session.clone())),
@@ -86,7 +86,7 @@ impl<S: Store> Client<S> {
     pub async fn proceed(&self, session: &SessionId) -> ClientResult<()> {
         let (mut pool, _) = self.whereabouts(session).await?;
         for _ in 0..POOLS_TRIED {
-            let going = self.insist(|| self.store.proceed(session, &pool)).await;
+            let going = self.insist_writing(|| self.store.proceed(session, &pool)).await;
             match going.map_err(ClientError::writing)? {
                 Proceed::Going => return Ok(()),
                 Proceed::Absent => return Err(ClientError::NoSession(session.clone())),

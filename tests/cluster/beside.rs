@@ -126,6 +126,35 @@ async fn while_a_lists_slot_moves_its_reply_comes_once_whether_the_list_has_gone
 }
 
 #[tokio::test]
+async fn while_its_sessions_slot_moves_a_commit_waits_and_asks_nobody_who_has_not_all_of_it() {
+    let scene = Scene::start().await;
+    let pair = Pair::on(&scene, 0);
+    let to = pair.near.as_str();
+    let _: u64 = scene.ask(to, &Cmd::rpush(to, "before")).await;
+    let claimed = pair.asked(&scene.store, &pair.near).await;
+    let own = slot(&scene.store.keys().session(&pair.session).meta());
+    // Both slots go, the session's first: where that arrives its list has not.
+    scene.cluster.open_to_move(slot(to), 0, 1);
+    scene.cluster.begin_to_move(own, 0, 1);
+    let arrives = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        scene.cluster.finish_moving(own, 0, 1);
+    };
+    let (out, ()) = tokio::join!(ended(&scene.store, &claimed), arrives);
+    assert_eq!(lists_of(&out), [to], "the list is at the other master now");
+    assert_eq!(
+        scene.cluster.calls(1, "asking"),
+        0,
+        "with that, a list that is not there would be begun there"
+    );
+    scene.cluster.move_slot(slot(to), 0, 1);
+    let partition = scene.store.partitions().of(&pair.session);
+    scene.store.deliver(partition, &out, Deliverer::Writer).await.expect("the masters answer");
+    let taken = scene.taken(to).await;
+    assert!(taken.len() == 2 && taken[0] == "before", "{taken:?}");
+}
+
+#[tokio::test]
 async fn a_list_beside_that_is_none_or_not_for_this_user_leaves_the_reply_in_out() {
     let scene = Scene::start().await;
     let pair = Pair::on(&scene, 0);

@@ -33,6 +33,8 @@ pub struct Flaky {
     lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     /// The operation that next meets a server which is just back.
     loading_next: Arc<Mutex<Option<&'static str>>>,
+    /// The operation whose next reply is lost, as its server becomes a replica; and whether that has happened.
+    demoted_at: Arc<Mutex<Option<(&'static str, bool)>>>,
     /// How often each operation was called.
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
@@ -53,6 +55,7 @@ pub struct Cable {
     inner: Arc<Mutex<MemoryStore>>,
     lost_next: Arc<Mutex<Option<(&'static str, usize)>>>,
     loading_next: Arc<Mutex<Option<&'static str>>>,
+    demoted_at: Arc<Mutex<Option<(&'static str, bool)>>>,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     lost_after_ms: Arc<AtomicU64>,
     lost_in_1000: Arc<AtomicU64>,
@@ -121,6 +124,16 @@ impl Cable {
         *self.loading_next.lock().unwrap() = Some(operation);
     }
 
+    /// The next request of this operation is served and its reply lost, and all that come after it are refused.
+    pub fn demote_at_next(&self, operation: &'static str) {
+        *self.demoted_at.lock().unwrap() = Some((operation, false));
+    }
+
+    /// All requests of this operation are refused, from now on.
+    pub fn refuse(&self, operation: &'static str) {
+        *self.demoted_at.lock().unwrap() = Some((operation, true));
+    }
+
     /// Whether that request was made.
     pub fn has_loaded(&self) -> bool {
         self.loading_next.lock().unwrap().is_none()
@@ -143,6 +156,7 @@ impl Flaky {
         let lost_in_1000 = Arc::<AtomicU64>::default();
         let lost_after_ms = Arc::new(AtomicU64::new(LOST_AFTER_MS));
         let (partitions, lost_next, loading_next) = (inner.clone(), Arc::default(), Arc::default());
+        let demoted_at = Arc::<Mutex<Option<_>>>::default();
         let calls = Arc::<Mutex<BTreeMap<_, _>>>::default();
         let silent = Arc::<Mutex<BTreeSet<_>>>::default();
         let deaf = Arc::<Mutex<BTreeSet<_>>>::default();
@@ -153,6 +167,7 @@ impl Flaky {
             inner: inner.clone(),
             lost_next: Arc::clone(&lost_next),
             loading_next: Arc::clone(&loading_next),
+            demoted_at: Arc::clone(&demoted_at),
             calls: Arc::clone(&calls),
             lost_after_ms: lost_after_ms.clone(),
             lost_in_1000: lost_in_1000.clone(),
@@ -167,6 +182,7 @@ impl Flaky {
                 env,
                 lost_next,
                 loading_next,
+                demoted_at,
                 calls,
                 lost_after_ms,
                 silent,
@@ -198,6 +214,18 @@ impl Flaky {
         false
     }
 
+    fn is_demoted(&self, operation: &'static str) -> bool {
+        *self.demoted_at.lock().unwrap() == Some((operation, true))
+    }
+
+    /// Whether the reply of this request is the one that is lost.
+    fn is_demoted_now(&self, operation: &'static str) -> bool {
+        let mut at = self.demoted_at.lock().unwrap();
+        let now = *at == Some((operation, false));
+        *at = at.map(|(at, done)| (at, done || now));
+        now
+    }
+
     /// Passes a call on, or loses it on its way there or back.
     async fn through<T>(
         &self,
@@ -219,7 +247,14 @@ impl Flaky {
             self.env.sleep(patience()).await;
             return Err(lost());
         }
+        if self.is_demoted(operation) {
+            return Err(StoreError::Refused("it is a replica".to_owned()));
+        }
         let answer = call.await;
+        if self.is_demoted_now(operation) {
+            self.env.sleep(patience()).await;
+            return Err(lost());
+        }
         if *self.cut.borrow() || draw >= 1_000 - rate {
             self.env.sleep(patience()).await;
             return Err(lost());

@@ -108,3 +108,34 @@ async fn a_worker_that_cannot_look_claims_buries_and_reaps_nothing() {
     assert_eq!(members.iter().map(|member| &member.worker).collect::<Vec<_>>(), [&owner.id()]);
     assert!(members[0].tally.reaped == 0, "it held nothing");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_accepted_is_unknown_also_where_asking_again_is_refused() {
+    let fleet = Fleet::new(60);
+    let (client, cable) = client(&fleet);
+    let send = || client.send(Outgoing::text("echo/a".parse().unwrap(), "hi").id("k".parse().unwrap()));
+    cable.demote_at_next("send");
+    let unknown = send().await.unwrap_err();
+    assert_eq!(fleet.sight("echo/a").await.waiting, 1, "it was accepted");
+    let ClientError::Unknown(StoreError::Unavailable(cause)) = unknown else { panic!("{unknown:?}") };
+    assert_eq!(cause.to_string(), "lost; asked again, the server refused: it is a replica");
+    // Whose first try is refused has changed nothing, and is told so.
+    let refused = send().await.unwrap_err();
+    assert!(matches!(refused, ClientError::Store(StoreError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_and_has_not_reached_its_class_is_told_so_also_where_asking_again_is_refused() {
+    let fleet = Fleet::new(61);
+    let (client, cable) = client(&fleet);
+    fleet.store.set_replicas(0);
+    let message = Outgoing::text("echo/a".parse().unwrap(), "hi").id("k".parse().unwrap());
+    let send = client.send(message.durability("replicas:1".parse().unwrap()));
+    let after = async {
+        fleet.until(MINUTE, async || cable.calls("send") == 2).await;
+        cable.refuse("send");
+    };
+    let (sent, ()) = tokio::join!(send, after);
+    let unknown = sent.unwrap_err();
+    assert!(matches!(unknown, ClientError::NotReached(_)), "{unknown:?}");
+}

@@ -189,6 +189,14 @@ impl RedisCluster {
         wait_until("the slot is there", AGREED_WITHIN, || self.slots_of(to).contains(&slot.parse().unwrap()));
     }
 
+    /// How often a node was called with a command.
+    pub fn calls(&self, node: usize, command: &str) -> u64 {
+        let said: String = ask(&self.nodes[node], &["INFO", "commandstats"]);
+        let of = format!("cmdstat_{command}:calls=");
+        let line = said.lines().find_map(|line| line.strip_prefix(of.as_str())?.split(',').next());
+        line.map_or(0, |calls| calls.parse().expect("a number"))
+    }
+
     /// Waits until so many nodes are masters with slots, and all is well.
     pub fn wait_until_whole(&self, masters: usize) {
         let masters = masters.to_string();

@@ -68,12 +68,13 @@ pub(crate) async fn check(store: &RedisStore) -> Option<Check> {
         0 | 1 => String::new(),
         found => format!(", and those of {} more", found - 1),
     };
+    let s = if looked_at == 1 { "" } else { "s" };
     let Asked { asks: Asks { session, class, .. }, lack } = asked.first()?;
     Some(Check {
         check: "messages",
         status: CheckStatus::Warn,
         found: format!(
-            "asked for by messages over their agents' classes: the first message of {session} waits for {class}: {}{more} (of {looked_at} sessions looked at)",
+            "asked for by messages over their agents' classes: the first message of {session} waits for {class}: {}{more} (of {looked_at} session{s} looked at)",
             lack.found
         ),
         advice: Some(lack.advice),

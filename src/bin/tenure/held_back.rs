@@ -22,8 +22,8 @@ pub(crate) struct HeldBack {
     pub(crate) class: Durability,
     /// Replies in `out`, and when the first of them was written.
     pub(crate) replies: Option<(usize, Millis)>,
-    /// Since when its owner has known that what it wrote is not acknowledged; none where it does not say so.
-    pub(crate) since: Option<Millis>,
+    /// What its owner knows of that it wrote and is not acknowledged: for which class, and since when.
+    pub(crate) written: Option<(Durability, Millis)>,
     /// What keeps the class from being reached, where that can be seen.
     lack: Option<Lack>,
 }
@@ -44,10 +44,10 @@ pub(crate) async fn look(client: &Client<Connected>, view: &SessionView) -> Opti
     let class = class.unwrap_or(declared);
     let lack = store.held_up(store.partitions().of(&view.session), class).await.ok()?;
     let replies = standing.first().map(|(first, _)| (standing.len(), Millis(first.millis)));
-    let since = written.map(|written| written.since);
+    let written = written.map(|written| (written.class, written.since));
     // Who has no owner has written nothing that anybody waits for, but replies.
-    let is_held_back = replies.is_some() || since.is_some() || (lack.is_some() && view.owner.is_some());
-    is_held_back.then_some(HeldBack { declared, class, replies, since, lack })
+    let is_held_back = replies.is_some() || written.is_some() || (lack.is_some() && view.owner.is_some());
+    is_held_back.then_some(HeldBack { declared, class, replies, written, lack })
 }
 
 /// What the session's owner says of it: its last boundary may ask for more than its agent, and nothing else tells of that
@@ -90,20 +90,25 @@ impl HeldBack {
 
 impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { declared, class, replies, since, lack } = self;
-        match (replies, since) {
+        let Self { declared, class, replies, written, lack } = self;
+        match (replies, written) {
             (Some((1, since)), _) => write!(f, "1 reply waits in `out` since {}", Time(*since))?,
             (Some((replies, since)), _) => {
                 write!(f, "{replies} replies wait in `out` since {}", Time(*since))?;
             }
-            (None, Some(since)) => write!(f, "what it wrote is not acknowledged since {}", Time(*since))?,
+            (None, Some((_, since))) => {
+                write!(f, "what it wrote is not acknowledged since {}", Time(*since))?
+            }
             (None, None) => f.write_str("what it writes now is not acknowledged")?,
         }
         if *class != Durability::MEMORY {
             write!(f, ", for {class}")?;
         }
         if class > declared {
-            write!(f, ", which is more than its agent's {declared}: its message asks for it")?;
+            write!(
+                f,
+                ", which is more than its agent's {declared}: its message asks for it, or its agent did when that was written"
+            )?;
         }
         lack.as_ref().map_or(Ok(()), |lack| write!(f, ": {}", lack.found))
     }

@@ -51,7 +51,7 @@ pub(crate) async fn run(Args { session, mail }: Args, global: &Global) -> Result
     let losses = client.losses(&session).await.unwrap_or_default();
     let held = held_back::look(&client, &view).await;
     // A message whose turn wrote something waits for that, and is not given up on any more.
-    let has_written = held.as_ref().is_some_and(|held| held.since.is_some());
+    let has_written = held.as_ref().is_some_and(|held| held.written.is_some());
     let lack = if has_written { None } else { asked_for::lack_of(&client, &view).await };
     let held = held.filter(|_| lack.is_none());
     let said = lack.as_ref().map(ToString::to_string).or(held.as_ref().map(ToString::to_string));
@@ -168,7 +168,8 @@ struct Unacknowledged {
 
 impl Unacknowledged {
     fn of(held: &HeldBack) -> Option<Self> {
-        Some(Self { class: held.class, since: Time(held.since?) })
+        let (class, since) = held.written?;
+        Some(Self { class, since: Time(since) })
     }
 }
 

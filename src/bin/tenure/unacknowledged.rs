@@ -21,12 +21,13 @@ pub(crate) async fn check(store: &RedisStore) -> Option<Check> {
     let lack = store.held_up(store.partitions().of(&first.session), first.class).await.ok().flatten();
     let cause = lack.as_ref().map(|lack| format!(": {}", lack.found)).unwrap_or_default();
     let sessions = counts.iter().sum::<usize>();
+    let s = if sessions == 1 { "" } else { "s" };
     let each = named.iter().take(NAMED).map(line).collect::<Vec<_>>().join(", ");
     let more = if sessions > NAMED { ", …" } else { "" };
     Some(Check {
         check: "unacknowledged",
         status: CheckStatus::Warn,
-        found: format!("what {sessions} sessions wrote has not reached its class: {each}{more}{cause}"),
+        found: format!("what {sessions} session{s} wrote has not reached its class: {each}{more}{cause}"),
         advice: Some(lack.map_or(
             "look at the replicas (INFO replication: their lag) and at the disk: nothing is told before",
             |lack| lack.advice,

@@ -113,8 +113,24 @@ impl Cluster {
         self.changes.subscribe()
     }
 
-    /// Asks the master of the slot that `key` is in, wherever that goes meanwhile.
+    /// Asks the master of the slot that `key` is in, wherever that goes meanwhile; of what is on its way, where it goes.
     pub(super) async fn on<T, F>(&self, key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        self.until_answered(key, |master| self.ask_along(master, &ask)).await
+    }
+
+    /// The same for a script, which waits for what is on its way. Its guard lets it begin nowhere before all has arrived; and who
+    /// says that it asks for what is on its way may write other keys that are not there yet.
+    pub(super) async fn on_arrived<T, F>(&self, key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        self.until_answered(key, ask).await
+    }
+
+    async fn until_answered<T, F>(&self, key: &[u8], ask: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
     where
         F: Future<Output = StoreResult<T>>,
     {
@@ -123,7 +139,7 @@ impl Cluster {
         let mut waited = Duration::ZERO;
         loop {
             let next = match self.master(slot) {
-                Ok(master) => match self.ask_along(master.clone(), &ask).await {
+                Ok(master) => match ask(master.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => self.learn(slot, &master, error).await,
                 },

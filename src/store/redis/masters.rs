@@ -176,6 +176,18 @@ impl Masters {
         asked.map_err(|error| about(key, error))
     }
 
+    /// Calls a script at the master that has `key`.
+    async fn script_on<T, F>(&self, key: &[u8], call: impl Fn(Arc<Master>) -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        let called = match self {
+            Self::One(master) => call(master.clone()).await.map_err(alone),
+            Self::Cluster(cluster) => cluster.on_arrived(key, call).await,
+        };
+        called.map_err(|error| about(key, error))
+    }
+
     /// Who answers for `key` on the lane that leases go through.
     pub(super) async fn server(&self, key: &str) -> StoreResult<Arc<Server>> {
         self.on(key.as_bytes(), |master| async move { master.leases.server().await }).await
@@ -183,17 +195,19 @@ impl Masters {
 
     /// Calls a script.
     pub(super) async fn call(&self, traffic: Traffic, call: &Call) -> StoreResult<Value> {
-        self.on(call.key(), move |master| async move { master.lane(traffic).call(call).await }).await
+        self.script_on(call.key(), move |master| async move { master.lane(traffic).call(call).await }).await
     }
 
     /// Calls a script, if this start of its server answers (any, if none is named).
     pub(super) async fn call_under(&self, run: Option<Run>, call: &Call) -> StoreResult<Option<Value>> {
-        self.on(call.key(), move |master| async move { master.leases.call_under(run, call).await }).await
+        self.script_on(call.key(), move |master| async move { master.leases.call_under(run, call).await })
+            .await
     }
 
     /// Calls a script; nothing where the server forbids that, or what the script does, to this user.
     pub(super) async fn call_if_allowed(&self, call: &Call) -> StoreResult<Option<Value>> {
-        self.on(call.key(), move |master| async move { master.turns.call_if_allowed(call).await }).await
+        self.script_on(call.key(), move |master| async move { master.turns.call_if_allowed(call).await })
+            .await
     }
 
     /// Calls a script, and waits for the class.
@@ -206,7 +220,7 @@ impl Masters {
                 let ask = move |master: Arc<Master>| async move {
                     master.commits(class, keys).write(Some(call.clone())).await
                 };
-                cluster.on(call.key(), ask).await
+                cluster.on_arrived(call.key(), ask).await
             }
         };
         written.map_err(|error| about(&key, error))
