@@ -152,10 +152,10 @@ fn a_worker_does_not_start_with_a_class_that_the_server_cannot_honour_and_doctor
     let server = RedisServer::start();
     let start = |class: &str| tenure(&server, &["worker", "--durability", class]);
     let (code, _, error) = start("replicas:1");
-    assert_eq!(code, 1, "{error}");
+    assert_eq!(code, 4, "{error}");
     assert!(error.contains("replicas:1 is asked for: 0 replicas follow: add replicas"), "{error}");
     let (code, _, error) = start("fsync");
-    assert_eq!(code, 1, "{error}");
+    assert_eq!(code, 4, "{error}");
     let (code, _, error) = start("disk");
     assert_eq!((code, error.contains("is not a durability class")), (2, true), "{error}");
 

@@ -38,7 +38,7 @@ fn a_worker_does_not_start_with_a_durability_that_it_cannot_give() {
     let server = RedisServer::start();
     let mut command = on(&server, &["worker", "--agents", "agents.toml"]);
     command.current_dir(folder.path()).env("RUST_LOG", "error");
-    let line = end(command).badly(1).to_owned();
+    let line = end(command).badly(4).to_owned();
     assert!(line.contains("replicas:2 is asked for: 0 replicas follow: add replicas"), "{line}");
 }
 

@@ -456,7 +456,7 @@ fn what_a_message_waits_for_that_its_server_lacks_is_shown_and_a_warning_of_doct
     let messages = messages.expect("it names one");
     assert_eq!((code, &messages["status"]), (0, &json!("warn")));
     let found = messages["found"].as_str().unwrap();
-    assert!(found.contains("of echo/a waits") && found.contains("(of 1 sessions looked at)"), "{messages}");
+    assert!(found.contains("of echo/a waits") && found.contains("(of 1 session looked at)"), "{messages}");
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn a_turn_whose_message_asks_for_more_than_its_agent_is_shown_to_wait_and_doctor
         let shown = shown(session);
         assert!(
             shown.contains(
-                ", for replicas:1, which is more than its agent's memory: its message asks for it: 0 of"
+                ", for replicas:1, which is more than its agent's memory: its message asks for it, or its agent did when that was written: 0 of"
             ),
             "{shown}"
         );

@@ -267,6 +267,8 @@ async fn while_a_slot_moves_plain_reads_follow_it_and_no_script_begins_in_it() {
     assert_eq!(index.unwrap(), std::slice::from_ref(&session));
     let looked = client.store().look(&session).await.unwrap_err();
     assert!(looked.passes(), "on its way is not absent: {looked:?}");
+    let (code, _, error) = tenure(&cluster.url(), &["show", "echo/moving", "--timeout", "200ms"]);
+    assert!(code == 5 && error.contains("redis-cli --cluster fix"), "{code} {error}");
     // Whoever sends meanwhile is accepted when the slot has arrived.
     let sent = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -327,6 +329,9 @@ async fn any_node_that_answers_leads_to_the_others_and_one_alone_says_what_it_is
         };
         let Err(StoreError::Refused(why)) = answered else { panic!("{answered:?}") };
         assert!(why.contains("redis+cluster://"), "{why}");
+        let (code, said, _) = tenure(&url, &["doctor"]);
+        assert_eq!((code, &said[0]["status"]), (1, &serde_json::json!("fail")), "{said:?}");
+        assert!(said[0]["advice"].as_str().unwrap().contains("redis+cluster://"), "{said:?}");
     }
     let nowhere = RedisStore::connect(Options::new(format!("redis+cluster://{nobody}"))).await.map(drop);
     assert!(matches!(nowhere, Err(StoreError::Unavailable(_))), "{nowhere:?}");
@@ -443,4 +448,7 @@ fn doctor_tells_of_the_masters_that_answer_where_one_does_not() {
     let master = said.iter().find(|check| check["check"] == "master").expect("it names the one");
     assert!(master["found"].as_str().unwrap().contains(&cluster.nodes()[away].port().to_string()));
     assert!(said.iter().any(|check| check["check"] == "version"), "{said:?}");
+    // A worker that starts wants all of them: it may be started again when they are there.
+    let (code, _, error) = tenure(&url, &["worker", "--timeout", "1s"]);
+    assert!(code == 5 && error.contains("let a replica take its place"), "{code} {error}");
 }

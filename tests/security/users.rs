@@ -251,7 +251,7 @@ fn doctor_says_what_a_user_lacks_for_its_role() {
         }
     }
     let said = guarded.tenure("observer", &["worker"]).code;
-    assert_eq!(said, Some(1), "a worker does not start without its rights");
+    assert_eq!(said, Some(4), "a worker does not start without its rights");
 }
 
 #[test]

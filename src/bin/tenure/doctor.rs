@@ -8,8 +8,8 @@ use tenure::{
     store::{
         RedisStore, Store, StoreError,
         redis::{
-            Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks, class_checks,
-            lacks_master,
+            CONNECTION, Check, CheckStatus, MASTER_AWAY, Options, Role, announce_lapses, checks,
+            class_checks, lacks_master,
         },
     },
 };
@@ -175,10 +175,21 @@ pub(crate) async fn examine(options: &Options, classes: &[Durability]) -> Result
         Some(Check { check, found, advice, .. }) => {
             let advice = advice.unwrap_or("see `tenure doctor`");
             Err(Failure::new(
-                Exit::Failed,
+                exit_for(check),
                 format!("this Redis is not fit for a worker: {check}: {found}: {advice}"),
             ))
         }
+    }
+}
+
+/// What a worker that does not start ends with.
+fn exit_for(check: &str) -> Exit {
+    match check {
+        // What is away may come back by itself.
+        MASTER_AWAY | CONNECTION => Exit::Unavailable,
+        // It asks for what it is not given: a class, or rights.
+        "durability" | "rights" | "scripting" => Exit::Refused,
+        _ => Exit::Failed,
     }
 }
 
@@ -198,7 +209,7 @@ fn failed(checks: &[Check]) -> Vec<&Check> {
 
 fn absent(err: &StoreError) -> Check {
     Check {
-        check: "connection",
+        check: CONNECTION,
         status: CheckStatus::Fail,
         found: with_causes(err),
         advice: Some("start Redis, or name another with --redis (TENURE_REDIS)"),

@@ -4,7 +4,10 @@ use std::{error::Error, io};
 
 use tenure::{
     client::ClientError,
-    store::{Refusal, StoreError, redis::lacks_master},
+    store::{
+        Refusal, StoreError,
+        redis::{is_moving, lacks_master},
+    },
 };
 
 /// What the exit codes mean.
@@ -64,6 +67,12 @@ impl From<StoreError> for Failure {
         }
         let line = with_causes(&err);
         match err {
+            StoreError::Unavailable(_) if is_moving(&err) => Self::new(
+                Exit::Unavailable,
+                format!(
+                    "{line}: try again when it has arrived; a slot that is left half moved wants `redis-cli --cluster fix`"
+                ),
+            ),
             StoreError::Unavailable(_) => Self::new(
                 Exit::Unavailable,
                 format!("{line}: check that Redis runs, and --redis (TENURE_REDIS)"),

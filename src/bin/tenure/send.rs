@@ -11,7 +11,7 @@ use tenure::{
 
 use crate::{
     connect,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, with_causes},
     global::Global,
     output, values,
 };
@@ -182,7 +182,10 @@ fn failure(err: ClientError, id: &IdempotencyKey) -> Failure {
     match err {
         ClientError::Unknown(cause) => Failure::new(
             Exit::Unavailable,
-            format!("{cause}: the message may have been accepted; send it again with --id {id}"),
+            format!(
+                "{}: the message may have been accepted; send it again with --id {id}",
+                with_causes(&cause)
+            ),
         ),
         err @ ClientError::NotReached(_) => Failure::new(
             Exit::Unavailable,

@@ -54,6 +54,9 @@ const ROUND_TRIPS: usize = 5;
 /// The check that fails for a master of a cluster which does not answer.
 pub const MASTER_AWAY: &str = "master";
 
+/// The check that fails where nobody can be asked.
+pub const CONNECTION: &str = "connection";
+
 /// Which events a server announces.
 const NOTIFICATIONS: &str = "notify-keyspace-events";
 
@@ -82,7 +85,7 @@ pub async fn checks(
                 _ => "start a server there, or name another with --redis",
             };
             let found = chain(&error);
-            vec![Check { check: "connection", status: CheckStatus::Fail, found, advice: Some(advice) }]
+            vec![Check { check: CONNECTION, status: CheckStatus::Fail, found, advice: Some(advice) }]
         }
     }
 }
@@ -100,13 +103,30 @@ async fn look_everywhere(
     let (mut found, mut away) = (Vec::new(), Vec::new());
     for target in targets {
         match look(&target, role, &rights, clock).await {
-            Ok(checks) => found.push((target.address().to_owned(), checks)),
+            Ok((Topology::Cluster, _)) if cluster.is_none() => return Ok(vec![a_node(&target)]),
+            Ok((_, checks)) => found.push((target.address().to_owned(), checks)),
             // Of a cluster's masters the others are told of all the same.
             Err(error @ StoreError::Unavailable(_)) if cluster.is_some() => away.push(is_away(&error)),
             Err(error) => return Err(error),
         }
     }
     Ok(cluster.into_iter().chain(away).chain(as_one(found)).collect())
+}
+
+/// What a server is by itself.
+enum Topology {
+    Alone,
+    Cluster,
+}
+
+/// Said of a node that is named as a server by itself: it has some of the slots alone.
+fn a_node(target: &Target) -> Check {
+    Check {
+        check: "cluster",
+        status: CheckStatus::Fail,
+        found: format!("{} is a node of a cluster", target.address()),
+        advice: Some("write redis+cluster:// in --redis (TENURE_REDIS) for it"),
+    }
 }
 
 fn is_away(error: &StoreError) -> Check {
@@ -123,7 +143,7 @@ async fn look(
     role: Role,
     needed: &Rights,
     clock: &impl Fn() -> Duration,
-) -> StoreResult<Vec<Check>> {
+) -> StoreResult<(Topology, Vec<Check>)> {
     let mut connection = target.connect_any().await?;
     let info = ask(target, &mut connection, &["INFO"]).await?;
     let info = Info(text(info).unwrap_or_default());
@@ -148,7 +168,8 @@ async fn look(
         round_trip(fastest),
     ];
     let watchers = sentinel_checks(target, &mut connection).await;
-    Ok(first.into_iter().chain(scripting).chain(rest).chain(watchers).collect())
+    let topology = if info.get("cluster_enabled") == "1" { Topology::Cluster } else { Topology::Alone };
+    Ok((topology, first.into_iter().chain(scripting).chain(rest).chain(watchers).collect()))
 }
 
 pub(super) async fn ask(
@@ -325,12 +346,13 @@ fn event_flags(answer: Value) -> Option<String> {
 
 /// Sees to it that the server at `options` announces keys that lapse; what it announces already stays as it is.
 ///
-/// Fails with [`StoreError::Forbidden`] where this user may not set that.
+/// Fails with [`StoreError::Forbidden`] where this user may not set that. Of a cluster's masters each is told that answers.
 pub async fn announce_lapses(options: &Options) -> StoreResult<()> {
+    let mut failed = None;
     for target in masters_of(options).await?.0 {
-        announce_lapses_of(&target).await?;
+        failed = failed.or(announce_lapses_of(&target).await.err());
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 async fn announce_lapses_of(target: &Target) -> StoreResult<()> {

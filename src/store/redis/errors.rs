@@ -60,6 +60,11 @@ pub fn lacks_master(error: &StoreError) -> bool {
     matches!(said, Some(Elsewhere::Down { .. } | Elsewhere::Unserved { .. } | Elsewhere::Unmade { .. }))
 }
 
+/// Whether a cluster answered that what was asked for is moving from one node to another.
+pub fn is_moving(error: &StoreError) -> bool {
+    matches!(elsewhere(error), Some(Elsewhere::Ask { .. } | Elsewhere::OnItsWay { .. }))
+}
+
 /// `Unavailable`, as it is of a cluster.
 pub(super) fn of_cluster(said: Elsewhere) -> StoreError {
     StoreError::Unavailable(Box::new(said))
@@ -228,6 +233,12 @@ fn answered(address: &str, code: &str, detail: &str) -> StoreError {
         "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => of_cluster(redirected(address, code, detail)),
         "WRONGTYPE" => StoreError::unreadable(A_KEY, without_place(detail)),
         _ if detail.contains("OOM command not allowed") => StoreError::OutOfMemory,
+        _ if detail.contains("cluster support disabled") => {
+            refused("is a server by itself: write redis:// in --redis (TENURE_REDIS) for it")
+        }
+        _ if detail.contains("unknown command 'SENTINEL'") => refused(
+            "is no sentinel: name sentinels behind redis+sentinel:// in --redis (TENURE_REDIS), or write redis:// for a server",
+        ),
         _ => refused(&format!("answered {code} {detail}")),
     }
 }

@@ -68,8 +68,8 @@ use std::{
 
 pub use self::{
     class_checks::class_checks,
-    doctor::{Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
-    errors::lacks_master,
+    doctor::{CONNECTION, Check, CheckStatus, MASTER_AWAY, announce_lapses, checks},
+    errors::{is_moving, lacks_master},
     keys::{Keys, PartitionKeys, SessionKeys},
     listener::RedisListener,
     overwritten::Overwritten,
