@@ -342,7 +342,7 @@ fn users_of_a_fleet_at_fsync_have_what_that_needs_and_a_worker_without_it_does_n
     }
     let guarded = Guarded::of(server, "memory");
     let said = guarded.tenure("worker", &["worker", "--durability", "fsync"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(said.code, Some(4), "{said:?}");
     assert!(said.stderr.contains("a worker needs more: +config|get +waitaof"), "{said:?}");
 
     guarded.give("fsync");
