@@ -7,10 +7,7 @@ use tenure::{
     Env,
     client::{Client, ClientError, Outgoing},
     model::{NewMessage, ReplyTo, SessionId},
-    store::{
-        Claimed, Commit, Deliverer, OutReply, RedisStore, Store,
-        redis::{Options, REPLIES, Rights, Role},
-    },
+    store::{Claimed, Commit, Deliverer, OutReply, RedisStore, Store},
 };
 
 use crate::{
@@ -42,6 +39,14 @@ impl Pair {
     async fn asked(&self, store: &RedisStore, to: &ReplyTo) -> Claimed {
         send(store, &NewMessage { reply_to: Some(to.clone()), ..message(&self.session, 1) }).await;
         claim(store, &self.session).await
+    }
+
+    /// Hands out what is left, and checks that the list holds what was there before, and the reply.
+    async fn comes_once_behind_another(&self, scene: &Scene, out: &[OutReply]) {
+        let partition = scene.store.partitions().of(&self.session);
+        scene.store.deliver(partition, out, Deliverer::Writer).await.expect("the masters answer");
+        let taken = scene.taken(self.near.as_str()).await;
+        assert!(taken.len() == 2 && taken[0] == "before", "{taken:?}");
     }
 
     async fn left(&self, scene: &Scene) -> usize {
@@ -118,10 +123,7 @@ async fn while_a_lists_slot_moves_its_reply_comes_once_whether_the_list_has_gone
         let out = ended(&scene.store, &claimed).await;
         assert_eq!(out.len(), usize::from(gone), "what is not there may be on its way");
         scene.cluster.move_slot(slot(to), 0, 1);
-        let partition = scene.store.partitions().of(&pair.session);
-        scene.store.deliver(partition, &out, Deliverer::Writer).await.expect("the masters answer");
-        let taken = scene.taken(to).await;
-        assert!(taken.len() == 2 && taken[0] == "before", "{taken:?}");
+        pair.comes_once_behind_another(&scene, &out).await;
     }
 }
 
@@ -148,23 +150,14 @@ async fn while_its_sessions_slot_moves_a_commit_waits_and_asks_nobody_who_has_no
         "with that, a list that is not there would be begun there"
     );
     scene.cluster.move_slot(slot(to), 0, 1);
-    let partition = scene.store.partitions().of(&pair.session);
-    scene.store.deliver(partition, &out, Deliverer::Writer).await.expect("the masters answer");
-    let taken = scene.taken(to).await;
-    assert!(taken.len() == 2 && taken[0] == "before", "{taken:?}");
+    pair.comes_once_behind_another(&scene, &out).await;
 }
 
 #[tokio::test]
 async fn a_list_beside_that_is_none_or_not_for_this_user_leaves_the_reply_in_out() {
     let scene = Scene::start().await;
     let pair = Pair::on(&scene, 0);
-    let hosts = scene.cluster.url().replace("redis+cluster://", "");
-    let url = format!("redis+cluster://worker:secret@{hosts}");
-    let rights = Rights::of(Role::Worker, &Options::new(&url), &[REPLIES]).expect("a worker's");
-    let mut line = rights.line("worker");
-    line.push_str(" >secret");
-    scene.cluster.tell_all(&line.split(' ').collect::<Vec<_>>());
-    let worker = store_at(&url).await;
+    let worker = scene.store_of_a_worker().await;
     let foreign = (0..).map(|n| format!("elsewhere:{n}")).find(|name| scene.master_of(name) == 0);
     let foreign = list(&foreign.expect("lists are spread"));
     let claimed = pair.asked(&worker, &foreign).await;

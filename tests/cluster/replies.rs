@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tenure::store::{
-    Deliverer, Store, StoreError,
-    redis::{Options, REPLIES, Rights, Role},
-};
+use tenure::store::{Deliverer, Store, StoreError};
 
 use crate::{
-    scene::{Scene, store_at},
+    scene::Scene,
     slot,
     support::{RedisCluster, eventually},
 };
@@ -56,15 +53,7 @@ async fn replies_of_many_at_once_arrive_in_order_by_few_pushes_wherever_their_li
 async fn a_list_that_is_none_or_not_for_this_user_puts_its_replies_into_dead_and_holds_up_no_other() {
     let scene = Scene::start().await;
     let at = scene.partition_on(0);
-    let worker = {
-        let hosts = scene.cluster.url().replace("redis+cluster://", "");
-        let url = format!("redis+cluster://worker:secret@{hosts}");
-        let rights = Rights::of(Role::Worker, &Options::new(&url), &[REPLIES]).expect("a worker's");
-        let mut line = rights.line("worker");
-        line.push_str(" >secret");
-        scene.cluster.tell_all(&line.split(' ').collect::<Vec<_>>());
-        store_at(&url).await
-    };
+    let worker = scene.store_of_a_worker().await;
     let _: () = scene.ask("reply:taken", redis::cmd("SET").arg("reply:taken").arg("x")).await;
     for by in [Deliverer::Writer, Deliverer::Duty] {
         let mut replies = Vec::new();

@@ -5,7 +5,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tenure::{
     model::{Partition, ReplyTo},
-    store::{OutReply, RedisStore, Store, redis::Options},
+    store::{
+        OutReply, RedisStore, Store,
+        redis::{Options, REPLIES, Rights, Role},
+    },
 };
 
 use crate::{
@@ -34,6 +37,17 @@ impl Scene {
     async fn of(cluster: RedisCluster, masters: usize) -> Self {
         let store = store_at(&cluster.url()).await;
         Self { cluster, masters, store }
+    }
+
+    /// The same namespace for a user with a worker's rights and no more.
+    pub async fn store_of_a_worker(&self) -> RedisStore {
+        let hosts = self.cluster.url().replace("redis+cluster://", "");
+        let url = format!("redis+cluster://worker:secret@{hosts}");
+        let rights = Rights::of(Role::Worker, &Options::new(&url), &[REPLIES]).expect("a worker's");
+        let mut line = rights.line("worker");
+        line.push_str(" >secret");
+        self.cluster.tell_all(&line.split(' ').collect::<Vec<_>>());
+        store_at(&url).await
     }
 
     pub fn master_of(&self, key: &str) -> usize {
